@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+from typing import Any
+
+ffi: Any
+lib: Any
