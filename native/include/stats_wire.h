@@ -15,23 +15,25 @@
 
 // Every reason for which a packet can be dropped: one line here is all that a new one needs.
 // X(ID, "name shown", "what it means")
-#define STEERING_DROPS(X)                                                                                              \
-	X(PIPE, "pipe", "an entry or a pipe miss says drop")                                                           \
-	X(DEFAULT_MISS, "default_miss", "the port's default miss says drop")                                           \
-	X(NO_PIPELINE, "no_pipeline", "the port has no root pipe, or is not started")                                  \
-	X(METER_RED, "meter_red", "red of a non-shared meter")                                                         \
-	X(MALFORMED, "malformed", "headers contradict the frame's length")                                             \
-	X(DEPTH, "depth", "more pipes in a row than the bound")                                                        \
-	X(MTU, "mtu", "larger than the output port's MTU")                                                             \
-	X(PORT_DOWN, "port_down", "the output port is down or gone")                                                   \
-	X(TX_FULL, "tx_full", "the output port's queue is full")                                                       \
-	X(SW_FULL, "software_full", "the queue to software is full")                                                   \
-	X(NO_RECEIVER, "no_receiver", "forwarded to software, but no session receives")                                \
-	X(NO_MBUF, "no_mbuf", "no packet buffer for a copy or an encapsulation")                                       \
-	X(BAD_FWD, "bad_fwd", "the forward points at something that is gone")                                          \
-	X(ACTION_FAILED, "action_failed", "an action does not fit the packet (decap without tunnel, no room)")         \
-	X(HASH_EMPTY, "hash_empty", "the hash or list pipe has no entry at the index")                                 \
-	X(INJECT_REFUSED, "inject_refused", "injected on a port that is gone, or a frame of impossible length")
+#define STEERING_DROPS(X)                                                               \
+	X(PIPE, "pipe", "an entry or a pipe miss says drop")                            \
+	X(DEFAULT_MISS, "default_miss", "the port's default miss says drop")            \
+	X(NO_PIPELINE, "no_pipeline", "the port has no root pipe, or is not started")   \
+	X(METER_RED, "meter_red", "red of a non-shared meter")                          \
+	X(MALFORMED, "malformed", "headers contradict the frame's length")              \
+	X(DEPTH, "depth", "more pipes in a row than the bound")                         \
+	X(MTU, "mtu", "larger than the output port's MTU")                              \
+	X(PORT_DOWN, "port_down", "the output port is down or gone")                    \
+	X(TX_FULL, "tx_full", "the output port's queue is full")                        \
+	X(SW_FULL, "software_full", "the queue to software is full")                    \
+	X(NO_RECEIVER, "no_receiver", "forwarded to software, but no session receives") \
+	X(NO_MBUF, "no_mbuf", "no packet buffer for a copy or an encapsulation")        \
+	X(BAD_FWD, "bad_fwd", "the forward points at something that is gone")           \
+	X(ACTION_FAILED, "action_failed",                                               \
+		"an action does not fit the packet (decap without tunnel, no room)")    \
+	X(HASH_EMPTY, "hash_empty", "the hash or list pipe has no entry at the index")  \
+	X(INJECT_REFUSED, "inject_refused",                                             \
+		"injected on a port that is gone, or a frame of impossible length")
 
 #define STEERING_DROP_ENUM(id, name, text) STEER_DROP_##id,
 enum steer_drop {
@@ -48,8 +50,8 @@ struct stats_counter {
 struct stats_port {
 	struct stats_counter received;
 	struct stats_counter sent;
-	struct stats_counter injected; // accepted as if received
-	struct stats_counter software; // delivered to software from this port
+	struct stats_counter injected;    // accepted as if received
+	struct stats_counter software;    // delivered to software from this port
 	struct stats_counter transmitted; // sent by a client's TRANSMIT (also counted in sent)
 	struct stats_counter dropped;
 	uint64_t drops[32]; // packets by enum steer_drop, of packets that came in here
@@ -58,14 +60,14 @@ struct stats_port {
 enum { STATS_GENERATED_MAX = 4 };
 
 struct stats_worker {
-	uint64_t heartbeat;      // grows while the thread lives
+	uint64_t heartbeat; // grows while the thread lives
 	uint64_t loops;
-	uint64_t busy_loops;     // with at least one packet
-	uint64_t tsc;            // at the last fold
-	uint64_t copies;         // packets made by flooding
-	uint64_t generated;      // packets made by the fast path itself
-	uint64_t held;           // packets in queues of the fast path at this moment
-	uint64_t revision;       // last revision used
+	uint64_t busy_loops; // with at least one packet
+	uint64_t tsc;        // at the last fold
+	uint64_t copies;     // packets made by flooding
+	uint64_t generated;  // packets made by the fast path itself
+	uint64_t held;       // packets in queues of the fast path at this moment
+	uint64_t revision;   // last revision used
 	uint64_t cycles_busy;
 	uint64_t cycles_total;
 	uint64_t pad[6];
@@ -80,15 +82,15 @@ struct stats_header {
 	uint32_t nr_counters;
 	uint32_t nr_drops;
 	uint64_t bytes;
-	uint64_t started_ns;  // CLOCK_REALTIME
+	uint64_t started_ns; // CLOCK_REALTIME
 	uint64_t tsc_hz;
-	uint64_t revision;    // published
+	uint64_t revision; // published
 	uint64_t mbufs_total;
-	uint64_t mbufs_free;  // refreshed by the control lcore when idle, at least every 100 ms
+	uint64_t mbufs_free;           // refreshed by the control lcore when idle, at least every 100 ms
 	uint64_t control_heartbeat_ns; // CLOCK_MONOTONIC of the control loop's last turn
-	uint64_t entries;     // live entries, all pipes
-	uint64_t posted;      // work entries taken
-	uint64_t refused;     // work entries refused
+	uint64_t entries;              // live entries, all pipes
+	uint64_t posted;               // work entries taken
+	uint64_t refused;              // work entries refused
 	uint64_t worker_offset[STEER_WORKER_MAX + 1];
 	uint64_t counter_offset[STEER_WORKER_MAX];
 };

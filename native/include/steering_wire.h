@@ -30,9 +30,9 @@ enum {
 	STEER_KEY_MAX = 128,      // bytes of one packed key, all fields of a pipe
 	STEER_MATCH_FIELD_MAX = 32,
 	STEER_ACTION_TEMPLATE_MAX = 32,
-	STEER_ACTION_MAX = 48,      // actions of one template
-	STEER_ENCAP_MAX = 128,      // bytes of an encapsulation header
-	STEER_ARGS_MAX = 512,       // bytes of one entry's action arguments
+	STEER_ACTION_MAX = 48, // actions of one template
+	STEER_ENCAP_MAX = 128, // bytes of an encapsulation header
+	STEER_ARGS_MAX = 512,  // bytes of one entry's action arguments
 	STEER_CONDITION_MAX = 4,
 	STEER_PORT_NONE = 0xffff,
 	STEER_QUEUE_ANY = 0xffff,
@@ -47,41 +47,41 @@ enum {
 // errno; when status < 0 the payload is a sentence for people (UTF-8, not NUL terminated), possibly empty.
 
 struct steer_msg {
-	uint32_t op;      // enum steer_op
-	uint32_t seq;     // the client's, repeated in the reply
-	int32_t status;   // replies only
-	uint32_t length;  // payload bytes that follow
+	uint32_t op;     // enum steer_op
+	uint32_t seq;    // the client's, repeated in the reply
+	int32_t status;  // replies only
+	uint32_t length; // payload bytes that follow
 };
 
 enum steer_op {
 	STEER_OP_NONE = 0,
-	STEER_OP_HELLO,         // steer_hello -> steer_hello_reply, fds: see there
-	STEER_OP_PORT_LIST,     // - -> steer_port_info[]
-	STEER_OP_PORT_ADD,      // steer_port_add -> steer_port_info
-	STEER_OP_PORT_REMOVE,   // steer_port_ref -> -
-	STEER_OP_PORT_START,    // steer_port_start -> steer_port_info; the session owns the port from here on
-	STEER_OP_PORT_STOP,     // steer_port_ref -> -; all pipes of the port are gone
-	STEER_OP_PORT_SET,      // steer_port_set -> -; default miss
-	STEER_OP_PIPE_CREATE,   // steer_pipe_spec (variable) -> steer_pipe_ref
-	STEER_OP_PIPE_DESTROY,  // steer_pipe_ref -> -; its entries go too; -EBUSY while another pipe forwards to it
-	STEER_OP_PIPE_MISS,     // steer_pipe_miss -> -; change fwd_miss
-	STEER_OP_PIPE_RESIZE,   // steer_pipe_resize -> -
-	STEER_OP_PIPE_LIST,     // steer_pipe_query -> steer_pipe_info[]; any session may read
-	STEER_OP_PIPE_GET,      // steer_pipe_ref -> steer_pipe_spec as it was created, with the present fwd_miss
-	STEER_OP_ENTRY_LIST,    // steer_entry_query -> records of steer_entry_info + work entry as it was added
-	STEER_OP_SHARED_SET,    // steer_shared_set -> -
-	STEER_OP_SHARED_GET,    // steer_shared_ref -> steer_shared_info
+	STEER_OP_HELLO,       // steer_hello -> steer_hello_reply, fds: see there
+	STEER_OP_PORT_LIST,   // - -> steer_port_info[]
+	STEER_OP_PORT_ADD,    // steer_port_add -> steer_port_info
+	STEER_OP_PORT_REMOVE, // steer_port_ref -> -
+	STEER_OP_PORT_START,  // steer_port_start -> steer_port_info; the session owns the port from here on
+	STEER_OP_PORT_STOP,   // steer_port_ref -> -; all pipes of the port are gone
+	STEER_OP_PORT_SET,    // steer_port_set -> -; default miss
+	STEER_OP_PIPE_CREATE, // steer_pipe_spec (variable) -> steer_pipe_ref
+	STEER_OP_PIPE_DESTROY, // steer_pipe_ref -> -; its entries go too; -EBUSY while another pipe forwards to it
+	STEER_OP_PIPE_MISS,   // steer_pipe_miss -> -; change fwd_miss
+	STEER_OP_PIPE_RESIZE, // steer_pipe_resize -> -
+	STEER_OP_PIPE_LIST,   // steer_pipe_query -> steer_pipe_info[]; any session may read
+	STEER_OP_PIPE_GET,   // steer_pipe_ref -> steer_pipe_spec as it was created, with the present fwd_miss
+	STEER_OP_ENTRY_LIST, // steer_entry_query -> records of steer_entry_info + work entry as it was added
+	STEER_OP_SHARED_SET, // steer_shared_set -> -
+	STEER_OP_SHARED_GET, // steer_shared_ref -> steer_shared_info
 	STEER_OP_SHARED_REMOVE, // steer_shared_ref -> -; -EBUSY while referenced
-	STEER_OP_TXN_BEGIN,     // - -> -; all pipe, entry and miss changes of this session from here on, until ..
-	STEER_OP_TXN_COMMIT,    // .. - -> steer_txn_reply: visible in one step, or nothing of it (status says why)
-	STEER_OP_TXN_ABORT,     // - -> -
-	STEER_OP_TRACE,         // steer_trace_request + frame -> steer_trace_reply + steer_trace_hop[] + frame out
-	STEER_OP_CAPTURE,       // steer_capture -> -; start or stop copies of packets to this session's packet ring
-	STEER_OP_RECEIVE,       // steer_receive -> -; which software packets this session wants
-	STEER_OP_STATS,         // - -> fd of the stats segment (stats_wire.h)
-	STEER_OP_SESSION_LIST,  // - -> steer_session_info[]
-	STEER_OP_SESSION_DROP,  // steer_session_ref -> -; end a durable session that nobody is attached to
-	STEER_OP_SHUTDOWN,      // - -> -; orderly end of the fast path (same user only)
+	STEER_OP_TXN_BEGIN, // - -> -; all pipe, entry and miss changes of this session from here on, until ..
+	STEER_OP_TXN_COMMIT, // .. - -> steer_txn_reply: visible in one step, or nothing of it (status says why)
+	STEER_OP_TXN_ABORT, // - -> -
+	STEER_OP_TRACE,   // steer_trace_request + frame -> steer_trace_reply + steer_trace_hop[] + frame out
+	STEER_OP_CAPTURE, // steer_capture -> -; start or stop copies of packets to this session's packet ring
+	STEER_OP_RECEIVE, // steer_receive -> -; which software packets this session wants
+	STEER_OP_STATS,   // - -> fd of the stats segment (stats_wire.h)
+	STEER_OP_SESSION_LIST, // - -> steer_session_info[]
+	STEER_OP_SESSION_DROP, // steer_session_ref -> -; end a durable session that nobody is attached to
+	STEER_OP_SHUTDOWN,     // - -> -; orderly end of the fast path (same user only)
 	STEER_OP_MAX,
 };
 
@@ -93,13 +93,13 @@ enum steer_session_flags {
 struct steer_hello {
 	uint32_t magic;
 	uint32_t abi;
-	uint64_t layout_hash;     // reserved for the hash of this header's layout, 0 = not checked
+	uint64_t layout_hash;      // reserved for the hash of this header's layout, 0 = not checked
 	char name[STEER_NAME_MAX]; // session name; required when durable, else informative
-	uint32_t flags;           // enum steer_session_flags
-	uint16_t nr_queues;       // pipe queues, 1 .. STEER_QUEUE_MAX (0 for readers)
+	uint32_t flags;            // enum steer_session_flags
+	uint16_t nr_queues;        // pipe queues, 1 .. STEER_QUEUE_MAX (0 for readers)
 	uint16_t pad;
-	uint32_t queue_depth;     // work entries in flight per queue; rounded up to a power of two
-	uint32_t nr_counters;     // reserve, 0 = the fast path's default
+	uint32_t queue_depth; // work entries in flight per queue; rounded up to a power of two
+	uint32_t nr_counters; // reserve, 0 = the fast path's default
 	uint32_t nr_meters;
 	uint32_t packet_ring_bytes; // per direction, 0 = default 1 MiB
 };
@@ -110,10 +110,10 @@ struct steer_hello_reply {
 	uint32_t magic;
 	uint32_t abi;
 	uint64_t segment_bytes;
-	uint32_t session;         // number of the session in this fast path
-	uint32_t resumed;         // 1: a durable session was there already; use PIPE_LIST / ENTRY_LIST to learn it
+	uint32_t session; // number of the session in this fast path
+	uint32_t resumed; // 1: a durable session was there already; use PIPE_LIST / ENTRY_LIST to learn it
 	uint32_t nr_workers;
-	uint32_t boot_id;         // differs after each start of the fast path
+	uint32_t boot_id; // differs after each start of the fast path
 	uint64_t pid;
 };
 
@@ -126,15 +126,16 @@ struct steer_hello_reply {
 // checks the client's: (tail - head) <= size and multiple of STEER_RECORD_ALIGN, else the session is ended.
 
 struct steer_ring {
-	uint64_t data_offset;  // from the start of the segment, multiple of 64
-	uint64_t size;         // bytes, power of two
+	uint64_t data_offset; // from the start of the segment, multiple of 64
+	uint64_t size;        // bytes, power of two
 	uint8_t pad0[48];
-	uint64_t tail;         // producer
+	uint64_t tail; // producer
 	uint8_t pad1[56];
-	uint64_t head;         // consumer
-	uint32_t sleeping;     // consumer sets 1 before it sleeps on its eventfd; producer that sees 1 writes the eventfd
+	uint64_t head; // consumer
+	uint32_t
+		sleeping; // consumer sets 1 before it sleeps on its eventfd; producer that sees 1 writes the eventfd
 	uint32_t pad2;
-	uint64_t lost;         // records the producer could not place (event, packet rings); only grows
+	uint64_t lost; // records the producer could not place (event, packet rings); only grows
 	uint8_t pad3[40];
 };
 
@@ -150,9 +151,10 @@ struct steer_segment {
 	uint32_t nr_queues;
 	uint32_t queue_depth;
 	uint8_t pad[40];
-	struct steer_ring packet_in;  // client -> fast path: inject / transmit (steer_packet)
-	struct steer_ring packet_out; // fast path -> client: software packets, captures, wire side of ring ports
-	struct steer_ring event;      // fast path -> client: events (steer_event)
+	struct steer_ring packet_in; // client -> fast path: inject / transmit (steer_packet)
+	struct steer_ring
+		packet_out;      // fast path -> client: software packets, captures, wire side of ring ports
+	struct steer_ring event; // fast path -> client: events (steer_event)
 	struct steer_queue queue[STEER_QUEUE_MAX];
 };
 
@@ -164,7 +166,7 @@ struct steer_record {
 
 enum steer_record_kind {
 	STEER_REC_PAD = 0,
-	STEER_REC_ENTRY_ADD,    // steer_entry_add (variable)
+	STEER_REC_ENTRY_ADD, // steer_entry_add (variable)
 	STEER_REC_ENTRY_UPDATE, // steer_entry_add (variable): the entry's new actions, monitor and fwd; key empty
 	STEER_REC_ENTRY_REMOVE, // steer_entry_remove
 	STEER_REC_COMPLETION,   // steer_completion
@@ -193,7 +195,7 @@ enum steer_domain {
 };
 
 enum steer_fwd_type {
-	STEER_FWD_NONE = 0,     // entry: inherit the pipe's; pipe miss: the port's default miss
+	STEER_FWD_NONE = 0, // entry: inherit the pipe's; pipe miss: the port's default miss
 	STEER_FWD_PORT,
 	STEER_FWD_PIPE,
 	STEER_FWD_DROP,
@@ -223,9 +225,9 @@ struct steer_fwd {
 	uint32_t index;     // ORDERED_LIST: entry index
 	uint32_t rss_outer; // RSS: fields hashed, DOCA_FLOW_RSS_* bits; 0 = addresses and ports
 	uint32_t rss_inner;
-	uint16_t nr_queues; // RSS: 1 .. 64
+	uint16_t nr_queues;    // RSS: 1 .. 64
 	uint16_t rss_function; // 0 Toeplitz, 1 symmetric Toeplitz
-	uint64_t queues[16]; // RSS: 64 queue numbers of 16 bits, packed as uint16_t[64]
+	uint64_t queues[16];   // RSS: 64 queue numbers of 16 bits, packed as uint16_t[64]
 };
 
 // One matched field. Values and masks: STEER_FIELD_BYTES_MAX bytes, the field's own bytes first.
@@ -235,7 +237,7 @@ enum steer_match_kind {
 	STEER_MATCH_CONSTANT = 0,
 	STEER_MATCH_CHANGEABLE,
 	STEER_MATCH_PREFIX, // LPM: the address; value and mask come with the entry
-	STEER_MATCH_ACL,    // ACL: value and mask come with the entry (ports: DOCA's range encoding resolved to lo, hi)
+	STEER_MATCH_ACL, // ACL: value and mask come with the entry (ports: DOCA's range encoding resolved to lo, hi)
 };
 
 struct steer_match_field {
@@ -278,14 +280,14 @@ enum steer_action_kind {
 	STEER_ACT_COPY,      // width bits of src_field at src_bit to field at dst_bit
 	STEER_ACT_POP_VLAN,
 	STEER_ACT_PUSH_VLAN, // value: 2 bytes ethertype, 2 bytes TCI
-	STEER_ACT_DECAP,     // flags: L2 keeps the inner Ethernet header; else data = L2 header to put in front
-	STEER_ACT_ENCAP,     // data = header bytes with lengths and IPv4 checksum to be filled in; flags: L2 keeps the
-			     // packet's Ethernet header inside, else it is removed first
+	STEER_ACT_DECAP, // flags: L2 keeps the inner Ethernet header; else data = L2 header to put in front
+	STEER_ACT_ENCAP, // data = header bytes with lengths and IPv4 checksum to be filled in; flags: L2 keeps the
+			 // packet's Ethernet header inside, else it is removed first
 	STEER_ACT_SHARED_ENCAP, // value: 4 bytes shared resource id, host order
 	STEER_ACT_SHARED_DECAP,
-	STEER_ACT_NAT64,        // value[0]: original version, 4 or 6
-	STEER_ACT_COUNT,        // ordered list elements: count here; value: 4 bytes shared counter id or ~0 = own counter
-	STEER_ACT_METER,        // likewise: value 4 bytes shared meter id
+	STEER_ACT_NAT64, // value[0]: original version, 4 or 6
+	STEER_ACT_COUNT, // ordered list elements: count here; value: 4 bytes shared counter id or ~0 = own counter
+	STEER_ACT_METER, // likewise: value 4 bytes shared meter id
 	STEER_ACT_MAX,
 };
 
@@ -295,15 +297,15 @@ enum steer_action_flags {
 };
 
 struct steer_action {
-	uint8_t kind;        // enum steer_action_kind
-	uint8_t flags;       // enum steer_action_flags
-	uint16_t field;      // destination field
+	uint8_t kind;   // enum steer_action_kind
+	uint8_t flags;  // enum steer_action_flags
+	uint16_t field; // destination field
 	uint16_t src_field;
 	uint8_t dst_bit;
 	uint8_t src_bit;
-	uint8_t width;       // bits; 0 = the whole field
-	uint8_t tunnel;      // ENCAP: enum steer_tunnel
-	uint16_t arg_offset; // CHANGEABLE: where in an entry's args
+	uint8_t width;        // bits; 0 = the whole field
+	uint8_t tunnel;       // ENCAP: enum steer_tunnel
+	uint16_t arg_offset;  // CHANGEABLE: where in an entry's args
 	uint16_t data_offset; // ENCAP, DECAP: where in the spec's data area, when not CHANGEABLE
 	uint16_t data_length; // bytes of data in spec or args
 	uint8_t value[STEER_FIELD_BYTES_MAX];
@@ -333,14 +335,14 @@ enum steer_meter_algorithm {
 };
 
 struct steer_meter {
-	uint8_t algorithm;   // enum steer_meter_algorithm
-	uint8_t packets;     // 1: unit is packets, 0: bytes
+	uint8_t algorithm; // enum steer_meter_algorithm
+	uint8_t packets;   // 1: unit is packets, 0: bytes
 	uint8_t color_aware;
 	uint8_t pad[5];
-	uint64_t cir;        // per second
+	uint64_t cir; // per second
 	uint64_t cbs;
-	uint64_t eir;        // or pir
-	uint64_t ebs;        // or pbs
+	uint64_t eir; // or pir
+	uint64_t ebs; // or pbs
 };
 
 enum steer_monitor_flags {
@@ -387,11 +389,11 @@ struct steer_pipe_spec {
 	uint16_t nr_match;
 	uint16_t nr_templates;
 	uint32_t data_bytes;
-	uint32_t key_bytes;  // of a work entry's key (BASIC: sum of CHANGEABLE fields); checked
-	uint8_t algorithm;   // HASH: enum steer_hash_algorithm
+	uint32_t key_bytes; // of a work entry's key (BASIC: sum of CHANGEABLE fields); checked
+	uint8_t algorithm;  // HASH: enum steer_hash_algorithm
 	uint8_t congestion_percent;
 	uint16_t pad;
-	uint64_t user;       // the client's, returned by PIPE_LIST (a cookie for adoption)
+	uint64_t user; // the client's, returned by PIPE_LIST (a cookie for adoption)
 	char name[STEER_NAME_MAX];
 	char label[STEER_NAME_MAX];
 	struct steer_fwd fwd;
@@ -429,15 +431,15 @@ enum steer_entry_flags {
 struct steer_entry_add {
 	struct steer_record rec;
 	uint32_t pipe;
-	uint32_t entry;      // id picked by the client
-	uint64_t user_data;  // returned in the completion and in ageing notices
-	uint64_t tag;        // rule provenance, shown by trace and records; 0 = none
-	uint32_t priority;   // CONTROL, ACL: lower value first
-	uint32_t index;      // HASH, ORDERED_LIST
-	uint16_t flags;      // enum steer_entry_flags
+	uint32_t entry;     // id picked by the client
+	uint64_t user_data; // returned in the completion and in ageing notices
+	uint64_t tag;       // rule provenance, shown by trace and records; 0 = none
+	uint32_t priority;  // CONTROL, ACL: lower value first
+	uint32_t index;     // HASH, ORDERED_LIST
+	uint16_t flags;     // enum steer_entry_flags
 	uint16_t key_bytes;
 	uint16_t args_bytes;
-	uint8_t action_idx;  // template; ignored with a body
+	uint8_t action_idx; // template; ignored with a body
 	uint8_t pad;
 };
 
@@ -495,13 +497,13 @@ enum steer_reason {
 // Packets
 
 enum steer_packet_kind {
-	STEER_PKT_INJECT = 0, // in: as if received on port (ring ports: through the ring, as from the wire)
-	STEER_PKT_TRANSMIT,   // in: send on port, no pipeline
-	STEER_PKT_RSS,        // out: forwarded to software, queue says which
-	STEER_PKT_KERNEL,     // out: target kernel
-	STEER_PKT_WIRE,       // out: what a ring port sent
-	STEER_PKT_CAPTURE_RX, // out: copy, as received
-	STEER_PKT_CAPTURE_TX, // out: copy, as sent
+	STEER_PKT_INJECT = 0,   // in: as if received on port (ring ports: through the ring, as from the wire)
+	STEER_PKT_TRANSMIT,     // in: send on port, no pipeline
+	STEER_PKT_RSS,          // out: forwarded to software, queue says which
+	STEER_PKT_KERNEL,       // out: target kernel
+	STEER_PKT_WIRE,         // out: what a ring port sent
+	STEER_PKT_CAPTURE_RX,   // out: copy, as received
+	STEER_PKT_CAPTURE_TX,   // out: copy, as sent
 	STEER_PKT_CAPTURE_DROP, // out: copy, as dropped; reason says why
 };
 
@@ -577,11 +579,11 @@ struct steer_port_info {
 	char pci[STEER_NAME_MAX];     // emulated device tree: PCI address, ibdev name, representor string
 	char ibdev[STEER_NAME_MAX];
 	char representor[STEER_NAME_MAX];
-	uint16_t index;               // number on this wire
-	uint16_t doca_port_id;        // given by PORT_START, STEER_PORT_NONE before
-	uint8_t state;                // enum steer_port_state
+	uint16_t index;        // number on this wire
+	uint16_t doca_port_id; // given by PORT_START, STEER_PORT_NONE before
+	uint8_t state;         // enum steer_port_state
 	uint8_t started;
-	uint8_t ring;                 // 1: ring port, reachable from outside only by the packet ring
+	uint8_t ring; // 1: ring port, reachable from outside only by the packet ring
 	uint8_t mac[6];
 	uint8_t pad[1];
 	uint16_t mtu;
@@ -593,7 +595,8 @@ struct steer_port_add {
 	char name[STEER_NAME_MAX];
 	char backend[STEER_NAME_MAX];
 	char args[256]; // device arguments, comma separated
-	char netns[STEER_NAME_MAX]; // net_tap: namespace (name or path) to open the tap in, empty = the fast path's own
+	char netns
+		[STEER_NAME_MAX]; // net_tap: namespace (name or path) to open the tap in, empty = the fast path's own
 	char mac[STEER_NAME_MAX];
 	char pci[STEER_NAME_MAX];
 	char ibdev[STEER_NAME_MAX];
@@ -616,9 +619,10 @@ enum steer_miss_default {
 struct steer_port_start {
 	uint16_t port;
 	uint16_t doca_port_id;
-	uint16_t root_port;   // vnf: itself; switch mode: the switch manager port, whose pipes judge this port's packets
+	uint16_t
+		root_port; // vnf: itself; switch mode: the switch manager port, whose pipes judge this port's packets
 	uint16_t nr_rss_queues; // default miss RSS spreads over queues 0 .. n - 1
-	uint8_t default_miss; // enum steer_miss_default
+	uint8_t default_miss;   // enum steer_miss_default
 	uint8_t pad[7];
 };
 
@@ -659,8 +663,8 @@ struct steer_pipe_info {
 	uint8_t type;
 	uint8_t domain;
 	uint32_t flags;
-	uint32_t nr_entries;  // capacity
-	uint32_t used;        // entries live
+	uint32_t nr_entries;   // capacity
+	uint32_t used;         // entries live
 	uint32_t miss_counter; // slot or STEER_COUNTER_NONE
 	uint32_t pad;
 	uint64_t user;
@@ -678,7 +682,7 @@ struct steer_entry_query {
 };
 
 struct steer_entry_info {
-	uint32_t bytes;   // of this header and the work entry that follows, padded to 8
+	uint32_t bytes; // of this header and the work entry that follows, padded to 8
 	uint32_t entry;
 	uint32_t counter; // slot or STEER_COUNTER_NONE
 	uint32_t pad;
@@ -747,15 +751,15 @@ enum { STEER_TRACE_KEYS = 12, STEER_TRACE_ACTIONS = 16, STEER_TRACE_HOPS = 40 };
 
 struct steer_trace_hop {
 	uint32_t pipe;
-	uint32_t entry;   // STEER_ENTRY_NONE at a miss
+	uint32_t entry; // STEER_ENTRY_NONE at a miss
 	uint64_t tag;
 	uint64_t user_data;
-	uint8_t result;   // enum steer_trace_result
+	uint8_t result; // enum steer_trace_result
 	uint8_t domain;
 	uint8_t meter_color; // after this hop
 	uint8_t nr_keys;
 	uint8_t nr_actions;
-	uint8_t copy;        // 0 the packet, n = its n-th flooded copy
+	uint8_t copy;          // 0 the packet, n = its n-th flooded copy
 	uint16_t frame_length; // after this hop
 	struct steer_fwd fwd;
 	uint8_t actions[STEER_TRACE_ACTIONS]; // enum steer_action_kind, as executed
