@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""How a user writes a value and how it is kept: as an unsigned integer in host order, of the field's width.
+
+Base of the dataclasses in ``types``; it knows no header, only the table of ``fields``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, Final, TypeAlias
+
+from appliance.flow.fields import Field
+
+
+class _Changeable(int):
+    """All ones at any width."""
+
+    def __repr__(self) -> str:
+        return "CHANGEABLE"
+
+
+CHANGEABLE: Final = _Changeable(-1)
+"""All bits set: in a pipe's match or actions the value comes with each entry; in a mask it means the whole
+field.
+"""
+
+MacValue: TypeAlias = "int | str | bytes"
+"""``"aa:bb:cc:dd:ee:ff"``, six bytes, or an integer."""
+Ip4Value: TypeAlias = "int | str | IPv4Address"
+"""``"10.0.0.1"`` or an integer in host order."""
+Ip6Value: TypeAlias = "int | str | IPv6Address"
+"""``"2001:db8::1"`` or an integer in host order."""
+
+
+def parse_mac(value: MacValue) -> int:
+    """A MAC address as a 48-bit integer."""
+    if isinstance(value, str):
+        value = bytes.fromhex(value.replace(":", "").replace("-", ""))
+    if isinstance(value, bytes):
+        if len(value) != 6:
+            raise ValueError(f"a MAC address has 6 bytes, not {len(value)}")
+        return int.from_bytes(value, "big")
+    return value
+
+
+def parse_ip4(value: Ip4Value) -> int:
+    """An IPv4 address as a 32-bit integer."""
+    return value if isinstance(value, int) else int(IPv4Address(value))
+
+
+def parse_ip6(value: Ip6Value) -> int:
+    """An IPv6 address as a 128-bit integer."""
+    return value if isinstance(value, int) else int(IPv6Address(value))
+
+
+def prefix_mask(length: int, bits: int = 32) -> int:
+    """The mask of a prefix: ``prefix_mask(24)`` is 255.255.255.0; give ``bits=128`` for IPv6."""
+    if not 0 <= length <= bits:
+        raise ValueError(f"a prefix length is between 0 and {bits}, not {length}")
+    return ((1 << length) - 1) << (bits - length)
+
+
+def unsigned(name: str, value: int, bits: int) -> int:
+    """``value`` as it is stored in ``bits`` bits; negative values are two's complement (-1 is all ones)."""
+    if not isinstance(value, int):
+        raise TypeError(f"{name} is an integer of {bits} bits, not {type(value).__name__}")
+    if not -(1 << (bits - 1) if bits > 1 else 1) <= value < (1 << bits):
+        raise ValueError(f"{name} = {value} does not fit into {bits} bits")
+    return value & ((1 << bits) - 1)
+
+
+class Value:
+    """Base of the value dataclasses: normalisation, a short repr, the flat view."""
+
+    __slots__ = ()
+
+    def _ints(self, **widths: int) -> None:
+        """Bring integer attributes to their widths; for ``__post_init__``."""
+        for name, bits in widths.items():
+            object.__setattr__(self, name, unsigned(name, getattr(self, name), bits))
+
+    def _tuple(self, name: str, length: int, bits: int) -> None:
+        """Pad a tuple of integers with zeros to ``length``; for ``__post_init__``."""
+        given: Sequence[int] = getattr(self, name)
+        if len(given) > length:
+            raise ValueError(f"{name} has at most {length} elements, not {len(given)}")
+        kept = tuple(unsigned(f"{name}[{i}]", v, bits) for i, v in enumerate(given))
+        object.__setattr__(self, name, kept + (0,) * (length - len(kept)))
+
+    def __repr__(self) -> str:
+        shown = []
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            default = field.default
+            if field.default_factory is not dataclasses.MISSING:
+                default = field.default_factory()
+            if value != default and not (isinstance(value, tuple) and not any(value)):
+                shown.append(f"{field.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def flatten(value: object, rows: Sequence[Field]) -> dict[str, int]:
+    """The non-zero fields of a value, by name."""
+    flat = {}
+    for row in rows:
+        node: Any = value
+        for part in row.path:
+            node = node[part] if isinstance(part, int) else getattr(node, part)
+            if node is None:
+                break
+        if node:
+            flat[row.name] = int(node)
+    return flat
+
+
+def unflatten(flat: Mapping[str, int], rows: Mapping[str, Field]) -> dict[str, Any]:
+    """Flat names to nested dicts of constructor arguments; tuples come as dicts with integer keys."""
+    tree: dict[str, Any] = {}
+    for name, number in flat.items():
+        row = rows.get(name)
+        if row is None:
+            raise ValueError(f"there is no field {name!r}")
+        node: Any = tree
+        for part in row.path[:-1]:
+            node = node.setdefault(part, {})
+        node[row.path[-1]] = unsigned(name, number, row.bits)
+    return tree
+
+
+def sequence(parts: Mapping[int, int] | None) -> tuple[int, ...]:
+    """``{2: 7}`` to ``(0, 0, 7)``."""
+    if not parts:
+        return ()
+    return tuple(parts.get(i, 0) for i in range(max(parts) + 1))
