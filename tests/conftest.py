@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""Fixtures of all tests. The work is in tests/support."""
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import netns as netns_support
+from tests.support.fastpath import Fastpath, running
+from tests.support.netns import Netns, namespace
+from tests.support.tree import BUILD
+
+
+def pytest_sessionstart() -> None:
+    if os.geteuid() == 0:
+        netns_support.sweep()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that make namespaces or taps need root, which the `root` marker says."""
+    if os.geteuid() == 0:
+        return
+    for item in items:
+        fixtures = getattr(item, "fixturenames", [])
+        if item.get_closest_marker("root") or "netns" in fixtures:
+            item.add_marker(pytest.mark.skip(reason="needs root: namespaces and taps"))
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let fixtures know that their test failed."""
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report
+
+
+@pytest.fixture(scope="session")
+def build_dir() -> Path:
+    """The build under test."""
+    return BUILD
+
+
+@pytest.fixture
+def netns() -> Iterator[Callable[[str], Netns]]:
+    """Makes namespaces: `netns("web")`. All of them are gone after the test, also when it fails."""
+    with ExitStack() as stack:
+
+        def make(what: str = "ns") -> Netns:
+            return stack.enter_context(namespace(what))
+
+        yield make
+
+
+@pytest.fixture
+def fastpath(request: pytest.FixtureRequest) -> Iterator[Callable[..., Fastpath]]:
+    """Starts fast paths: `fastpath({"p0": {"backend": "net_ring"}})`, see tests.support.fastpath.running.
+
+    After the test: packets conserved, buffers back, exit status 0, nothing left. On failure counters and log are
+    printed.
+    """
+    with ExitStack() as stack:
+        started: list[Fastpath] = []
+
+        def start(*args: Any, **kwargs: Any) -> Fastpath:
+            started.append(stack.enter_context(running(*args, **kwargs)))
+            return started[-1]
+
+        yield start
+        if FAILED in request.node.stash:
+            for one in started:
+                print(one.dump(), one.log_tail(), sep="\n")

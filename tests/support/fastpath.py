@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""A real fast path for one test, and the checks that every test ends with.
+
+`Fastpath` starts native/fastpath with a config of its own in a private runtime directory, waits for READY, and at
+the end asserts: exit status 0, packets conserved, packet buffers all back, nothing left behind. When the test failed
+it prints counters and the last lines of the log instead.
+"""
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.netns import Netns
+from tests.support.tree import BUILD
+from tests.support.wire import Stats, Wire, ffi
+
+EXECUTABLE = BUILD / "native" / "fastpath" / "fastpath"
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
+SANITIZERS = {
+    "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99:detect_stack_use_after_return=0",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
+    "LSAN_OPTIONS": f"suppressions={Path(__file__).with_name('lsan.supp')}:print_suppressions=0",
+}
+
+Options = Mapping[str, object]
+
+
+def wait_for(what: str, condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait until a condition holds; the way to wait in tests."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {seconds:g} s for {what}")
+        time.sleep(0.01)
+
+
+def config_text(ports: Mapping[str, Options], options: Options) -> str:
+    """The fast path's config file: general options, then one section per port."""
+    lines = [f"{key} = {value}" for key, value in options.items()]
+    for name, port in ports.items():
+        lines += ["", f"[port {name}]", *(f"{key} = {value}" for key, value in port.items())]
+    return "\n".join(lines) + "\n"
+
+
+class Fastpath:
+    """One fast path process. Use `running()` or the fixture `fastpath`, which also do the checks of the end."""
+
+    def __init__(
+        self,
+        ports: Mapping[str, Options],
+        options: Options | None = None,
+        *,
+        netns: Netns | None = None,
+        directory: Path | None = None,
+        arguments: Sequence[str] = (),
+    ) -> None:
+        """Start it, wait for READY. `directory`: a runtime directory that outlives this process (restarts)."""
+        self.directory = directory or Path(tempfile.mkdtemp(prefix="rft-"))
+        self._own_directory = directory is None
+        self.socket = self.directory / "steering.sock"
+        self.log = self.directory / "fastpath.log"
+        self.ports = dict(ports)
+        self.stats: Stats | None = None
+        self.killed = False
+        config = self.directory / "fastpath.conf"
+        config.write_text(config_text(ports, options or {}))
+        command = [str(EXECUTABLE), "--runtime-dir", str(self.directory), "--config", str(config), *arguments]
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                netns.command(*command) if netns else command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=os.environ | SANITIZERS,
+            )
+        try:
+            self._wait_ready()
+            with self.wire() as wire:
+                self.stats = wire.stats()
+                self.mbufs_at_start = int(self.stats.header.mbufs_free)
+        except BaseException:
+            self.kill()
+            print(self.log_tail())
+            self.close()
+            raise
+
+    def _wait_ready(self) -> None:
+        assert self.process.stdout is not None
+        end = time.monotonic() + START_SECONDS
+        text = b""
+        with self.log.open("ab") as log:
+            while b"READY " not in text or not text.endswith(b"\n"):
+                ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, end - time.monotonic()))
+                chunk = os.read(self.process.stdout.fileno(), 65536) if ready else b""
+                if not ready:
+                    raise TimeoutError(f"the fast path is not READY after {START_SECONDS:g} s")
+                if not chunk:
+                    raise RuntimeError(f"the fast path ended before READY, status {self.process.wait()}")
+                log.write(chunk)
+                text += chunk
+        assert f"READY {self.socket}".encode() in text
+
+    @property
+    def pid(self) -> int:
+        """Process id of the fast path."""
+        return self.process.pid
+
+    def wire(self) -> Wire:
+        """A new connection that has said hello as a reader."""
+        connection = Wire(self.socket)
+        try:
+            connection.hello()
+        except BaseException:
+            connection.socket.close()
+            raise
+        return connection
+
+    def port_names(self) -> list[str]:
+        """Ports by index, as the fast path lists them now."""
+        with self.wire() as wire:
+            infos = wire.ports()
+            names = [""] * (1 + max((info.index for info in infos), default=-1))
+            for info in infos:
+                names[info.index] = ffi.string(info.name).decode()
+        return names
+
+    def counters(self) -> dict[str, dict[str, int]]:
+        """Packet counters by port name."""
+        assert self.stats is not None
+        names = self.port_names()
+        return {name: sums for name, sums in zip(names, self.stats.ports(len(names)), strict=True) if name}
+
+    def imbalance(self) -> int:
+        """What the conservation law misses, in packets; 0 when it holds."""
+        assert self.stats is not None
+        workers = self.stats.workers()
+        total: dict[str, int] = {}
+        for port in self.stats.ports(self._port_max()):
+            for name, packets in port.items():
+                total[name] = total.get(name, 0) + packets
+        made = total["received"] + total["injected"] + sum(w.generated + w.copies for w in workers)
+        # What a client transmits enters and leaves in one counter pair.
+        gone = total["sent"] - total["transmitted"] + total["software"] + total["dropped"]
+        return int(made - gone - sum(w.held for w in workers))
+
+    @staticmethod
+    def _port_max() -> int:
+        return int(ffi.typeof("struct stats_worker").fields[-1][1].type.length)
+
+    def check_conserved(self, seconds: float = 5.0) -> None:
+        """The conservation law holds and all packet buffers are back, at the latest when packets in flight landed."""
+        stats = self.stats
+        assert stats is not None
+        try:
+            wait_for("conservation", lambda: self.imbalance() == 0, seconds)
+        except TimeoutError:
+            raise AssertionError(
+                f"packets not conserved: {self.imbalance():+d} unaccounted\n{self.dump()}"
+            ) from None
+        try:
+            wait_for("buffers", lambda: stats.header.mbufs_free == self.mbufs_at_start, seconds)
+        except TimeoutError:
+            lost = self.mbufs_at_start - stats.header.mbufs_free
+            raise AssertionError(f"{lost} packet buffers did not come back\n{self.dump()}") from None
+        for port in stats.ports(self._port_max()):
+            reasons = sum(count for name, count in port.items() if name.startswith("drops."))
+            assert reasons == port["dropped"], "a drop without a reason"
+
+    def dump(self) -> str:
+        """Counters that are not zero, for a person who looks for what went wrong."""
+        if self.stats is None:
+            return "no counters"
+        try:
+            ports = self.counters()
+        except OSError as error:
+            return f"no counters: {error}"
+        lines = [
+            f"{name}: " + " ".join(f"{key}={count}" for key, count in sums.items() if count)
+            for name, sums in ports.items()
+        ]
+        lines += [f"copies={w.copies} generated={w.generated} held={w.held}" for w in self.stats.workers()]
+        return "\n".join(lines)
+
+    def log_tail(self, lines: int = 40) -> str:
+        """The last lines that the fast path wrote."""
+        return "".join(
+            ["-- fast path's last lines --\n", *self.log.open(errors="replace").readlines()[-lines:]]
+        )
+
+    def stop(self) -> int:
+        """Ask it to end (SIGTERM) and wait; its exit status."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """SIGKILL, as in a crash; the checks of the end no longer ask for an orderly one."""
+        self.killed = True
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def close(self) -> None:
+        """Free what is left of it here; the process must have ended."""
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        if self.stats is not None:
+            self.stats.close()
+            self.stats = None
+        if self._own_directory:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def finish(self) -> None:
+        """The checks that a test ends with, then the end of the process."""
+        if self.killed:
+            return
+        if self.process.poll() is None:
+            self.check_conserved()
+        status = self.stop()
+        assert status == 0, f"exit status {status}\n{self.log_tail()}"
+        assert not self.socket.exists(), "the steering socket is left"
+
+
+@contextmanager
+def running(
+    ports: Mapping[str, Options],
+    options: Options | None = None,
+    *,
+    netns: Netns | None = None,
+    directory: Path | None = None,
+    arguments: Sequence[str] = (),
+) -> Iterator[Fastpath]:
+    """A fast path for the length of a block, with the checks of the end when the block did not fail."""
+    fastpath = Fastpath(ports, options, netns=netns, directory=directory, arguments=arguments)
+    try:
+        yield fastpath
+        fastpath.finish()
+        if netns is not None:
+            assert not [link for link in netns.links() if link in fastpath.ports], "a tap is left"
+    except BaseException:
+        print(fastpath.dump())
+        print(fastpath.log_tail())
+        raise
+    finally:
+        if fastpath.process.poll() is None:
+            fastpath.kill()
+        fastpath.close()
