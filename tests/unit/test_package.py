@@ -5,9 +5,8 @@
 import subprocess
 from importlib import metadata, resources
 
-from appliance.v1 import system_service_pb2, system_service_pb2_grpc
-
 from appliance._ringfield import ffi, lib
+from appliance.v1 import system_service_pb2, system_service_pb2_grpc
 
 
 def test_cffi_module_has_the_version_of_the_package() -> None:
