@@ -68,6 +68,7 @@ static inline int ring_reserve(struct ring_producer *ring, uint32_t length, void
 	uint64_t need = ring_record_bytes(length), offset = ring->tail & (ring->size - 1);
 	uint64_t to_end = ring->size - offset, total = need <= to_end ? need : to_end + need;
 
+	*place = NULL;
 	if (length < sizeof(struct steer_record) || need > ring->size / 2)
 		return -EMSGSIZE;
 	if (ring->size - (ring->tail - ring->head) < total) {

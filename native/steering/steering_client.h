@@ -57,8 +57,8 @@ bool steering_alive(struct steering_client *client);
 
 // One sync message. reply (may be NULL) takes up to reply_bytes; *length (may be NULL) the bytes that came. -EMSGSIZE when
 // the reply does not fit, -ETIMEDOUT when none came in time (a late one is thrown away).
-int steering_call(struct steering_client *client, enum steer_op op, const void *request, uint32_t request_bytes,
-	void *reply, uint32_t reply_bytes, uint32_t *length);
+int steering_call(struct steering_client *client, enum steer_op op, const void *request,
+	uint32_t request_bytes, void *reply, uint32_t reply_bytes, uint32_t *length);
 
 // steering_call() for replies of a fixed size: -EPROTO when it has another one.
 int steering_call_exact(struct steering_client *client, enum steer_op op, const void *request,
@@ -78,8 +78,8 @@ int steering_post(struct steering_client *client, unsigned int queue, const stru
 int steering_push(struct steering_client *client, unsigned int queue);
 
 // Collects up to max completions; 0 when there are none. Aged entries come here too, with op STEER_REC_EVENT.
-int steering_pull(
-	struct steering_client *client, unsigned int queue, struct steer_completion *completions, unsigned int max);
+int steering_pull(struct steering_client *client, unsigned int queue, struct steer_completion *completions,
+	unsigned int max);
 
 // Work entries posted whose completion has not been pulled.
 uint32_t steering_in_flight(const struct steering_client *client, unsigned int queue);
@@ -123,8 +123,8 @@ int steering_wait(
 // with errno set when it cannot be had.
 const struct stats_header *steering_stats(struct steering_client *client);
 
-// Sums over the workers. No system call. -ENODATA: not mapped, -EINVAL: no such slot or port.
+// Sums over the workers and the control lcore. No system call. -ENODATA: not mapped, -EINVAL: no such slot or port.
 int steering_stats_counter(struct steering_client *client, uint32_t slot, struct stats_counter *sum);
 int steering_stats_port(struct steering_client *client, uint16_t port, struct stats_port *sum);
-// All but ports: heartbeat, loops, copies ... over the workers (tsc and revision: the least).
+// The whole block summed; tsc and revision: the least of the workers.
 int steering_stats_total(struct steering_client *client, struct stats_worker *sum);
