@@ -1,23 +1,132 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Ringfield authors
-"""`./ringfield test`: the C tests, then pytest. Arguments go to pytest, and then only pytest runs."""
+"""`./ringfield test`: every test, or a part of them.
 
+./ringfield test                    C tests, then pytest
+./ringfield test ARGUMENT...        pytest alone, with these arguments (a file, -k NAME, -m soak ...)
+./ringfield test --sanitize [ARG..] C tests and tests/smoke on a build with ASan and UBSan (build/asan)
+./ringfield test --fuzz [SECONDS]   every libFuzzer target for so long (default 30; build/fuzz, needs clang-14)
+"""
+
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "cp311"
+ASAN = ROOT / "build" / "asan"
+FUZZ = ROOT / "build" / "fuzz"
+CORPUS = ROOT / "tests" / "fuzz" / "corpus"
+
+
+def say(text: str) -> None:
+    """Tell what comes, in order with what the runners print."""
+    print(f"ringfield: {text}", flush=True)
+
+
+def run(command: Sequence[str | Path], **variables: str) -> int:
+    """Run in the root of the tree; the exit status, signals as 128 + number."""
+    status = subprocess.call([*map(str, command)], cwd=ROOT, env=os.environ | variables)
+    return status if status >= 0 else 128 - status
+
+
+def c_tests(build: Path) -> int:
+    """The C tests of a build."""
+    return run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs"])
+
+
+def pytest(arguments: Sequence[str], **variables: str) -> int:
+    """pytest with some arguments."""
+    return run([sys.executable, "-m", "pytest", *arguments], **variables)
+
+
+def build(where: Path, options: Sequence[str], variables: Mapping[str, str]) -> int:
+    """Configure a build when it is not there, and bring it up to date."""
+    if not (where / "build.ninja").exists():
+        shutil.rmtree(where, ignore_errors=True)
+        say(f"configuring {where.relative_to(ROOT)}")
+        done = subprocess.run(
+            ["meson", "setup", *options, where],
+            cwd=ROOT,
+            env=os.environ | variables,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            print(done.stdout, done.stderr, file=sys.stderr)
+            return done.returncode
+    return run(["ninja", "--quiet", "-C", where])
+
+
+def sanitize(arguments: Sequence[str]) -> int:
+    """C tests and smoke tests against a sanitized fast path; Python stays as it is."""
+    status = build(ASAN, ["-Db_sanitize=address,undefined", "-Doptimization=1"], {})
+    if status:
+        return status
+    say("C tests, with ASan and UBSan")
+    statuses = [c_tests(ASAN)] if not arguments else []
+    say("smoke tests, with ASan and UBSan")
+    chosen = arguments or ["tests/smoke"]
+    executable = str(ASAN / "native/fastpath/fastpath")
+    statuses.append(pytest(chosen, RINGFIELD_BUILD=str(ASAN), RINGFIELD_FASTPATH=executable))
+    return max(statuses)
+
+
+def fuzz(seconds: int) -> int:
+    """Every fuzz target, beginning with its kept corpus; a finding is left in build/fuzz."""
+    if shutil.which("clang-14") is None:
+        print(
+            "ringfield: clang-14 is not installed (Debian packages clang-14, libclang-rt-14-dev)",
+            file=sys.stderr,
+        )
+        return 1
+    options = ["-Dfuzz=true", "-Dpython=disabled", "-Db_sanitize=address,undefined", "-Dwerror=false"]
+    if status := build(FUZZ, options, {"CC": "clang-14"}):
+        return status
+    passed = failed = 0
+    for target in sorted((FUZZ / "tests" / "fuzz").glob("fuzz_*")):
+        if not os.access(target, os.X_OK) or target.is_dir():
+            continue
+        name = target.name.removeprefix("fuzz_")
+        say(f"fuzzing {name} for {seconds} s")
+        with tempfile.TemporaryDirectory() as found:
+            status = run(
+                [
+                    target,
+                    f"-max_total_time={seconds}",
+                    "-timeout=5",
+                    "-verbosity=0",
+                    "-print_final_stats=1",
+                    f"-artifact_prefix={FUZZ}/{name}-",
+                    found,
+                    *([CORPUS / name] if (CORPUS / name).is_dir() else []),
+                ]
+            )
+        passed, failed = passed + (status == 0), failed + (status != 0)
+    print(f"fuzz: {passed} passed, {failed} failed", flush=True)
+    return int(failed > 0 or passed == 0)
 
 
 def main(arguments: list[str]) -> int:
-    statuses = []
-    if not arguments:
-        statuses.append(
-            subprocess.call(["meson", "test", "-C", str(BUILD), "--no-rebuild", "--print-errorlogs"])
-        )
-    statuses.append(subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=ROOT))
-    return max(map(abs, statuses))
+    """Exit status of the part that was asked for."""
+    match arguments:
+        case ["--help" | "-h"]:
+            print(__doc__)
+            return 0
+        case ["--sanitize", *rest]:
+            return sanitize(rest)
+        case ["--fuzz"]:
+            return fuzz(30)
+        case ["--fuzz", seconds] if seconds.isdigit():
+            return fuzz(int(seconds))
+        case [] | ["-v" | "-q" | "-x"]:
+            return max(c_tests(BUILD), pytest(arguments))
+    return pytest(arguments)
 
 
 if __name__ == "__main__":
