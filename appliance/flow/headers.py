@@ -33,6 +33,8 @@ from appliance.flow.values import (
     unflatten,
 )
 
+_NUMBERS = (fields.Kind.U8, fields.Kind.BE16, fields.Kind.BE32)
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Meta(Value):
@@ -150,7 +152,8 @@ class Ip6(Value):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Tcp(Value):
-    """``struct doca_flow_header_tcp``. ``data_offset`` counts 4-byte words; ``flags`` takes ``TcpFlags``."""
+    """``struct doca_flow_header_tcp``. ``data_offset`` is the raw byte, header length in words in its upper
+    four bits; ``flags`` takes ``TcpFlags``."""
 
     src_port: int = 0
     dst_port: int = 0
@@ -249,15 +252,17 @@ class HeaderFormat(Value):
 class Tun(Value):
     """``struct doca_flow_tun``. The classmethods build the usual ones from plain numbers.
 
-    ``vxlan_tun_id``, ``nvgre_vs_id`` and ``geneve_vni`` are raw words: 24 bits of id, then 8 reserved bits
-    (VNI 100 is ``100 << 8``), so that the reserved byte can be matched and modified as in DOCA.
+    ``vxlan_tun_id``, ``nvgre_vs_id`` and ``geneve_vni`` are DOCA's words: 24 bits of id, then 8 reserved bits
+    (VNI 100 is ``100 << 8``); VXLAN's last byte is ``vxlan_tun_rsvd1``.
     """
 
     type: TunType = TunType.NONE
     vxlan_type: VxlanType = VxlanType.STANDARD
-    vxlan_next_protocol: int = 0
-    vxlan_group_policy_id: int = 0
+    vxlan_gpe_flags: int = 0
+    vxlan_gpe_next_protocol: int = 0
+    vxlan_gbp_group_policy_id: int = 0
     vxlan_tun_id: int = 0
+    vxlan_tun_rsvd1: int = 0
     gre_type: GreType = GreType.STANDARD
     protocol: int = 0
     key_present: bool = False
@@ -265,6 +270,8 @@ class Tun(Value):
     nvgre_vs_id: int = 0
     nvgre_flow_id: int = 0
     gtp_teid: int = 0
+    gtp_next_ext_hdr_type: int = 0
+    gtp_ext_psc_qfi: int = 0
     esp_spi: int = 0
     esp_sn: int = 0
     mpls: tuple[int, ...] = ()
@@ -274,41 +281,23 @@ class Tun(Value):
     geneve_vni: int = 0
 
     _TYPE_OF: ClassVar[dict[str, TunType]] = {
-        "vxlan_tun_id": TunType.VXLAN,
-        "vxlan_next_protocol": TunType.VXLAN,
-        "vxlan_group_policy_id": TunType.VXLAN,
-        "gre_key": TunType.GRE,
-        "key_present": TunType.GRE,
-        "protocol": TunType.GRE,
-        "nvgre_vs_id": TunType.GRE,
-        "nvgre_flow_id": TunType.GRE,
-        "gtp_teid": TunType.GTPU,
-        "esp_spi": TunType.ESP,
-        "esp_sn": TunType.ESP,
-        "geneve_vni": TunType.GENEVE,
-        "geneve_o_c": TunType.GENEVE,
-        "geneve_next_proto": TunType.GENEVE,
-        "geneve_ver_opt_len": TunType.GENEVE,
+        "vxlan": TunType.VXLAN,
+        "gre": TunType.GRE,
+        "nvgre": TunType.GRE,
+        "gtp": TunType.GTPU,
+        "esp": TunType.ESP,
+        "geneve": TunType.GENEVE,
     }
 
     def __post_init__(self) -> None:
         put = object.__setattr__
         self._tuple("mpls", fields.MPLS_LABELS_MAX, 32)
         self._ints(
-            vxlan_next_protocol=8,
-            vxlan_group_policy_id=16,
-            vxlan_tun_id=32,
-            protocol=16,
-            gre_key=32,
-            nvgre_vs_id=32,
-            nvgre_flow_id=8,
-            gtp_teid=32,
-            esp_spi=32,
-            esp_sn=32,
-            geneve_ver_opt_len=8,
-            geneve_o_c=8,
-            geneve_next_proto=16,
-            geneve_vni=32,
+            **{
+                str(row.path[0]): row.bits
+                for row in fields.TUN
+                if len(row.path) == 1 and row.kind in _NUMBERS
+            }
         )
         put(self, "type", TunType(self.type))
         put(self, "vxlan_type", VxlanType(self.vxlan_type))
@@ -316,9 +305,11 @@ class Tun(Value):
         put(self, "key_present", bool(self.key_present))
         if self.type:
             return
-        kinds = {kind for name, kind in self._TYPE_OF.items() if getattr(self, name)}
-        if any(self.mpls):
-            kinds.add(TunType.MPLS_O_UDP)
+        kinds = {
+            self._TYPE_OF.get(row.name.split(".")[0], TunType.MPLS_O_UDP)
+            for row in fields.TUN
+            if not row.selector and flatten(self, (row,))
+        }
         if len(kinds) > 1:
             names = " and ".join(sorted(kind.name for kind in kinds))
             raise ValueError(f"one tunnel at a time: {names} are filled in")

@@ -130,7 +130,9 @@ class PortInfo:
 
 @dataclass(frozen=True, slots=True)
 class PortStats:
-    """Counters of one port since the fast path started; ``drops`` are packets by reason of what came in here."""
+    """Counters of one port since the fast path started; ``drops`` are packets by reason of what came in
+    here.
+    """
 
     received: Counter = field(default_factory=Counter)
     sent: Counter = field(default_factory=Counter)
@@ -143,8 +145,8 @@ class PortStats:
 
 @dataclass(frozen=True, slots=True)
 class DpuStats:
-    """Totals of a fast path. Conservation: received + injected + generated + copies = sent - transmitted + software
-    + dropped + held, summed over ports.
+    """Totals of a fast path. Conservation: received + injected + generated + copies = sent - transmitted +
+    software + dropped + held, summed over ports.
     """
 
     boot_id: int
