@@ -32,24 +32,24 @@
 // Position of the lowest set bit; 0 for an empty mask.
 #define DOCA_SHIFT(_x) ((_x) ? __builtin_ctzll(_x) : 0)
 
-#define DOCA_U8_GENMASK(_h, _l) ((uint8_t)((0xffu << (_l)) & (0xffu >> (7 - (_h)))))
+#define DOCA_U8_GENMASK(_h, _l)   ((uint8_t)((0xffu << (_l)) & (0xffu >> (7 - (_h)))))
 #define DOCA_BE16_GENMASK(_h, _l) DOCA_HTOBE16((0xffffu << (_l)) & (0xffffu >> (15 - (_h))))
 #define DOCA_BE32_GENMASK(_h, _l) DOCA_HTOBE32((0xffffffffu << (_l)) & (0xffffffffu >> (31 - (_h))))
 
-#define DOCA_U8P_GENMASK(_h, _l, _p) (*(uint8_t *)(_p) = DOCA_U8_GENMASK((_h), (_l)))
+#define DOCA_U8P_GENMASK(_h, _l, _p)   (*(uint8_t *)(_p) = DOCA_U8_GENMASK((_h), (_l)))
 #define DOCA_BE16P_GENMASK(_h, _l, _p) (*(doca_be16_t *)(_p) = DOCA_BE16_GENMASK((_h), (_l)))
 #define DOCA_BE32P_GENMASK(_h, _l, _p) (*(doca_be32_t *)(_p) = DOCA_BE32_GENMASK((_h), (_l)))
 
-#define DOCA_U8_SET(_m, _v) (((_v) << DOCA_SHIFT(_m)) & (_m))
+#define DOCA_U8_SET(_m, _v)   (((_v) << DOCA_SHIFT(_m)) & (_m))
 #define DOCA_BE16_SET(_m, _v) (DOCA_HTOBE16((_v) << DOCA_SHIFT(DOCA_BETOH16(_m))) & (_m))
 #define DOCA_BE32_SET(_m, _v) (DOCA_HTOBE32((_v) << DOCA_SHIFT(DOCA_BETOH32(_m))) & (_m))
 
 // These or the value into what is there already.
-#define DOCA_U8P_SET(_m, _v, _p) (*(uint8_t *)(_p) |= DOCA_U8_SET((_m), (_v)))
+#define DOCA_U8P_SET(_m, _v, _p)   (*(uint8_t *)(_p) |= DOCA_U8_SET((_m), (_v)))
 #define DOCA_BE16P_SET(_m, _v, _p) (*(doca_be16_t *)(_p) |= DOCA_BE16_SET((_m), (_v)))
 #define DOCA_BE32P_SET(_m, _v, _p) (*(doca_be32_t *)(_p) |= DOCA_BE32_SET((_m), (_v)))
 
-#define DOCA_U8_GET(_m, _f) (((_m) & (_f)) >> DOCA_SHIFT(_m))
+#define DOCA_U8_GET(_m, _f)   (((_m) & (_f)) >> DOCA_SHIFT(_m))
 #define DOCA_BE16_GET(_m, _f) (DOCA_BETOH16((_m) & (_f)) >> DOCA_SHIFT(DOCA_BETOH16(_m)))
 #define DOCA_BE32_GET(_m, _f) (DOCA_BETOH32((_m) & (_f)) >> DOCA_SHIFT(DOCA_BETOH32(_m)))
 

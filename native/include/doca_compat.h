@@ -25,7 +25,7 @@
 #include <string.h>
 
 // Exported, and not going to change.
-#define DOCA_STABLE __attribute__((visibility("default")))
+#define DOCA_STABLE       __attribute__((visibility("default")))
 
 // Exported, but NVIDIA may still change it. NVIDIA's own header warns at each use unless
 // DOCA_ALLOW_EXPERIMENTAL_API is defined; here it is silent, for nearly all of DOCA Flow is experimental.
@@ -38,7 +38,7 @@
 #define DOCA_DEPRECATED __attribute__((visibility("default"), deprecated("this DOCA symbol is going away")))
 #endif
 
-#define doca_likely(x) __builtin_expect(!!(x), 1)
+#define doca_likely(x)   __builtin_expect(!!(x), 1)
 #define doca_unlikely(x) __builtin_expect(!!(x), 0)
 
 #endif // RINGFIELD_CDEF

@@ -23,10 +23,10 @@
 extern "C" {
 #endif
 
-struct doca_devinfo;	 // facts about a device
+struct doca_devinfo;     // facts about a device
 struct doca_devinfo_rep; // facts about a representor
-struct doca_dev;	 // an open device
-struct doca_dev_rep;	 // an open representor
+struct doca_dev;         // an open device
+struct doca_dev_rep;     // an open representor
 
 // Which representors to list; values may be or-ed.
 enum doca_devinfo_rep_filter {
@@ -36,17 +36,17 @@ enum doca_devinfo_rep_filter {
 };
 
 // Sizes of buffers in bytes, final NUL included for strings.
-#define DOCA_DEVINFO_VUID_SIZE 128
-#define DOCA_DEVINFO_IPV4_ADDR_SIZE 4
-#define DOCA_DEVINFO_IPV6_ADDR_SIZE 16
-#define DOCA_DEVINFO_MAC_ADDR_SIZE 6
-#define DOCA_DEVINFO_IFACE_NAME_SIZE 256
-#define DOCA_DEVINFO_IBDEV_NAME_SIZE 64
-#define DOCA_DEVINFO_PCI_ADDR_SIZE 13 // "0000:03:00.0"
-#define DOCA_DEVINFO_PCI_BDF_SIZE 8   // "03:00.0"
-#define DOCA_DEVINFO_REP_VUID_SIZE 128
+#define DOCA_DEVINFO_VUID_SIZE         128
+#define DOCA_DEVINFO_IPV4_ADDR_SIZE    4
+#define DOCA_DEVINFO_IPV6_ADDR_SIZE    16
+#define DOCA_DEVINFO_MAC_ADDR_SIZE     6
+#define DOCA_DEVINFO_IFACE_NAME_SIZE   256
+#define DOCA_DEVINFO_IBDEV_NAME_SIZE   64
+#define DOCA_DEVINFO_PCI_ADDR_SIZE     13 // "0000:03:00.0"
+#define DOCA_DEVINFO_PCI_BDF_SIZE      8  // "03:00.0"
+#define DOCA_DEVINFO_REP_VUID_SIZE     128
 #define DOCA_DEVINFO_REP_PCI_ADDR_SIZE 13
-#define DOCA_DEVINFO_REP_PCI_BDF_SIZE 8
+#define DOCA_DEVINFO_REP_PCI_BDF_SIZE  8
 
 // --- lists. Errors: INVALID_VALUE, NO_MEMORY, NOT_FOUND (no fast path is running), NOT_SUPPORTED.
 DOCA_STABLE
@@ -90,9 +90,11 @@ doca_error_t doca_devinfo_get_pci_func_type(
 DOCA_EXPERIMENTAL
 doca_error_t doca_devinfo_get_sf_index(const struct doca_devinfo *devinfo, uint32_t *sf_index);
 DOCA_STABLE
-doca_error_t doca_devinfo_get_ipv4_addr(const struct doca_devinfo *devinfo, uint8_t *ipv4_addr, uint32_t size);
+doca_error_t doca_devinfo_get_ipv4_addr(
+	const struct doca_devinfo *devinfo, uint8_t *ipv4_addr, uint32_t size);
 DOCA_STABLE
-doca_error_t doca_devinfo_get_ipv6_addr(const struct doca_devinfo *devinfo, uint8_t *ipv6_addr, uint32_t size);
+doca_error_t doca_devinfo_get_ipv6_addr(
+	const struct doca_devinfo *devinfo, uint8_t *ipv6_addr, uint32_t size);
 DOCA_STABLE
 doca_error_t doca_devinfo_get_mac_addr(const struct doca_devinfo *devinfo, uint8_t *mac_addr, uint32_t size);
 DOCA_STABLE
@@ -126,9 +128,11 @@ doca_error_t doca_devinfo_rep_cap_is_filter_emulated_supported(
 
 // --- facts about representors.
 DOCA_STABLE
-doca_error_t doca_devinfo_rep_get_vuid(const struct doca_devinfo_rep *devinfo_rep, char *rep_vuid, uint32_t size);
+doca_error_t doca_devinfo_rep_get_vuid(
+	const struct doca_devinfo_rep *devinfo_rep, char *rep_vuid, uint32_t size);
 DOCA_STABLE
-doca_error_t doca_devinfo_rep_get_pci_addr_str(const struct doca_devinfo_rep *devinfo_rep, char *pci_addr_str);
+doca_error_t doca_devinfo_rep_get_pci_addr_str(
+	const struct doca_devinfo_rep *devinfo_rep, char *pci_addr_str);
 DOCA_STABLE
 doca_error_t doca_devinfo_rep_get_pci_func_type(
 	const struct doca_devinfo_rep *devinfo_rep, enum doca_pci_func_type *pci_func_type);
@@ -140,7 +144,8 @@ doca_error_t doca_devinfo_rep_get_iface_name(
 DOCA_EXPERIMENTAL
 doca_error_t doca_devinfo_rep_get_vhca_id(const struct doca_devinfo_rep *devinfo_rep, uint16_t *vhca_id);
 DOCA_EXPERIMENTAL
-doca_error_t doca_devinfo_rep_get_host_index(const struct doca_devinfo_rep *devinfo_rep, uint32_t *host_index);
+doca_error_t doca_devinfo_rep_get_host_index(
+	const struct doca_devinfo_rep *devinfo_rep, uint32_t *host_index);
 DOCA_EXPERIMENTAL
 doca_error_t doca_devinfo_rep_get_pf_index(const struct doca_devinfo_rep *devinfo_rep, uint32_t *pf_index);
 DOCA_EXPERIMENTAL

@@ -51,10 +51,10 @@ typedef enum doca_error {
 #define DOCA_IS_ERROR(r) doca_unlikely((r) != DOCA_SUCCESS)
 
 // Keeps the first error: stores t in r only while r still says success.
-#define DOCA_ERROR_PROPAGATE(r, t) \
-	do { \
+#define DOCA_ERROR_PROPAGATE(r, t)       \
+	do {                             \
 		if ((r) == DOCA_SUCCESS) \
-			(r) = (t); \
+			(r) = (t);       \
 	} while (0)
 
 // The enumerator's name ("DOCA_ERROR_FULL") and one short sentence about it. Static strings; an unknown code

@@ -57,8 +57,8 @@ struct doca_flow_tune_cfg;
 
 // Words of scratch metadata, and bytes of metadata in all (pkt_meta included).
 #define DOCA_FLOW_META_SCRATCH_PAD_MAX 10
-#define DOCA_FLOW_META_MAX ((DOCA_FLOW_META_SCRATCH_PAD_MAX + 1) * 4)
-#define DOCA_FLOW_VLAN_MAX 2
+#define DOCA_FLOW_META_MAX             ((DOCA_FLOW_META_SCRATCH_PAD_MAX + 1) * 4)
+#define DOCA_FLOW_VLAN_MAX             2
 
 // Most bytes that one entry may take of a port's actions memory.
 #define DOCA_FLOW_MAX_ENTRY_ACTIONS_MEM_SIZE (128)
@@ -112,11 +112,11 @@ enum doca_flow_crypto_syndrome {
 // Read-only facts about a packet. The *_ok and *_fragmented bytes are 0 or 1 in the packet; a pipe declares them
 // changeable with 0xff like any other byte.
 struct doca_flow_parser_meta {
-	uint16_t port_id;	 // logical id of the port it came in on
-	doca_be16_t random;	 // drawn anew at every pipe
-	uint8_t ipsec_syndrome;	 // enum doca_flow_crypto_syndrome
+	uint16_t port_id;       // logical id of the port it came in on
+	doca_be16_t random;     // drawn anew at every pipe
+	uint8_t ipsec_syndrome; // enum doca_flow_crypto_syndrome
 	uint8_t ipsec_ar_syndrome;
-	uint8_t psp_syndrome;	 // enum doca_flow_crypto_syndrome
+	uint8_t psp_syndrome; // enum doca_flow_crypto_syndrome
 	enum doca_flow_meter_color meter_color;
 	enum doca_flow_l2_meta outer_l2_type;
 	enum doca_flow_l3_meta outer_l3_type;
@@ -327,8 +327,8 @@ struct doca_flow_crypto {
 
 enum doca_flow_action_type {
 	DOCA_FLOW_ACTION_AUTO = 0, // as the pipe's actions say
-	DOCA_FLOW_ACTION_ADD,	   // dst += value of the actions, or += src
-	DOCA_FLOW_ACTION_COPY,	   // dst = src
+	DOCA_FLOW_ACTION_ADD,      // dst += value of the actions, or += src
+	DOCA_FLOW_ACTION_COPY,     // dst = src
 };
 
 struct doca_flow_action_desc {
@@ -570,12 +570,12 @@ enum doca_flow_resource {
 
 // At most one of the two; 0 behaves like NO_WAIT.
 enum doca_flow_entry_flags {
-	DOCA_FLOW_ENTRY_FLAGS_NO_WAIT = (1u << 0),	  // publish now, with what was buffered before
+	DOCA_FLOW_ENTRY_FLAGS_NO_WAIT = (1u << 0),        // publish now, with what was buffered before
 	DOCA_FLOW_ENTRY_FLAGS_WAIT_FOR_BATCH = (1u << 1), // buffer
 };
 
-#define DOCA_FLOW_FLAGS_SET(flags, flag) ((flags) |= (flag))
-#define DOCA_FLOW_FLAGS_UNSET(flags, flag) ((flags) &= ~(flag))
+#define DOCA_FLOW_FLAGS_SET(flags, flag)    ((flags) |= (flag))
+#define DOCA_FLOW_FLAGS_UNSET(flags, flag)  ((flags) &= ~(flag))
 #define DOCA_FLOW_FLAGS_IS_SET(flags, flag) (((flags) & (flag)) != 0)
 
 enum doca_flow_pipe_op {
@@ -720,7 +720,8 @@ doca_error_t doca_flow_cfg_set_nr_shared_resource(
 DOCA_STABLE
 doca_error_t doca_flow_cfg_set_nr_acl_collisions(struct doca_flow_cfg *cfg, uint8_t nr_acl_collisions);
 DOCA_EXPERIMENTAL
-doca_error_t doca_flow_cfg_set_resource_mode(struct doca_flow_cfg *cfg, const enum doca_flow_resource_mode mode);
+doca_error_t doca_flow_cfg_set_resource_mode(
+	struct doca_flow_cfg *cfg, const enum doca_flow_resource_mode mode);
 DOCA_STABLE
 doca_error_t doca_flow_cfg_set_cb_pipe_process(struct doca_flow_cfg *cfg, doca_flow_pipe_process_cb cb);
 DOCA_STABLE
@@ -730,10 +731,12 @@ doca_error_t doca_flow_cfg_set_cb_shared_resource_unbind(
 	struct doca_flow_cfg *cfg, doca_flow_shared_resource_unbind_cb cb);
 // Copied; length in bytes.
 DOCA_STABLE
-doca_error_t doca_flow_cfg_set_rss_key(struct doca_flow_cfg *cfg, const uint8_t *rss_key, uint32_t rss_key_len);
+doca_error_t doca_flow_cfg_set_rss_key(
+	struct doca_flow_cfg *cfg, const uint8_t *rss_key, uint32_t rss_key_len);
 // Must live until doca_flow_destroy().
 DOCA_EXPERIMENTAL
-doca_error_t doca_flow_cfg_set_definitions(struct doca_flow_cfg *cfg, const struct doca_flow_definitions *defs);
+doca_error_t doca_flow_cfg_set_definitions(
+	struct doca_flow_cfg *cfg, const struct doca_flow_definitions *defs);
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_cfg_set_tune_cfg(struct doca_flow_cfg *cfg, struct doca_flow_tune_cfg *tune_cfg);
 
@@ -816,7 +819,8 @@ DOCA_EXPERIMENTAL
 doca_error_t doca_flow_port_update_default_miss(
 	struct doca_flow_port *port, enum doca_flow_port_default_miss_type default_miss, bool counter_en);
 DOCA_EXPERIMENTAL
-doca_error_t doca_flow_port_query_default_miss(struct doca_flow_port *port, struct doca_flow_resource_query *data);
+doca_error_t doca_flow_port_query_default_miss(
+	struct doca_flow_port *port, struct doca_flow_resource_query *data);
 // Destroys all pipes of the port.
 DOCA_STABLE
 void doca_flow_port_pipes_flush(struct doca_flow_port *port);
@@ -852,8 +856,8 @@ doca_error_t doca_flow_port_shared_resource_set_cfg(struct doca_flow_port *port,
 	struct doca_flow_shared_resource_cfg *cfg);
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_port_shared_resources_query(struct doca_flow_port *port,
-	enum doca_flow_shared_resource_type type, uint32_t *res_array, struct doca_flow_resource_query *data_array,
-	uint32_t array_len);
+	enum doca_flow_shared_resource_type type, uint32_t *res_array,
+	struct doca_flow_resource_query *data_array, uint32_t array_len);
 
 // === Pipes [Pipe Creation] ========================================================================================
 
@@ -907,7 +911,8 @@ DOCA_STABLE
 doca_error_t doca_flow_pipe_cfg_set_user_ctx(struct doca_flow_pipe_cfg *cfg, void *user_ctx);
 // Or of enum doca_flow_pipe_hash_map_algorithm; hash pipes only.
 DOCA_EXPERIMENTAL
-doca_error_t doca_flow_pipe_cfg_set_hash_map_algorithm(struct doca_flow_pipe_cfg *cfg, uint32_t algorithm_flags);
+doca_error_t doca_flow_pipe_cfg_set_hash_map_algorithm(
+	struct doca_flow_pipe_cfg *cfg, uint32_t algorithm_flags);
 
 // All checks of a pipe's template happen here. fwd_miss: PIPE, DROP or TARGET; NULL = the port's default miss.
 // NOT_SUPPORTED: type or feature without support. TOO_BIG: more than a pipe can hold. NO_MEMORY: no counter left.
@@ -944,8 +949,8 @@ void doca_flow_pipe_dump(struct doca_flow_pipe *pipe, FILE *f);
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_pipe_basic_add_entry(uint16_t pipe_queue, struct doca_flow_pipe *pipe,
 	const struct doca_flow_match *match, uint8_t action_idx, const struct doca_flow_actions *actions,
-	const struct doca_flow_monitor *monitor, const struct doca_flow_fwd *fwd, uint32_t flags, void *usr_ctx,
-	struct doca_flow_pipe_entry **entry);
+	const struct doca_flow_monitor *monitor, const struct doca_flow_fwd *fwd, uint32_t flags,
+	void *usr_ctx, struct doca_flow_pipe_entry **entry);
 // In place: a packet sees the old or the new entry. The match stays.
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_pipe_basic_update_entry(uint16_t pipe_queue, struct doca_flow_pipe *pipe,
@@ -957,8 +962,8 @@ doca_error_t doca_flow_pipe_control_add_entry(uint16_t pipe_queue, struct doca_f
 	const struct doca_flow_match *match, const struct doca_flow_match *match_mask,
 	const struct doca_flow_match_condition *condition, const struct doca_flow_actions *actions,
 	const struct doca_flow_actions *actions_mask, const struct doca_flow_action_descs *action_descs,
-	const struct doca_flow_monitor *monitor, uint32_t priority, const struct doca_flow_fwd *fwd, void *usr_ctx,
-	struct doca_flow_pipe_entry **entry);
+	const struct doca_flow_monitor *monitor, uint32_t priority, const struct doca_flow_fwd *fwd,
+	void *usr_ctx, struct doca_flow_pipe_entry **entry);
 // match_mask holds the prefix of the address; a mask of zero is the default route.
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_pipe_lpm_add_entry(uint16_t pipe_queue, struct doca_flow_pipe *pipe,
@@ -966,8 +971,8 @@ doca_error_t doca_flow_pipe_lpm_add_entry(uint16_t pipe_queue, struct doca_flow_
 	const struct doca_flow_actions *actions, const struct doca_flow_monitor *monitor,
 	const struct doca_flow_fwd *fwd, uint32_t flags, void *usr_ctx, struct doca_flow_pipe_entry **entry);
 DOCA_EXPERIMENTAL
-doca_error_t doca_flow_pipe_lpm_update_entry(uint16_t pipe_queue, struct doca_flow_pipe *pipe, uint8_t action_idx,
-	const struct doca_flow_actions *actions, const struct doca_flow_monitor *monitor,
+doca_error_t doca_flow_pipe_lpm_update_entry(uint16_t pipe_queue, struct doca_flow_pipe *pipe,
+	uint8_t action_idx, const struct doca_flow_actions *actions, const struct doca_flow_monitor *monitor,
 	const struct doca_flow_fwd *fwd, uint32_t flags, struct doca_flow_pipe_entry *entry);
 // Priority 0 (first) to 1024. In match_mask, addresses have bit masks; a port has its range's upper end: equal to
 // the value = that port, 0 = any, above = value to mask.
@@ -977,22 +982,24 @@ doca_error_t doca_flow_pipe_acl_add_entry(uint16_t pipe_queue, struct doca_flow_
 	const struct doca_flow_actions *actions, const uint32_t priority, const struct doca_flow_fwd *fwd,
 	uint32_t flags, void *usr_ctx, struct doca_flow_pipe_entry **entry);
 DOCA_EXPERIMENTAL
-doca_error_t doca_flow_pipe_acl_update_entry(uint16_t pipe_queue, struct doca_flow_pipe *pipe, uint8_t action_idx,
-	const struct doca_flow_actions *actions, const struct doca_flow_fwd *fwd, uint32_t flags,
-	struct doca_flow_pipe_entry *entry);
+doca_error_t doca_flow_pipe_acl_update_entry(uint16_t pipe_queue, struct doca_flow_pipe *pipe,
+	uint8_t action_idx, const struct doca_flow_actions *actions, const struct doca_flow_fwd *fwd,
+	uint32_t flags, struct doca_flow_pipe_entry *entry);
 // idx is what FWD_ORDERED_LIST_PIPE names; unique in the pipe.
 DOCA_EXPERIMENTAL
-doca_error_t doca_flow_pipe_ordered_list_add_entry(uint16_t pipe_queue, struct doca_flow_pipe *pipe, uint32_t idx,
-	const struct doca_flow_ordered_list *ordered_list, const struct doca_flow_fwd *fwd, uint32_t flags,
-	void *user_ctx, struct doca_flow_pipe_entry **entry);
+doca_error_t doca_flow_pipe_ordered_list_add_entry(uint16_t pipe_queue, struct doca_flow_pipe *pipe,
+	uint32_t idx, const struct doca_flow_ordered_list *ordered_list, const struct doca_flow_fwd *fwd,
+	uint32_t flags, void *user_ctx, struct doca_flow_pipe_entry **entry);
 // entry_index is the hash value, modulo the number of entries, that selects the entry.
 DOCA_EXPERIMENTAL
-doca_error_t doca_flow_pipe_hash_add_entry(uint16_t pipe_queue, struct doca_flow_pipe *pipe, uint32_t entry_index,
-	uint8_t action_idx, const struct doca_flow_actions *actions, const struct doca_flow_monitor *monitor,
-	const struct doca_flow_fwd *fwd, uint32_t flags, void *usr_ctx, struct doca_flow_pipe_entry **entry);
+doca_error_t doca_flow_pipe_hash_add_entry(uint16_t pipe_queue, struct doca_flow_pipe *pipe,
+	uint32_t entry_index, uint8_t action_idx, const struct doca_flow_actions *actions,
+	const struct doca_flow_monitor *monitor, const struct doca_flow_fwd *fwd, uint32_t flags,
+	void *usr_ctx, struct doca_flow_pipe_entry **entry);
 // Of every type but CT. The entry is invalid once its DEL callback returned.
 DOCA_STABLE
-doca_error_t doca_flow_pipe_remove_entry(uint16_t pipe_queue, uint32_t flags, struct doca_flow_pipe_entry *entry);
+doca_error_t doca_flow_pipe_remove_entry(
+	uint16_t pipe_queue, uint32_t flags, struct doca_flow_pipe_entry *entry);
 
 // Publishes what is buffered, then takes results and calls back, up to max_processed_entries (0: no limit) or for
 // timeout microseconds (0: looks once). DRIVER: the fast path broke off.
@@ -1011,7 +1018,8 @@ DOCA_STABLE
 doca_error_t doca_flow_resource_query_entry(
 	struct doca_flow_pipe_entry *entry, struct doca_flow_resource_query *data);
 DOCA_STABLE
-doca_error_t doca_flow_resource_query_pipe_miss(struct doca_flow_pipe *pipe, struct doca_flow_resource_query *data);
+doca_error_t doca_flow_resource_query_pipe_miss(
+	struct doca_flow_pipe *pipe, struct doca_flow_resource_query *data);
 
 // === Helpers ======================================================================================================
 
@@ -1019,8 +1027,8 @@ DOCA_EXPERIMENTAL
 doca_error_t doca_flow_get_target(enum doca_flow_target_type type, struct doca_flow_target **target);
 // Arguments in host order, header in network order: label 20 bits, traffic class 3 bits.
 DOCA_EXPERIMENTAL
-doca_error_t doca_flow_mpls_label_encode(uint32_t label, uint8_t traffic_class, uint8_t ttl, bool bottom_of_stack,
-	struct doca_flow_header_mpls *mpls);
+doca_error_t doca_flow_mpls_label_encode(uint32_t label, uint8_t traffic_class, uint8_t ttl,
+	bool bottom_of_stack, struct doca_flow_header_mpls *mpls);
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_mpls_label_decode(const struct doca_flow_header_mpls *mpls, uint32_t *label,
 	uint8_t *traffic_class, uint8_t *ttl, bool *bottom_of_stack);

@@ -76,7 +76,7 @@ enum doca_flow_crypto_replay_win_size {
 
 enum doca_flow_crypto_sn_offload_type {
 	DOCA_FLOW_CRYPTO_SN_OFFLOAD_INC, // encryption: count the sequence number
-	DOCA_FLOW_CRYPTO_SN_OFFLOAD_AR,	 // decryption: anti-replay
+	DOCA_FLOW_CRYPTO_SN_OFFLOAD_AR,  // decryption: anti-replay
 };
 
 struct doca_flow_crypto_key_cfg {
@@ -92,7 +92,8 @@ doca_error_t doca_flow_crypto_psp_spi_key_bulk_alloc(struct doca_flow_port *port
 	enum doca_flow_crypto_key_type key_type, uint32_t nr_spi_keys,
 	struct doca_flow_crypto_psp_spi_key_bulk **spi_key_bulk);
 DOCA_EXPERIMENTAL
-doca_error_t doca_flow_crypto_psp_spi_key_bulk_generate(struct doca_flow_crypto_psp_spi_key_bulk *spi_key_bulk);
+doca_error_t doca_flow_crypto_psp_spi_key_bulk_generate(
+	struct doca_flow_crypto_psp_spi_key_bulk *spi_key_bulk);
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_crypto_psp_spi_key_bulk_get(struct doca_flow_crypto_psp_spi_key_bulk *spi_key_bulk,
 	uint32_t spi_key_idx, uint32_t *spi, uint32_t *key);

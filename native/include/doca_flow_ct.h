@@ -72,7 +72,7 @@ union doca_flow_ct_aging_conn {
 		uint32_t ctr_shared : 1;
 		uint32_t is_tcp : 1;
 		uint32_t conn_version : 11; // moves when the slot is used again
-		uint32_t timeout : 16;	    // seconds
+		uint32_t timeout : 16;      // seconds
 	};
 };
 
@@ -102,7 +102,8 @@ doca_error_t doca_flow_ct_cfg_set_flags(struct doca_flow_ct_cfg *cfg, uint32_t f
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ct_cfg_set_queues(struct doca_flow_ct_cfg *cfg, uint32_t n_queues);
 DOCA_EXPERIMENTAL
-doca_error_t doca_flow_ct_cfg_set_queue_depth(struct doca_flow_ct_cfg *cfg, uint32_t queue_depth); // default 512
+doca_error_t doca_flow_ct_cfg_set_queue_depth(
+	struct doca_flow_ct_cfg *cfg, uint32_t queue_depth); // default 512
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ct_cfg_set_ctrl_queues(struct doca_flow_ct_cfg *cfg, uint32_t n_ctrl_queues);
 DOCA_EXPERIMENTAL
@@ -114,7 +115,8 @@ DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ct_cfg_set_max_connections_per_zone(
 	struct doca_flow_ct_cfg *cfg, uint32_t max_connections_per_zone); // default 0x200000
 DOCA_EXPERIMENTAL
-doca_error_t doca_flow_ct_cfg_set_counter_asymmetric(struct doca_flow_ct_cfg *cfg, uint32_t n_counter_asymmetric);
+doca_error_t doca_flow_ct_cfg_set_counter_asymmetric(
+	struct doca_flow_ct_cfg *cfg, uint32_t n_counter_asymmetric);
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ct_cfg_set_entry_private_data_size(
 	struct doca_flow_ct_cfg *cfg, uint32_t entry_priv_data_size);
@@ -127,7 +129,8 @@ doca_error_t doca_flow_ct_cfg_set_status_update_cb(
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ct_cfg_set_aging_core(struct doca_flow_ct_cfg *cfg, uint32_t aging_core);
 DOCA_EXPERIMENTAL
-doca_error_t doca_flow_ct_cfg_set_aging_query_delay(struct doca_flow_ct_cfg *cfg, uint32_t aging_query_delay_s);
+doca_error_t doca_flow_ct_cfg_set_aging_query_delay(
+	struct doca_flow_ct_cfg *cfg, uint32_t aging_query_delay_s);
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ct_cfg_set_aging_plugin_ops(
 	struct doca_flow_ct_cfg *cfg, struct doca_flow_ct_aging_ops *aging_ops);
@@ -172,7 +175,7 @@ struct doca_flow_ct_aging_conn_update_info {
 	uint32_t aging_conn_id;
 	union doca_flow_ct_aging_conn conn_info;
 	uint32_t ctr_origin_id; // UINT32_MAX = none
-	uint32_t ctr_reply_id;	// UINT32_MAX = none
+	uint32_t ctr_reply_id;  // UINT32_MAX = none
 };
 
 DOCA_EXPERIMENTAL
@@ -188,13 +191,14 @@ DOCA_EXPERIMENTAL
 void doca_flow_ct_aging_conn_update(
 	struct doca_flow_ct_aging_ctx *ctx, struct doca_flow_ct_aging_conn_update_info *info, uint32_t n);
 DOCA_EXPERIMENTAL
-void doca_flow_ct_aging_conn_timeout(struct doca_flow_ct_aging_ctx *ctx, uint32_t *aging_conn_ids, uint32_t n);
+void doca_flow_ct_aging_conn_timeout(
+	struct doca_flow_ct_aging_ctx *ctx, uint32_t *aging_conn_ids, uint32_t n);
 
 // --- connections.
 struct doca_flow_ct_actions {
 	enum doca_flow_resource_type resource_type;
 	union {
-		uint32_t action_handle;		// SHARED
+		uint32_t action_handle;            // SHARED
 		struct doca_flow_ct_actions_data { // NON_SHARED; the tag is ours, cffi needs it
 			uint8_t action_idx;
 			struct doca_flow_ct_meta meta;
@@ -272,15 +276,16 @@ doca_error_t doca_flow_ct_entry_add_dir(uint16_t queue, struct doca_flow_pipe *p
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ct_update_entry(uint16_t queue, struct doca_flow_pipe *pipe, uint32_t flags,
 	struct doca_flow_pipe_entry *entry, const struct doca_flow_ct_actions *actions_origin,
-	const struct doca_flow_ct_actions *actions_reply, uint32_t fwd_handle_origin, uint32_t fwd_handle_reply,
-	uint32_t timeout_s);
+	const struct doca_flow_ct_actions *actions_reply, uint32_t fwd_handle_origin,
+	uint32_t fwd_handle_reply, uint32_t timeout_s);
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ct_rm_entry(
 	uint16_t queue, struct doca_flow_pipe *pipe, uint32_t flags, struct doca_flow_pipe_entry *entry);
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ct_get_entry(uint16_t queue, struct doca_flow_pipe *pipe, uint32_t flags,
 	struct doca_flow_pipe_entry *entry, struct doca_flow_ct_match *match_origin,
-	struct doca_flow_ct_match *match_reply, uint64_t *entry_flags, uint32_t *hash_origin, uint32_t *hash_reply);
+	struct doca_flow_ct_match *match_reply, uint64_t *entry_flags, uint32_t *hash_origin,
+	uint32_t *hash_reply);
 // last_hit_s: seconds since the epoch.
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ct_query_entry(uint16_t queue, struct doca_flow_pipe *pipe, uint32_t flags,
@@ -318,8 +323,8 @@ doca_error_t doca_flow_ct_fwd_register(
 	struct doca_flow_port *port, uint32_t fwd_count, struct doca_flow_fwd fwd[], uint32_t fwd_handle[]);
 
 // --- iteration, carried on by doca_flow_ct_entries_process() of each queue.
-typedef void (*doca_flow_ct_pipe_iterate_cb)(
-	uint16_t pipe_queue, struct doca_flow_pipe *pipe, struct doca_flow_pipe_entry *entry, void *iterate_usr_ctx);
+typedef void (*doca_flow_ct_pipe_iterate_cb)(uint16_t pipe_queue, struct doca_flow_pipe *pipe,
+	struct doca_flow_pipe_entry *entry, void *iterate_usr_ctx);
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ct_pipe_iterate(
 	struct doca_flow_pipe *pipe, doca_flow_ct_pipe_iterate_cb iterate_cb, void *iterate_usr_ctx);

@@ -44,7 +44,8 @@ enum doca_flow_custom_header_graph_node_type {
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_custom_header_graph_create(struct doca_flow_custom_header_graph **graph);
 DOCA_EXPERIMENTAL
-doca_error_t doca_flow_custom_header_graph_bind(struct doca_flow_custom_header_graph *graph, struct doca_dev *dev);
+doca_error_t doca_flow_custom_header_graph_bind(
+	struct doca_flow_custom_header_graph *graph, struct doca_dev *dev);
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_custom_header_graph_unbind(struct doca_flow_custom_header_graph *graph);
 DOCA_EXPERIMENTAL
@@ -60,7 +61,8 @@ doca_error_t doca_flow_custom_header_graph_arc_set_src(struct doca_flow_custom_h
 	struct doca_flow_custom_header *custom_header);
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_custom_header_graph_arc_set_dst(struct doca_flow_custom_header_graph_arc *arc,
-	enum doca_flow_custom_header_graph_node_type node_type, struct doca_flow_custom_header *custom_header);
+	enum doca_flow_custom_header_graph_node_type node_type,
+	struct doca_flow_custom_header *custom_header);
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_custom_header_graph_arc_set_transition(
 	struct doca_flow_custom_header_graph_arc *arc, bool start_tunnel);

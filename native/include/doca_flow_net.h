@@ -22,31 +22,31 @@ extern "C" {
 #define DOCA_FLOW_ETHER_ADDR_LEN (6)
 
 // IP protocol numbers.
-#define DOCA_FLOW_PROTO_ICMP (1)
-#define DOCA_FLOW_PROTO_IPV4 (4)
+#define DOCA_FLOW_PROTO_ICMP      (1)
+#define DOCA_FLOW_PROTO_IPV4      (4)
 #define DOCA_FLOW_PROTO_IP4_IN_IP (4)
-#define DOCA_FLOW_PROTO_TCP (6)
-#define DOCA_FLOW_PROTO_IB_BTH (16)
-#define DOCA_FLOW_PROTO_UDP (17)
-#define DOCA_FLOW_PROTO_IPV6 (41)
+#define DOCA_FLOW_PROTO_TCP       (6)
+#define DOCA_FLOW_PROTO_IB_BTH    (16)
+#define DOCA_FLOW_PROTO_UDP       (17)
+#define DOCA_FLOW_PROTO_IPV6      (41)
 #define DOCA_FLOW_PROTO_IP6_IN_IP (41)
-#define DOCA_FLOW_PROTO_GRE (47)
-#define DOCA_FLOW_PROTO_ESP (50)
-#define DOCA_FLOW_PROTO_ICMP6 (58)
+#define DOCA_FLOW_PROTO_GRE       (47)
+#define DOCA_FLOW_PROTO_ESP       (50)
+#define DOCA_FLOW_PROTO_ICMP6     (58)
 
 // UDP destination ports by which the parser recognises a tunnel, in host order.
-#define DOCA_FLOW_PSP_DEFAULT_PORT (1000)
-#define DOCA_FLOW_GTPU_DEFAULT_PORT (2152)
-#define DOCA_FLOW_VXLAN_DEFAULT_PORT (4789)
+#define DOCA_FLOW_PSP_DEFAULT_PORT       (1000)
+#define DOCA_FLOW_GTPU_DEFAULT_PORT      (2152)
+#define DOCA_FLOW_VXLAN_DEFAULT_PORT     (4789)
 #define DOCA_FLOW_VXLAN_GPE_DEFAULT_PORT (4790)
-#define DOCA_FLOW_ROCEV2_DEFAULT_PORT (4791)
-#define DOCA_FLOW_GENEVE_DEFAULT_PORT (6081)
-#define DOCA_FLOW_MPLS_DEFAULT_PORT (6635)
+#define DOCA_FLOW_ROCEV2_DEFAULT_PORT    (4791)
+#define DOCA_FLOW_GENEVE_DEFAULT_PORT    (6081)
+#define DOCA_FLOW_MPLS_DEFAULT_PORT      (6635)
 
 // EtherTypes, in host order.
 #define DOCA_FLOW_ETHER_TYPE_IPV4 (0x0800)
-#define DOCA_FLOW_ETHER_TYPE_ARP (0x0806)
-#define DOCA_FLOW_ETHER_TYPE_TEB (0x6558)
+#define DOCA_FLOW_ETHER_TYPE_ARP  (0x0806)
+#define DOCA_FLOW_ETHER_TYPE_TEB  (0x6558)
 #define DOCA_FLOW_ETHER_TYPE_VLAN (0x8100)
 #define DOCA_FLOW_ETHER_TYPE_IPV6 (0x86DD)
 #define DOCA_FLOW_ETHER_TYPE_QINQ (0x88A8)
@@ -54,34 +54,34 @@ extern "C" {
 // Values of the VXLAN-GPE next protocol byte.
 #define DOCA_FLOW_VXLAN_GPE_TYPE_IPV4 1
 #define DOCA_FLOW_VXLAN_GPE_TYPE_IPV6 2
-#define DOCA_FLOW_VXLAN_GPE_TYPE_ETH 3
-#define DOCA_FLOW_VXLAN_GPE_TYPE_NSH 4
+#define DOCA_FLOW_VXLAN_GPE_TYPE_ETH  3
+#define DOCA_FLOW_VXLAN_GPE_TYPE_NSH  4
 #define DOCA_FLOW_VXLAN_GPE_TYPE_MPLS 5
-#define DOCA_FLOW_VXLAN_GPE_TYPE_GBP 6
+#define DOCA_FLOW_VXLAN_GPE_TYPE_GBP  6
 #define DOCA_FLOW_VXLAN_GPE_TYPE_VBNG 7
 
 // GTP-U next extension header type of the PDU session container.
 #define DOCA_FLOW_GTP_EXT_PSC (0x85)
 
 // Lengths in bytes.
-#define DOCA_FLOW_UDP_HEADER_LEN 8
-#define DOCA_FLOW_ESP_HEADER_LEN 16
+#define DOCA_FLOW_UDP_HEADER_LEN           8
+#define DOCA_FLOW_ESP_HEADER_LEN           16
 #define DOCA_FLOW_ESP_HEADER_MARKER_LEN_4B 4
 #define DOCA_FLOW_ESP_HEADER_MARKER_LEN_8B 8
-#define DOCA_FLOW_PSP_HEADER_LEN 24
-#define DOCA_FLOW_CRYPTO_KEY_LEN_MAX 32
-#define DOCA_FLOW_IB_BTH_DST_QP_LEN 3
-#define DOCA_FLOW_IB_BTH_PSN_LEN 3
+#define DOCA_FLOW_PSP_HEADER_LEN           24
+#define DOCA_FLOW_CRYPTO_KEY_LEN_MAX       32
+#define DOCA_FLOW_IB_BTH_DST_QP_LEN        3
+#define DOCA_FLOW_IB_BTH_PSN_LEN           3
 // Longest header that a crypto tunnel may prepend: MAC addresses and EtherType (14), two VLAN tags (8), IPv4 with
 // all options or IPv6 (60), UDP (8), PSP (24).
 #define DOCA_FLOW_CRYPTO_HEADER_LEN_MAX (14 + 8 + 60 + 8 + 24)
 
 // Counts.
-#define DOCA_FLOW_MPLS_LABELS_MAX 5
-#define DOCA_FLOW_GENEVE_OPT_LEN_MAX 63		// words of 4 bytes, all options of one packet
-#define DOCA_FLOW_ENCAP_GENEVE_OPT_LEN_MAX 19	// the same, in an encapsulation
+#define DOCA_FLOW_MPLS_LABELS_MAX            5
+#define DOCA_FLOW_GENEVE_OPT_LEN_MAX         63 // words of 4 bytes, all options of one packet
+#define DOCA_FLOW_ENCAP_GENEVE_OPT_LEN_MAX   19 // the same, in an encapsulation
 #define DOCA_FLOW_GENEVE_DATA_OPTION_LEN_MAX 31 // words of 4 bytes, data of one option
-#define DOCA_FLOW_GENEVE_NUM_OF_OPTIONS_MAX 8
+#define DOCA_FLOW_GENEVE_NUM_OF_OPTIONS_MAX  8
 
 // Which layer 3 header the ip4/ip6 union holds. A selector for the layout; it does not check the packet: match
 // parser_meta.outer_l3_type for that.
@@ -171,7 +171,7 @@ struct doca_flow_header_udp {
 struct doca_flow_header_tcp {
 	struct doca_flow_header_l4_port l4_port;
 	uint8_t data_offset; // upper 4 bits: header length in words of 4 bytes
-	uint8_t flags;	     // enum doca_flow_match_tcp_flags
+	uint8_t flags;       // enum doca_flow_match_tcp_flags
 	doca_be32_t seq_num;
 	doca_be32_t ack_num;
 };
@@ -204,7 +204,7 @@ struct doca_flow_header_mpls {
 
 struct doca_flow_header_geneve {
 	uint8_t ver_opt_len; // version (2), options' length in words of 4 bytes (6)
-	uint8_t o_c;	     // OAM (1), critical options (1), reserved (6)
+	uint8_t o_c;         // OAM (1), critical options (1), reserved (6)
 	doca_be16_t next_proto;
 	doca_be32_t vni; // VNI (24), reserved (8)
 };
@@ -223,7 +223,7 @@ struct doca_flow_header_psp {
 	uint8_t nexthdr;
 	uint8_t hdrextlen;
 	uint8_t res_cryptofst; // reserved (2), crypto offset (6)
-	uint8_t s_d_ver_v;     // sample (1), drop (1), version (4), virtualisation cookie present (1), one (1)
+	uint8_t s_d_ver_v; // sample (1), drop (1), version (4), virtualisation cookie present (1), one (1)
 	doca_be32_t spi;
 	doca_be64_t iv;
 	doca_be64_t vc;

@@ -37,7 +37,7 @@ enum doca_log_level {
 };
 
 struct doca_log_backend; // one destination of records
-struct doca_logger;	 // one registered source
+struct doca_logger;      // one registered source
 
 // Called with the caller's own buffer after one record was written to it.
 typedef void (*log_flush_callback)(char *buf);
@@ -100,8 +100,8 @@ doca_error_t doca_log_register_source(const char *source_name, int *source);
 DOCA_EXPERIMENTAL
 doca_error_t doca_log_unregister_source(int source);
 DOCA_EXPERIMENTAL
-doca_error_t doca_logger_create_list(
-	const struct doca_logger *logger, uint8_t depth, struct doca_logger ***logger_list, uint32_t *nb_loggers);
+doca_error_t doca_logger_create_list(const struct doca_logger *logger, uint8_t depth,
+	struct doca_logger ***logger_list, uint32_t *nb_loggers);
 DOCA_EXPERIMENTAL
 doca_error_t doca_logger_destroy_list(struct doca_logger **logger_list);
 DOCA_EXPERIMENTAL
@@ -125,24 +125,24 @@ doca_error_t doca_log(uint32_t level, int source, const char *fname, int line, c
 #define DOCA_LOG(level, format, ...) \
 	doca_log(level, log_source, __FILE__, __LINE__, __func__, format, ##__VA_ARGS__)
 #define DOCA_LOG_CRIT(format, ...) DOCA_LOG(DOCA_LOG_LEVEL_CRIT, format, ##__VA_ARGS__)
-#define DOCA_LOG_ERR(format, ...) DOCA_LOG(DOCA_LOG_LEVEL_ERROR, format, ##__VA_ARGS__)
+#define DOCA_LOG_ERR(format, ...)  DOCA_LOG(DOCA_LOG_LEVEL_ERROR, format, ##__VA_ARGS__)
 #define DOCA_LOG_WARN(format, ...) DOCA_LOG(DOCA_LOG_LEVEL_WARNING, format, ##__VA_ARGS__)
 #define DOCA_LOG_INFO(format, ...) DOCA_LOG(DOCA_LOG_LEVEL_INFO, format, ##__VA_ARGS__)
-#define DOCA_LOG_DBG(format, ...) DOCA_LOG(DOCA_LOG_LEVEL_DEBUG, format, ##__VA_ARGS__)
+#define DOCA_LOG_DBG(format, ...)  DOCA_LOG(DOCA_LOG_LEVEL_DEBUG, format, ##__VA_ARGS__)
 #ifdef DOCA_LOGGING_ALLOW_TRACE
 #define DOCA_LOG_TRC(format, ...) DOCA_LOG(DOCA_LOG_LEVEL_TRACE, format, ##__VA_ARGS__)
 #else
 #define DOCA_LOG_TRC(format, ...) \
-	do { \
+	do {                      \
 	} while (0)
 #endif
 
 // Gives the including file its log source. It is registered before main() and before other constructors.
-#define DOCA_LOG_REGISTER(source) \
-	static int log_source; \
+#define DOCA_LOG_REGISTER(source)                                                             \
+	static int log_source;                                                                \
 	static void __attribute__((constructor(101), used)) doca_log_register_this_file(void) \
-	{ \
-		(void)doca_log_register_source(#source, &log_source); \
+	{                                                                                     \
+		(void)doca_log_register_source(#source, &log_source);                         \
 	}
 #endif // RINGFIELD_CDEF
 

@@ -40,8 +40,8 @@ enum doca_access_flag {
 // Kind of PCI function behind a device or representor.
 enum doca_pci_func_type {
 	DOCA_PCI_FUNC_TYPE_PF = 0, // physical function
-	DOCA_PCI_FUNC_TYPE_VF,	   // virtual function
-	DOCA_PCI_FUNC_TYPE_SF,	   // sub-function
+	DOCA_PCI_FUNC_TYPE_VF,     // virtual function
+	DOCA_PCI_FUNC_TYPE_SF,     // sub-function
 };
 
 #ifdef __cplusplus

@@ -6,4 +6,11 @@
 // survive the way through the preprocessor: constants that Python needs are enums.
 #pragma once
 
+#include "doca_dev.h"
+#include "doca_error.h"
+#include "doca_flow.h"
+#include "doca_flow_ct.h"
+#include "doca_flow_definitions.h"
+#include "doca_flow_ringfield.h"
+#include "doca_log.h"
 #include "ringfield_version.h"
