@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/eventfd.h>
 
 #include <rte_common.h>
 #include <rte_mbuf.h>
@@ -129,6 +130,8 @@ struct fp {
 	uint64_t revision;                  // published; workers read it once per burst
 	uint64_t tsc_hz;
 	uint8_t rss_key[40];
+	int control_doorbell;      // eventfd of the control thread
+	uint32_t control_sleeping; // control sets 1 before it sleeps; see control_wake()
 	// Hooks that control may set; called on the control thread.
 	void (*on_congestion)(uint32_t session, uint32_t pipe); // a pipe passed its congestion threshold
 	void (*log)(const char *line);
@@ -146,6 +149,15 @@ uint32_t counter_alloc(void);                    // STEER_COUNTER_NONE when none
 void counter_free(uint32_t slot);                // NONE is fine
 struct stats_counter counter_sum(uint32_t slot); // over all workers; any thread
 uint32_t counter_used(void);
+
+// Any thread: a worker calls it once at the end of a turn in which it put something on to_software or to_capture, or sent
+// on a silent port. One load while control is awake, a system call only when it sleeps.
+static inline void control_wake(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (fp_read(&fp.control_sleeping) && __atomic_exchange_n(&fp.control_sleeping, 0, __ATOMIC_ACQ_REL))
+		eventfd_write(fp.control_doorbell, 1);
+}
 
 // --- Workers --------------------------------------------------------------------------------------------------------
 // Makes rings, eventfd, epoll and walker of worker i (index, lcore and idle filled in by the caller).

@@ -35,6 +35,8 @@ struct space {
 	struct space_tables *tables;
 	struct txn *txn;           // open transaction or NULL
 	TAILQ_HEAD(, entry) aging; // entries with a time-out, for control's sweep
+	// Where control's sweep goes on; whoever takes this entry off the list moves it to the next one.
+	struct entry *aging_cursor;
 };
 
 int space_create(uint32_t session, struct space **out);
@@ -94,6 +96,7 @@ struct entry_age {
 	bool told;        // AGED was reported
 	uint64_t hits;    // at the last look
 	uint64_t seen_ns; // when hits last grew
+	uint16_t queue;   // pipe queue that it was added on, and that gets the notice
 };
 struct entry_age *entry_age(struct entry *entry);
 struct entry *entry_aging_next(struct space *space, struct entry *after); // NULL = first; NULL at the end

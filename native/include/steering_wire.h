@@ -515,9 +515,9 @@ struct steer_packet {
 	uint32_t pkt_meta; // network byte order, as in meta.pkt_meta
 	uint16_t port;
 	uint16_t queue;
-	uint8_t kind;   // enum steer_packet_kind
-	uint8_t reason; // CAPTURE_DROP: enum steer_drop
-	uint16_t pad;
+	uint8_t kind;         // enum steer_packet_kind
+	uint8_t reason;       // CAPTURE_DROP: enum steer_drop
+	uint16_t wire_length; // captures: of the frame before it was cut to snap; else 0
 };
 
 enum steer_receive_flags {

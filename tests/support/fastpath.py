@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.support.netns import Netns
 from tests.support.tree import BUILD
@@ -50,6 +51,26 @@ def config_text(ports: Mapping[str, Options], options: Options) -> str:
     for name, port in ports.items():
         lines += ["", f"[port {name}]", *(f"{key} = {value}" for key, value in port.items())]
     return "\n".join(lines) + "\n"
+
+
+def refused(directory: Path, config: str, *arguments: str, **options: Any) -> str:
+    """Start a fast path that must not start: exit status 1, one sentence on stderr (returned), nothing left."""
+    file = directory / "refused.conf"
+    file.write_text(config)
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        [EXECUTABLE, "--runtime-dir", directory, "--config", file, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        env=os.environ | SANITIZERS,
+        **options,
+    )
+    assert done.returncode == 1, f"exit status {done.returncode}\n{done.stderr}"
+    assert "READY" not in done.stdout
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, f"one clear sentence, not:\n{done.stderr}"
+    return lines[0]
 
 
 class Fastpath:

@@ -21,6 +21,7 @@ ARROWS: dict[str, set[str]] = {
     "policy": {"flow.types"},
     "policy.reconciler": {"flow"},
     "intelligence": {"policy", "rpc.convert", "v1"},
+    "run": {"rpc", "flow", "telemetry", "v1"},
     "rpc": {"flow", "policy", "telemetry", "intelligence", "v1"},
 }
 FREE = {"cli", "__main__"}

@@ -23,6 +23,7 @@ SOURCES = (
     "*.sh",
 )
 MAX_LINES = 1000
+AS_LONG_AS_NVIDIAS = {"native/include/doca_flow.h"}
 
 
 def sources() -> list[object]:
@@ -38,7 +39,8 @@ def test_source_file(path: Path) -> None:
     lines = path.read_text().splitlines()
     first = lines[1:3] if lines[0].startswith("#!") else lines[:2]
     assert tuple(re.sub(r"^(//|#|/\*) ", "", line) for line in first) == HEADER
-    assert len(lines) <= MAX_LINES, "too long to be read: split it"
+    fixed = str(path.relative_to(ROOT)) in AS_LONG_AS_NVIDIAS
+    assert len(lines) <= MAX_LINES or fixed, "too long to be read: split it"
 
 
 def test_no_marks_of_unfinished_work() -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Ringfield authors
-"""Run protoc for meson: generate.py ROOT OUTDIR PROTO...
+"""Run protoc for meson: protoc.py ROOT OUTDIR PROTO...
 
 protoc writes below the package's folder, meson wants its outputs flat in OUTDIR: so generate in a temporary
 folder and copy. Files that define a service get the gRPC module and its stub as well.
