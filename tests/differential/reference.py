@@ -58,6 +58,8 @@ ANY_INDEX = 0xFFFFFFFF
 ANY_ID = 0xFFFFFFFF
 
 PORT_FIELDS = ("src_port", "dst_port")
+ACL_PROTOCOL = "parser_meta.outer_l4_type"
+"""Each entry of an ACL pipe may say its protocol, also when the pipe's match does not have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +238,9 @@ class Reference:
         return Result(Verdict.DROP, reason=reason, frame=packet.frame, pkt_meta=packet.pkt_meta)
 
     def _walk(self, packet: Packet, pipe: Pipe) -> Iterator[Result]:
+        if pipe.spec.type is PipeType.HASH:
+            yield from self._jump(packet, pipe, self._hash_indices(packet, pipe, HashAlgorithm(0)))
+            return
         packet.depth += 1
         if packet.depth > MAX_DEPTH:
             yield self._dropped(packet, "depth")
@@ -298,6 +303,9 @@ class Reference:
             if root is not None:
                 yield from self._walk(packet, root)
                 return
+        if len(packet.frame) - 14 - 4 * packet.parsed.outer.vlans > self.ports[port].mtu:
+            yield self._dropped(packet, "mtu")
+            return
         yield Result(Verdict.PORT, port, 0, "", packet.frame, packet.pkt_meta)
 
     # -- hash and ordered list pipes ---------------------------------------------------------------------------
@@ -420,7 +428,8 @@ class Reference:
                 if name.startswith(prefix) and name not in added:
                     packet.write(name, (packet.read(name) & ~bits) | (value & bits))
         for desc in descs:
-            _describe(packet, desc, template, values)
+            if desc.type is not ActionType.AUTO:
+                _describe(packet, desc, template, values)
         if template.push is not None:
             packet.set_frame(rewrite.push_vlan(packet.frame, template.push, values.push))
         headers = rewrite.chosen(template, values, "encap", self.shared_encaps)
@@ -440,11 +449,13 @@ def comparisons(pipe: PipeSpec, entry: EntrySpec) -> list[Compare]:
         return list(_acl(pipe, entry))
     rows = []
     lpm = lpm_field(pipe) if pipe.type is PipeType.LPM else ""
+    if lpm:
+        prefix = (entry.match_mask or Match()).flat().get(lpm, 0)
+        rows.append(Compare(lpm, prefix, mine.get(lpm, 0) & prefix))
     for name, mask, value in template(pipe.match, pipe.match_mask):
         if name == lpm:
-            prefix = (entry.match_mask or Match()).flat().get(name, 0)
-            rows.append(Compare(name, prefix, mine.get(name, 0) & prefix))
-        elif value is None:
+            continue
+        if value is None:
             rows.append(Compare(name, mask, mine.get(name, 0) & mask))
         else:
             rows.append(Compare(name, mask, value & mask))
@@ -452,7 +463,11 @@ def comparisons(pipe: PipeSpec, entry: EntrySpec) -> list[Compare]:
 
 
 def template(match: Match, match_mask: Match | None) -> list[tuple[str, int, int | None]]:
-    """Field, mask, and the constant value or None for "the entry brings it"."""
+    """Field, mask, and the constant value or None for "the entry brings it".
+
+    With an explicit mask a value of zero is the entry's too, as NVIDIA's samples have it: an entry that says nothing
+    then means zero.
+    """
     values, rows = match.flat(), []
     masks = values if match_mask is None else match_mask.flat()
     for name in masks:
@@ -461,7 +476,8 @@ def template(match: Match, match_mask: Match | None) -> list[tuple[str, int, int
             continue
         value = values.get(name, 0)
         mask = row.ones if match_mask is None else masks[name]
-        rows.append((name, mask, None if value == row.ones else value))
+        changeable = value == row.ones or (match_mask is not None and value == 0)
+        rows.append((name, mask, None if changeable else value))
     return rows
 
 
@@ -480,12 +496,19 @@ def _control(entry: EntrySpec) -> list[Compare]:
 
 def _acl(pipe: PipeSpec, entry: EntrySpec) -> Iterator[Compare]:
     values, masks = entry.match.flat(), (entry.match_mask or Match()).flat()
-    for name, _, constant in template(pipe.match, pipe.match_mask):
+    rows = template(pipe.match, pipe.match_mask)
+    if ACL_PROTOCOL not in {name for name, _, _ in rows}:
+        rows.append((ACL_PROTOCOL, fields.MATCH[ACL_PROTOCOL].ones, None))
+    for name, _, constant in rows:
         if constant is not None:
             yield Compare(name, fields.MATCH[name].ones, constant)
             continue
         value, mask = values.get(name, 0), masks.get(name, 0)
         if name.endswith(PORT_FIELDS):
+            # TCP, UDP and transport ports are one field: an entry may say which of them it means.
+            layer, _, port = name.split(".")
+            names = [f"{layer}.{kind}.{port}" for kind in ("tcp", "udp", "transport")]
+            value, mask = max(values.get(n, 0) for n in names), max(masks.get(n, 0) for n in names)
             if mask:
                 yield Compare(name, 0, value, max(mask, value))
         else:
@@ -493,8 +516,8 @@ def _acl(pipe: PipeSpec, entry: EntrySpec) -> Iterator[Compare]:
 
 
 def lpm_field(pipe: PipeSpec) -> str:
-    """The address of an LPM pipe: the one changeable IP address."""
-    for name, _, value in template(pipe.match, pipe.match_mask):
+    """The address of an LPM pipe: the one changeable IP address; an explicit mask is for the exact fields."""
+    for name, _, value in template(pipe.match, None):
         if value is None and name.endswith((".src_ip", ".dst_ip")):
             return name
     raise ValueError(f"pipe {pipe.name} has no address to match by prefix")
