@@ -173,11 +173,8 @@ def show(row: Field, number: int, *, changeable: bool = True) -> str:
     flags = _flags_of(row)
     if flags is not None and number:
         shown = [name.lower() for name, member in flags.__members__.items() if number & member]
-        return (
-            "|".join(shown)
-            if sum(1 << i for i in range(row.bits) if number >> i & 1) == number
-            else hex(number)
-        )
+        named = sum({int(member) for member in flags.__members__.values() if number & member})
+        return "|".join(shown) if named == number else hex(number)
     if row.name.endswith(
         (".type", ".tci", "version_ihl", "pkt_meta", "vxlan_tun_id", "geneve.vni", "_vs_id")
     ) or (row.name.startswith(("meta.u32", "tunnel.mpls"))):

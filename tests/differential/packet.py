@@ -26,10 +26,10 @@ from appliance.flow.types import (
     VxlanType,
 )
 
-VLAN_TYPES = (0x8100, 0x88A8)
+VLAN_TYPES = (0x8100, 0x88A8, 0x9100)
 IPV4, IPV6, TEB = 0x0800, 0x86DD, 0x6558
 TCP, UDP, ICMP, ICMP6, SCTP, GRE, ESP, IPIP, IPV6_IN_IP = 6, 17, 1, 58, 132, 47, 50, 4, 41
-EXTENSIONS = (0, 43, 60, 135)  # hop-by-hop, routing, destination options, mobility
+EXTENSIONS = (0, 43, 60)  # hop-by-hop, routing, destination options
 FRAGMENT, AH = 44, 51
 VXLAN_PORT, GPE_PORT, GENEVE_PORT, GTPU_PORT, MPLS_PORT = 4789, 4790, 6081, 2152, 6635
 
@@ -55,7 +55,13 @@ class Layer:
     l4: int | None = None
     l4_proto: int = 0
     l4_end: int = 0
-    """Where the IP datagram ends."""
+    """Where the IP datagram ends, or the bytes at hand if that is earlier."""
+    l4_length: int = 0
+    """Bytes of the datagram from the L4 header on."""
+    l4_type: int = 0
+    l3_ok: bool = False
+    wire_end: int = 0
+    """Where the frame or the enclosing datagram ends."""
     fragment: bool = False
     later_fragment: bool = False
 
@@ -90,15 +96,23 @@ def checksum(data: bytes) -> int:
     return 0xFFFF - ones_sum(data)
 
 
+class Cut(Exception):  # noqa: N818 - never leaves this module as an error
+    """The frame ends inside a header that it needs."""
+
+
 def parse(frame: bytes) -> Parsed:
-    """Find every field of a frame."""
-    parsed = Parsed()
-    if len(frame) < 14:
-        parsed.malformed = True
-        return parsed
-    ethertype, offset = _ethernet(frame, 0, "outer", parsed, parsed.outer)
-    _network(frame, offset, ethertype, "outer", parsed, parsed.outer)
-    _tunnel(frame, parsed)
+    """Find every field of a frame.
+
+    Malformed is a frame that ends inside its Ethernet header, a tag, or the outer IP header. Wrong lengths
+    inside the IP header are no reason to drop: l3_ok and l4_ok tell.
+    """
+    parsed = Parsed(outer=Layer(0, wire_end=len(frame)))
+    try:
+        ethertype, offset = _ethernet(frame, 0, "outer", parsed, parsed.outer)
+        _network(frame, offset, ethertype, "outer", parsed, parsed.outer)
+        _tunnel(frame, parsed)
+    except Cut:
+        return Parsed(malformed=True)
     for name in ("outer", "inner"):
         _layer_meta(frame, name, parsed)
     return parsed
@@ -111,12 +125,14 @@ def _put(
 
 
 def _ethernet(frame: bytes, at: int, layer: str, parsed: Parsed, info: Layer) -> tuple[int, int]:
+    if at + 14 > len(frame):
+        raise Cut
     _put(parsed, f"{layer}.eth.dst_mac", at, 6)
     _put(parsed, f"{layer}.eth.src_mac", at + 6, 6)
     offset = at + 12
-    while offset + 4 <= len(frame) and int.from_bytes(frame[offset : offset + 2], "big") in VLAN_TYPES:
+    while int.from_bytes(frame[offset : offset + 2], "big") in VLAN_TYPES:
         if offset + 6 > len(frame):
-            break
+            raise Cut
         if info.vlans < 2:
             _put(parsed, f"{layer}.eth_vlan{info.vlans}.tci", offset + 2, 2)
         info.vlans += 1
@@ -133,39 +149,57 @@ def _network(frame: bytes, at: int, ethertype: int, layer: str, parsed: Parsed, 
 
 
 def _ipv4(frame: bytes, at: int, layer: str, parsed: Parsed, info: Layer) -> None:
-    if len(frame) < at + 20:
-        return
+    if at + 20 > len(frame):
+        raise Cut
     ihl = 4 * (frame[at] & 15)
+    if at + ihl > len(frame):
+        raise Cut
     total = int.from_bytes(frame[at + 2 : at + 4], "big")
-    if frame[at] >> 4 != 4 or ihl < 20 or at + ihl > len(frame) or total < ihl or at + total > len(frame):
-        return
     info.l3, info.l3_type = at, L3Meta.IPV4
     for name, offset, length in (
-        ("version_ihl", 0, 1), ("dscp_ecn", 1, 1), ("total_len", 2, 2), ("identification", 4, 2),
-        ("flags_fragment_offset", 6, 2), ("ttl", 8, 1), ("next_proto", 9, 1), ("src_ip", 12, 4), ("dst_ip", 16, 4),
-    ):  # fmt: skip
+        ("version_ihl", 0, 1),
+        ("dscp_ecn", 1, 1),
+        ("total_len", 2, 2),
+        ("identification", 4, 2),
+        ("flags_fragment_offset", 6, 2),
+        ("ttl", 8, 1),
+        ("next_proto", 9, 1),
+        ("src_ip", 12, 4),
+        ("dst_ip", 16, 4),
+    ):
         _put(parsed, f"{layer}.ipv4.{name}", at + offset, length)
     flags = int.from_bytes(frame[at + 6 : at + 8], "big")
     info.fragment = bool(flags & 0x3FFF)
     info.later_fragment = bool(flags & 0x1FFF)
-    info.l4_end = at + total
-    _transport(frame, at + ihl, frame[at + 9], layer, parsed, info)
+    sane = frame[at] >> 4 == 4 and ihl >= 20 and total >= ihl
+    info.l3_ok = sane and at + total <= info.wire_end
+    if sane:
+        info.l4_end = min(at + total, len(frame))
+        info.l4_length = min(total, info.wire_end - at) - ihl
+        if not info.later_fragment:
+            _transport(frame, at + ihl, frame[at + 9], layer, parsed, info)
 
 
 def _ipv6(frame: bytes, at: int, layer: str, parsed: Parsed, info: Layer) -> None:
-    if len(frame) < at + 40 or frame[at] >> 4 != 6:
-        return
-    payload = int.from_bytes(frame[at + 4 : at + 6], "big")
-    if at + 40 + payload > len(frame):
-        return
+    if at + 40 > len(frame):
+        raise Cut
+    total = 40 + int.from_bytes(frame[at + 4 : at + 6], "big")
     info.l3, info.l3_type = at, L3Meta.IPV6
     _put(parsed, f"{layer}.ipv6.traffic_class", at, 2, 4, 8)
     _put(parsed, f"{layer}.ipv6.flow_label", at, 4, 0, 20)
     for name, offset, length in (
-        ("payload_len", 4, 2), ("next_proto", 6, 1), ("hop_limit", 7, 1), ("src_ip", 8, 16), ("dst_ip", 24, 16),
-    ):  # fmt: skip
+        ("payload_len", 4, 2),
+        ("next_proto", 6, 1),
+        ("hop_limit", 7, 1),
+        ("src_ip", 8, 16),
+        ("dst_ip", 24, 16),
+    ):
         _put(parsed, f"{layer}.ipv6.{name}", at + offset, length)
-    info.l4_end = at + 40 + payload
+    sane = frame[at] >> 4 == 6
+    info.l3_ok = sane and at + total <= info.wire_end
+    if not sane:
+        return
+    info.l4_end = min(at + total, len(frame))
     proto, offset = frame[at + 6], at + 40
     while proto in EXTENSIONS or proto in (FRAGMENT, AH):
         if offset + 8 > info.l4_end:
@@ -180,26 +214,20 @@ def _ipv6(frame: bytes, at: int, layer: str, parsed: Parsed, info: Layer) -> Non
         else:
             length = 8 * (frame[offset + 1] + 1)
         proto, offset = frame[offset], offset + length
-        if offset > info.l4_end:
+        if offset > info.l4_end or info.later_fragment:
             return
-        if info.later_fragment:
-            break
+    info.l4_length = min(at + total, info.wire_end) - offset
     _transport(frame, offset, proto, layer, parsed, info)
+
+
+L4_TYPES = {TCP: L4Meta.TCP, UDP: L4Meta.UDP, ICMP: L4Meta.ICMP, ICMP6: L4Meta.ICMP, ESP: L4Meta.ESP}
+L4_BYTES = {TCP: 20, UDP: 8, SCTP: 12, ICMP: 8, ICMP6: 8, GRE: 4, ESP: 8, IPIP: 0, IPV6_IN_IP: 0}
 
 
 def _transport(frame: bytes, at: int, proto: int, layer: str, parsed: Parsed, info: Layer) -> None:
     info.l4_proto = proto
-    if info.later_fragment:
-        return
-    need = {TCP: 20, UDP: 8, SCTP: 12, ICMP: 8, ICMP6: 8, GRE: 4, ESP: 8}.get(proto, 0)
-    if not need or at + need > info.l4_end:
-        if proto in (IPIP, IPV6_IN_IP):
-            info.l4 = at
-        return
-    if proto == TCP and not 20 <= 4 * (frame[at + 12] >> 4) <= info.l4_end - at:
-        return
-    length = int.from_bytes(frame[at + 4 : at + 6], "big")
-    if proto == UDP and not info.fragment and not 8 <= length <= info.l4_end - at:
+    info.l4_type = L4_TYPES.get(proto, L4Meta.NONE)
+    if proto not in L4_BYTES or at + L4_BYTES[proto] > info.l4_end:
         return
     info.l4 = at
     if proto in (TCP, UDP, SCTP):
@@ -219,9 +247,14 @@ def _transport(frame: bytes, at: int, proto: int, layer: str, parsed: Parsed, in
 
 def _tunnel(frame: bytes, parsed: Parsed) -> None:
     outer, end = parsed.outer, parsed.outer.l4_end
-    if outer.l4 is None or outer.fragment:
+    if outer.l4 is None:
         return
     at = outer.l4
+    if outer.l4_proto in (IPIP, IPV6_IN_IP):
+        _inner(frame, at, IPV4 if outer.l4_proto == IPIP else IPV6, "ipip", parsed)
+        return
+    if outer.l4_proto == UDP and outer.fragment:
+        return
     if outer.l4_proto == UDP:
         port = int.from_bytes(frame[at + 2 : at + 4], "big")
         body = at + 8
@@ -243,16 +276,17 @@ def _tunnel(frame: bytes, parsed: Parsed) -> None:
             int.from_bytes(frame[at : at + 2], "big"),
             int.from_bytes(frame[at + 2 : at + 4], "big"),
         )
-        if flags & 0x4007:  # routing or a version other than 0
+        if flags & 7:  # a version other than 0
             return
         header = 4 + 4 * sum(1 for bit in (0x8000, 0x2000, 0x1000) if flags & bit)
-        if at + header > end:
+        if flags & 0x2000 and at + 8 + (4 if flags & 0x8000 else 0) > end:
             return
         _put(parsed, "tunnel.gre.protocol", at + 2, 2)
         _put(parsed, "tunnel.gre.key_present", at, 2, 13, 1)
         if flags & 0x2000:
             _put(parsed, "tunnel.gre.gre_key", at + 4 + (4 if flags & 0x8000 else 0), 4)
-        _inner(frame, at + header, protocol, "gre", parsed)
+        if at + header <= end:
+            _inner(frame, at + header, protocol, "gre", parsed)
     elif outer.l4_proto == ESP:
         _put(parsed, "tunnel.esp.spi", at, 4)
         _put(parsed, "tunnel.esp.sn", at + 4, 4)
@@ -261,17 +295,18 @@ def _tunnel(frame: bytes, parsed: Parsed) -> None:
 
 def _inner(frame: bytes, at: int, ethertype: int, tunnel: str, parsed: Parsed) -> None:
     parsed.tunnel, parsed.inner_start = tunnel, at
-    frame = frame[: parsed.outer.l4_end]
-    inner = Layer(at)
-    if ethertype == TEB:
-        if at + 14 > len(frame):
+    inner = Layer(at, wire_end=len(frame))
+    inside = frame[: parsed.outer.l4_end]
+    try:
+        if ethertype == TEB:
+            ethertype, at = _ethernet(inside, at, "inner", parsed, inner)
+            parsed.inner_has_eth = True
+        elif ethertype not in (IPV4, IPV6):
             return
-        parsed.inner_has_eth = True
-        ethertype, at = _ethernet(frame, at, "inner", parsed, inner)
-    elif ethertype not in (IPV4, IPV6):
+        parsed.inner = inner
+        _network(inside, at, ethertype, "inner", parsed, inner)
+    except Cut:
         return
-    parsed.inner = inner
-    _network(frame, at, ethertype, "inner", parsed, inner)
 
 
 def _layer_meta(frame: bytes, name: str, parsed: Parsed) -> None:
@@ -282,16 +317,30 @@ def _layer_meta(frame: bytes, name: str, parsed: Parsed) -> None:
     vlans = {0: L2Meta.NO_VLAN, 1: L2Meta.SINGLE_VLAN}.get(layer.vlans, L2Meta.MULTI_VLAN)
     meta[f"{name}_l2_type"] = vlans
     meta[f"{name}_l3_type"] = layer.l3_type
-    kinds = {TCP: L4Meta.TCP, UDP: L4Meta.UDP, ICMP: L4Meta.ICMP, ICMP6: L4Meta.ICMP, ESP: L4Meta.ESP}
-    meta[f"{name}_l4_type"] = kinds.get(layer.l4_proto, L4Meta.NONE) if layer.l4 is not None else L4Meta.NONE
+    meta[f"{name}_l4_type"] = layer.l4_type
     meta[f"{name}_ip_fragmented"] = int(layer.fragment)
-    meta[f"{name}_l3_ok"] = int(layer.l3 is not None)
+    meta[f"{name}_l3_ok"] = int(layer.l3_ok)
     if layer.l3 is not None and layer.l3_type == L3Meta.IPV4:
-        header = frame[layer.l3 : layer.l3 + 4 * (frame[layer.l3] & 15)]
-        meta[f"{name}_ip4_checksum_ok"] = int(ones_sum(header) == 0xFFFF)
-    meta[f"{name}_l4_ok"] = int(layer.l4 is not None)
-    if layer.l4 is not None and not layer.fragment:
-        meta[f"{name}_l4_checksum_ok"] = int(_l4_checksum_ok(frame, layer))
+        length = 4 * (frame[layer.l3] & 15)
+        header = frame[layer.l3 : layer.l3 + length]
+        meta[f"{name}_ip4_checksum_ok"] = int(length >= 20 and ones_sum(header) == 0xFFFF)
+    if layer.l4 is None or not layer.l4_type:
+        return
+    covered = _l4_covered(frame, layer)
+    meta[f"{name}_l4_ok"] = int(covered is not None)
+    if covered is not None and not layer.fragment:
+        meta[f"{name}_l4_checksum_ok"] = int(_l4_checksum_ok(frame, layer, covered))
+
+
+def _l4_covered(frame: bytes, layer: Layer) -> int | None:
+    """Bytes under the L4 checksum; None if the header's own lengths are impossible."""
+    assert layer.l4 is not None
+    if layer.l4_proto == TCP:
+        return layer.l4_length if 20 <= 4 * (frame[layer.l4 + 12] >> 4) <= layer.l4_length else None
+    if layer.l4_proto == UDP:
+        length = int.from_bytes(frame[layer.l4 + 4 : layer.l4 + 6], "big")
+        return length if 8 <= length <= layer.l4_length else None
+    return layer.l4_length if layer.l4_length >= 8 else None
 
 
 def _pseudo(frame: bytes, layer: Layer, length: int) -> bytes:
@@ -306,16 +355,16 @@ def _l4_checksum_at(layer: Layer) -> int | None:
     return None if offset is None or layer.l4 is None else layer.l4 + offset
 
 
-def _l4_checksum_ok(frame: bytes, layer: Layer) -> bool:
+def _l4_checksum_ok(frame: bytes, layer: Layer, length: int) -> bool:
     at = _l4_checksum_at(layer)
-    if at is None:
+    if at is None or (layer.l4_proto == ICMP6 and layer.l3_type == L3Meta.IPV4):
         return False
     assert layer.l4 is not None
     if layer.l4_proto == UDP and frame[at : at + 2] == b"\0\0":
         return True
-    data = frame[layer.l4 : layer.l4_end]
+    data = frame[layer.l4 : layer.l4 + length]
     if layer.l4_proto != ICMP:
-        data = _pseudo(frame, layer, len(data)) + data
+        data = _pseudo(frame, layer, length) + data
     return ones_sum(data) == 0xFFFF
 
 

@@ -5,6 +5,7 @@
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop
 from scapy.layers.l2 import GRE, Dot1Q, Ether
@@ -59,6 +60,7 @@ from appliance.flow.types import (
 )
 from tests.differential.packet import checksum, ones_sum, parse, read, write
 from tests.differential.reference import Reference, Result
+from tests.differential.strategies import Program, load, programs
 
 ETHER = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
 
@@ -524,3 +526,14 @@ def test_shared_counters_add_up() -> None:
         reference.entry_add("root", EntrySpec(match=flow(dport=port)))
         one(reference, raw(ETHER / IP(src="1.2.3.4", dst="8.8.8.8") / TCP(sport=1234, dport=port)))
     assert reference.shared_counters[4].total_pkts == 2
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(programs())
+def test_random_programs_run(program: Program) -> None:
+    """Every packet of every random program ends somewhere, and counters add up to what roots have seen."""
+    reference = load(program)
+    for port, frame, pkt_meta in program.packets:
+        results = reference.process(port, frame, pkt_meta)
+        assert results
+        assert all(result.reason or result.verdict is not Verdict.DROP for result in results)
