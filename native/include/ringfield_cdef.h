@@ -13,4 +13,5 @@
 #include "doca_flow_definitions.h"
 #include "doca_flow_ringfield.h"
 #include "doca_log.h"
+#include "ringfield_notices.h"
 #include "ringfield_version.h"
