@@ -18,7 +18,12 @@ NULL: Cdata = ffi.NULL
 def check(code: int) -> None:
     """Raise the exception for a ``doca_error_t`` other than success, with the library's sentence."""
     if code:
-        raise error_from_code(code, text(lib.doca_flow_ringfield_last_error()))
+        raise error_from_code(code, last_error())
+
+
+def last_error() -> str:
+    """The library's sentence about this thread's last failed call."""
+    return text(lib.doca_flow_ringfield_last_error())
 
 
 def text(string: Cdata) -> str:
@@ -32,11 +37,6 @@ def text(string: Cdata) -> str:
 def address(pointer: Cdata) -> int:
     """A handle as a number, to know it again."""
     return int(ffi.cast("uintptr_t", pointer))
-
-
-def handle(ctype: str, number: int) -> Cdata:
-    """A pointer from its number."""
-    return ffi.cast(ctype, number)
 
 
 def plain(value: Cdata) -> Any:
@@ -55,9 +55,3 @@ def plain(value: Cdata) -> Any:
             return bytes(value)
         return [plain(item) for item in value]
     return value
-
-
-def enum(name: str) -> int:
-    """The value of an enum constant."""
-    number: int = getattr(lib, name)
-    return number
