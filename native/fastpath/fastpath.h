@@ -101,13 +101,15 @@ struct walker; // walk.h: scratch memory of one thread that walks packets
 struct fp_worker {
 	uint16_t index; // also its tx queue on every port
 	uint16_t lcore;
-	uint8_t idle;                  // enum fp_idle
-	uint8_t quit;                  // control sets 1, then worker_wake
-	uint8_t nested;                // 1: no thread of its own, control calls worker_poll (cores: 1)
-	uint8_t sleeping;              // the worker's: 1 while it sleeps or is about to
-	int doorbell;                  // eventfd
-	int epoll;                     // the worker's
-	struct fp_rx_list *rx;         // RCU
+	uint8_t idle;          // enum fp_idle
+	uint8_t quit;          // control sets 1, then worker_wake
+	uint8_t nested;        // 1: no thread of its own, control calls worker_poll (cores: 1)
+	uint8_t sleeping;      // the worker's: 1 while it sleeps or is about to
+	int doorbell;          // eventfd
+	int epoll;             // the worker's
+	struct fp_rx_list *rx; // RCU
+	// Packets on to_software are not counted by the worker: control counts them as software (or drops them as no_receiver,
+	// software_full) in its own block, at the port in the note, and shows what is on the rings as its `held`.
 	struct rte_ring *to_software;  // worker -> control: RSS and KERNEL packets (note.kind)
 	struct rte_ring *to_capture;   // worker -> control: copies; drop when full is counted in capture_lost
 	struct rte_ring *from_control; // control -> worker: note.kind INJECT or TRANSMIT
@@ -115,6 +117,7 @@ struct fp_worker {
 	struct stats_counter *counters; // this worker's array
 	uint64_t capture_lost;          // the worker's, only grows
 	struct walker *walker;
+	struct fp_tx *tx; // worker.c's buffers
 } __rte_cache_aligned;
 
 // Everything of one fast path process. Zeroed at start.

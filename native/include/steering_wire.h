@@ -415,7 +415,8 @@ struct steer_template {
 enum { STEER_ENTRY_ID_MAX = 1 << 24 };
 
 enum steer_entry_flags {
-	STEER_ENTRY_MONITOR = 1 << 0, // a steer_monitor follows
+	// A steer_monitor follows, complete; without it the entry has the parts of the pipe's that are not STEER_MON_ENTRY_*.
+	STEER_ENTRY_MONITOR = 1 << 0,
 	STEER_ENTRY_FWD = 1 << 1,     // a steer_fwd follows
 	STEER_ENTRY_BODY = 1 << 2,    // CONTROL, ORDERED_LIST: a steer_entry_body follows
 };

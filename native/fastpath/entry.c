@@ -1,0 +1,660 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The Ringfield authors
+//
+// Entries: a work entry, checked and resolved, linked into its pipe's table. An entry never changes once packets may see
+// it; an update makes another one in its place.
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pipe_private.h"
+#include "rcu.h"
+
+// --- Records ------------------------------------------------------------------------------------------------------
+
+struct reader {
+	const uint8_t *at;
+	size_t left;
+	bool bad;
+};
+
+static const void *take(struct reader *r, size_t bytes)
+{
+	const uint8_t *at = r->at;
+	size_t padded = RTE_ALIGN_CEIL(bytes, (size_t)8);
+
+	if (r->bad || padded > r->left) {
+		r->bad = true;
+		return NULL;
+	}
+	r->at += padded;
+	r->left -= padded;
+	return at;
+}
+
+int entry_parse(const struct steer_entry_add *rec, size_t bytes, struct entry_parts *parts, struct why *why)
+{
+	struct reader r = {.at = (const uint8_t *)rec, .left = bytes};
+
+	*parts = (struct entry_parts){0};
+	if (!take(&r, sizeof(*rec)) || bytes > STEER_RECORD_MAX)
+		return why_set(why, STEER_WHY_MALFORMED, -EINVAL, "a work entry of impossible length");
+	parts->key = take(&r, rec->key_bytes);
+	parts->args = take(&r, rec->args_bytes);
+	if (rec->flags & STEER_ENTRY_MONITOR)
+		parts->monitor = take(&r, sizeof(*parts->monitor));
+	if (rec->flags & STEER_ENTRY_FWD)
+		parts->fwd = take(&r, sizeof(*parts->fwd));
+	if (rec->flags & STEER_ENTRY_BODY) {
+		parts->body = take(&r, sizeof(*parts->body));
+		if (parts->body) {
+			const struct steer_entry_body *b = parts->body;
+
+			parts->fields = take(&r, b->nr_match * sizeof(*parts->fields));
+			parts->conditions = take(&r, b->nr_conditions * sizeof(*parts->conditions));
+			parts->actions = take(&r, b->nr_actions * sizeof(*parts->actions));
+			parts->data = take(&r, b->data_bytes);
+			if (b->nr_match > STEER_MATCH_FIELD_MAX || b->nr_conditions > STEER_CONDITION_MAX ||
+				b->nr_actions > STEER_ACTION_MAX)
+				r.bad = true;
+		}
+	}
+	if (r.bad || rec->args_bytes > STEER_ARGS_MAX)
+		return why_set(why, STEER_WHY_MALFORMED, -EINVAL, "a work entry that is cut off or too long");
+	return 0;
+}
+
+// --- Building -----------------------------------------------------------------------------------------------------
+
+static int build_program(struct entry *e, const struct entry_parts *parts, struct why *why)
+{
+	const struct pipe *pipe = e->pipe;
+	struct program *program = NULL;
+	int err;
+
+	if (parts->body) {
+		if (pipe->type != STEER_PIPE_CONTROL && pipe->type != STEER_PIPE_ORDERED_LIST)
+			return why_set(
+				why, STEER_WHY_MALFORMED, -EINVAL, "an entry of this pipe type has no body");
+		if (parts->body->nr_actions) {
+			err = program_compile(e->space, parts->actions, parts->body->nr_actions, parts->data,
+				parts->body->data_bytes, e->rec->args_bytes, &program, why);
+			if (err)
+				return err;
+			e->owns_program = true;
+		}
+	} else if (pipe->nr_templates) {
+		if (e->rec->action_idx >= pipe->nr_templates)
+			return why_set(why, STEER_WHY_BAD_ACTION, -EINVAL, "action_idx %u of %u templates",
+				e->rec->action_idx, pipe->nr_templates);
+		program = pipe->templates[e->rec->action_idx];
+		if (program->args_bytes != e->rec->args_bytes)
+			return why_set(why, STEER_WHY_ARGS_SIZE, -EINVAL,
+				"%u bytes of arguments, template %u takes %u", e->rec->args_bytes,
+				e->rec->action_idx, program->args_bytes);
+	} else if (e->rec->args_bytes) {
+		return why_set(why, STEER_WHY_ARGS_SIZE, -EINVAL, "arguments for a pipe without actions");
+	}
+	e->program = program && program->nr ? program : NULL;
+	if (program && !program->nr && e->owns_program) {
+		program_free(program);
+		e->owns_program = false;
+	}
+	return e->program ? program_hold(e->space, e->program, e->args, 1, why) : 0;
+}
+
+static int build_meter(struct entry *e, const struct steer_monitor *m, struct entry *old, struct why *why)
+{
+	if (m->flags & STEER_MON_SHARED_METER) {
+		struct shared *s = shared_find(e->space, STEER_SHARED_METER, m->shared_meter);
+
+		if (!s)
+			return why_set(why, STEER_WHY_NO_SHARED, -ENOENT, "there is no shared meter %u",
+				m->shared_meter);
+		s->references++;
+		e->shared_meter_id = m->shared_meter;
+		e->meter = s->meter;
+		e->bits |= ENTRY_METER_SHARED;
+		e->init_color = m->init_color <= METER_GREEN ? m->init_color : METER_GREEN;
+	} else if (m->flags & STEER_MON_METER) {
+		// An update that leaves the meter as it is keeps its state.
+		if (old && old->meter && old->owns_meter &&
+			!memcmp(&old->meter_cfg, &m->meter, sizeof(m->meter))) {
+			e->meter = old->meter;
+		} else {
+			e->meter = table_alloc(sizeof(*e->meter));
+			if (!e->meter)
+				return why_set(why, STEER_WHY_NO_MEMORY, -ENOMEM, "no memory for a meter");
+			e->owns_meter = true;
+			if (meter_init(e->meter, &m->meter, fp.tsc_hz, rte_rdtsc()))
+				return why_set(
+					why, STEER_WHY_NO_METER, -EINVAL, "impossible meter parameters");
+		}
+		e->meter_cfg = m->meter;
+	}
+	return 0;
+}
+
+static int build_monitor(struct entry *e, const struct steer_monitor *m, struct entry *old, struct why *why)
+{
+	bool counts_only = e->pipe->type == STEER_PIPE_LPM || e->pipe->type == STEER_PIPE_ACL;
+
+	e->counter = e->shared_counter = STEER_COUNTER_NONE;
+	e->shared_counter_id = e->shared_meter_id = UINT32_MAX;
+	if (!m)
+		return 0;
+	if (counts_only && (m->flags & (STEER_MON_METER | STEER_MON_SHARED_METER)))
+		return why_set(why, STEER_WHY_UNSUPPORTED, -ENOTSUP, "LPM and ACL entries have no meters");
+	if (m->flags & STEER_MON_SHARED_COUNTER) {
+		struct shared *s = shared_find(e->space, STEER_SHARED_COUNTER, m->shared_counter);
+
+		if (!s)
+			return why_set(why, STEER_WHY_NO_SHARED, -ENOENT, "there is no shared counter %u",
+				m->shared_counter);
+		s->references++;
+		e->shared_counter_id = m->shared_counter;
+		e->shared_counter = s->counter;
+	}
+	// Ageing goes by the entry's own counter.
+	if (m->flags & (STEER_MON_COUNTER | STEER_MON_AGING)) {
+		if (old && old->counter != STEER_COUNTER_NONE) {
+			e->counter = old->counter;
+		} else {
+			e->counter = counter_alloc();
+			if (e->counter == STEER_COUNTER_NONE)
+				return why_set(why, STEER_WHY_NO_COUNTER, -ENOSPC, "no counter left");
+			e->owns_counter = true;
+			e->space->nr_counters++;
+		}
+	}
+	if (m->flags & STEER_MON_AGING)
+		e->age.timeout_sec = m->aging_sec;
+	return build_meter(e, m, old, why);
+}
+
+// The parts of the pipe's monitor that are not left to the entries.
+static const struct steer_monitor *inherited(const struct pipe *pipe, struct steer_monitor *fixed)
+{
+	uint32_t flags = pipe->spec->monitor.flags;
+
+	*fixed = pipe->spec->monitor;
+	if (flags & STEER_MON_ENTRY_COUNTER_ID)
+		fixed->flags &= ~(uint32_t)STEER_MON_SHARED_COUNTER;
+	if (flags & STEER_MON_ENTRY_METER)
+		fixed->flags &= ~(uint32_t)STEER_MON_METER;
+	if (flags & STEER_MON_ENTRY_METER_ID)
+		fixed->flags &= ~(uint32_t)STEER_MON_SHARED_METER;
+	if (flags & STEER_MON_ENTRY_AGING)
+		fixed->flags &= ~(uint32_t)STEER_MON_AGING;
+	return fixed;
+}
+
+static int build_fwd(struct entry *e, const struct steer_fwd *fwd, struct why *why)
+{
+	struct pipe *pipe = e->pipe;
+	int err;
+
+	if (fwd && fwd->type != STEER_FWD_NONE) {
+		err = fwd_resolve(fwd, pipe, &e->fwd, why);
+		e->owns_fwd = !err;
+		return err;
+	}
+	if (pipe->fwd.type == STEER_FWD_NONE || pipe->fwd.type == STEER_FWD_CHANGEABLE)
+		return why_set(why, STEER_WHY_BAD_FWD, -EINVAL,
+			"neither the entry nor pipe '%s' says where to forward", pipe->spec->name);
+	e->fwd = pipe->fwd;
+	return 0;
+}
+
+// A complete but unlinked entry. key_of: an update takes key, priority and index from there.
+static int entry_build(struct pipe *pipe, const struct steer_entry_add *rec, size_t bytes,
+	struct entry *key_of, struct entry **out, struct why *why)
+{
+	size_t old_key = key_of ? RTE_ALIGN_CEIL(key_of->rec->key_bytes, 8u) : 0;
+	struct steer_monitor fixed;
+	struct entry_parts parts;
+	struct entry *e;
+	int err;
+
+	e = table_alloc(sizeof(*e) + bytes + old_key);
+	if (!e)
+		return why_set(why, STEER_WHY_NO_MEMORY, -ENOMEM, "no memory for the entry");
+	e->pipe = pipe;
+	e->space = pipe->space;
+	e->id = rec->entry;
+	e->death = REVISION_NEVER;
+	e->birth = space_birth(pipe->space);
+	e->rec = (struct steer_entry_add *)(e + 1);
+	memcpy(e->rec, rec, sizeof(*rec));
+	if (key_of) {
+		const struct steer_entry_add *from = key_of->rec;
+
+		memcpy(e->rec + 1, from + 1, old_key);
+		memcpy((uint8_t *)(e->rec + 1) + old_key, rec + 1, bytes - sizeof(*rec));
+		e->rec->key_bytes = from->key_bytes;
+		e->rec->priority = from->priority;
+		e->rec->index = from->index;
+		e->rec->pipe = from->pipe;
+		e->rec->tag = rec->tag ? rec->tag : from->tag;
+		e->age = key_of->age;
+		e->age.timeout_sec = 0;
+	} else {
+		memcpy(e->rec + 1, rec + 1, bytes - sizeof(*rec));
+	}
+	e->rec_bytes = (uint32_t)(bytes + old_key);
+	e->rec->rec.length = e->rec_bytes;
+	e->counter = e->shared_counter = STEER_COUNTER_NONE;
+	e->shared_counter_id = e->shared_meter_id = UINT32_MAX;
+	err = entry_parse(e->rec, e->rec_bytes, &parts, why);
+	e->args = parts.args;
+	if (!err && parts.body && key_of)
+		err = why_set(
+			why, STEER_WHY_UNSUPPORTED, -ENOTSUP, "entries of this pipe type cannot be updated");
+	if (!err)
+		err = build_program(e, &parts, why);
+	else
+		e->program = NULL;
+	e->held = !err && e->program;
+	if (!err)
+		err = build_monitor(e, parts.monitor ? parts.monitor : inherited(pipe, &fixed), key_of, why);
+	if (!err)
+		err = build_fwd(e, parts.fwd, why);
+	*out = e;
+	return err;
+}
+
+// --- Lists and references -----------------------------------------------------------------------------------------
+
+static void drop_shared(struct entry *e)
+{
+	struct shared *s;
+
+	if (e->held)
+		program_hold(e->space, e->program, e->args, -1, NULL);
+	e->held = false;
+	s = shared_find(e->space, STEER_SHARED_COUNTER, e->shared_counter_id);
+	if (s)
+		s->references--;
+	s = shared_find(e->space, STEER_SHARED_METER, e->shared_meter_id);
+	if (s)
+		s->references--;
+	e->shared_counter_id = e->shared_meter_id = UINT32_MAX;
+}
+
+static void list(struct entry *e)
+{
+	struct space *space = e->space;
+
+	TAILQ_INSERT_TAIL(&e->pipe->entries, e, by_pipe);
+	e->in_pipe_list = true;
+	*space_slot(space, e->id, true) = e;
+	if (e->age.timeout_sec) {
+		TAILQ_INSERT_TAIL(&space->aging, e, by_age);
+		e->aging_listed = true;
+	}
+	e->pipe->used++;
+	space->nr_entries++;
+	fp_write(&fp.stats->entries, fp.stats->entries + 1);
+}
+
+// Out of what the session sees; the table still has it.
+static void unlist(struct entry *e)
+{
+	struct space *space = e->space;
+	struct entry **slot = space_slot(space, e->id, false);
+
+	if (slot && *slot == e)
+		*slot = NULL;
+	if (e->aging_listed) {
+		if (space->aging_cursor == e)
+			space->aging_cursor = TAILQ_NEXT(e, by_age);
+		TAILQ_REMOVE(&space->aging, e, by_age);
+		e->aging_listed = false;
+	}
+	e->pipe->used--;
+	space->nr_entries--;
+	fp_write(&fp.stats->entries, fp.stats->entries - 1);
+}
+
+static void drop_counter(struct entry *e)
+{
+	if (!e->owns_counter)
+		return;
+	counter_free(e->counter);
+	e->space->nr_counters--;
+	e->owns_counter = false;
+}
+
+void entry_free(struct entry *e)
+{
+	if (e->owns_program)
+		program_free((struct program *)(uintptr_t)e->program);
+	if (e->owns_meter)
+		free(e->meter);
+	if (e->owns_fwd)
+		fwd_free(&e->fwd);
+	free(e->match);
+	free(e);
+}
+
+static void free_deferred(void *arg)
+{
+	entry_free(arg);
+}
+
+void entry_free_later(struct entry *e)
+{
+	drop_shared(e);
+	drop_counter(e);
+	rcu_defer(free_deferred, e);
+}
+
+void entry_unlink_later(struct entry *e)
+{
+	e->pipe->matcher->unlink(e->pipe, e);
+	if (e->in_pipe_list)
+		TAILQ_REMOVE(&e->pipe->entries, e, by_pipe);
+	e->in_pipe_list = false;
+	entry_free_later(e);
+}
+
+void entry_detach(struct entry *e)
+{
+	if (!e->dying) {
+		unlist(e);
+		if (e->owns_fwd && !e->pipe->dying)
+			fwd_release(&e->fwd, e->pipe);
+	}
+	e->dying = true;
+	drop_shared(e);
+	drop_counter(e);
+}
+
+// Undoes entry_build of an entry that was never linked.
+static void entry_unbuild(struct entry *e)
+{
+	if (e->owns_fwd)
+		fwd_release(&e->fwd, e->pipe);
+	drop_shared(e);
+	drop_counter(e);
+	entry_free(e);
+}
+
+void entry_doom(struct entry *e, bool doomed)
+{
+	struct entry **slot;
+
+	if (doomed) {
+		unlist(e);
+		if (e->owns_fwd)
+			fwd_release(&e->fwd, e->pipe);
+		e->dying = true;
+		return;
+	}
+	e->dying = false;
+	if (e->owns_fwd)
+		fwd_hold(&e->fwd, e->pipe);
+	slot = space_slot(e->space, e->id, true);
+	*slot = e;
+	if (e->age.timeout_sec) {
+		TAILQ_INSERT_TAIL(&e->space->aging, e, by_age);
+		e->aging_listed = true;
+	}
+	e->pipe->used++;
+	e->space->nr_entries++;
+	fp_write(&fp.stats->entries, fp.stats->entries + 1);
+}
+
+void entry_hand_over(struct entry *old, struct entry *e)
+{
+	if (e->counter == old->counter && old->owns_counter) {
+		e->owns_counter = true;
+		old->owns_counter = false;
+	}
+	if (e->meter == old->meter && old->owns_meter) {
+		e->owns_meter = true;
+		old->owns_meter = false;
+	}
+}
+
+// --- Calls --------------------------------------------------------------------------------------------------------
+
+static void congestion(struct pipe *pipe)
+{
+	uint8_t percent = pipe->spec->congestion_percent;
+
+	if (!percent || pipe->congested || (uint64_t)pipe->used * 100 < (uint64_t)pipe->capacity * percent)
+		return;
+	pipe->congested = true;
+	if (fp.on_congestion)
+		fp.on_congestion(pipe->space->session, pipe->id);
+}
+
+static struct pipe *target(struct space *space, uint32_t id, int *err, struct why *why)
+{
+	struct pipe *pipe = pipe_find(id);
+
+	if (!pipe || pipe->dying)
+		*err = why_set(why, STEER_WHY_NO_PIPE, -ENOENT, "there is no pipe %u", id);
+	else if (pipe->space != space)
+		*err = why_set(why, STEER_WHY_NOT_OWNER, -EPERM, "pipe '%s' belongs to another session",
+			pipe->spec->name);
+	else
+		return pipe;
+	return NULL;
+}
+
+static int add(struct space *space, const struct steer_entry_add *rec, size_t bytes, struct entry **out,
+	struct why *why)
+{
+	struct entry **slot, *e = NULL;
+	struct pipe *pipe;
+	int err = 0;
+
+	if (bytes < sizeof(*rec))
+		return why_set(why, STEER_WHY_MALFORMED, -EINVAL, "a work entry of impossible length");
+	if (rec->entry >= STEER_ENTRY_ID_MAX)
+		return why_set(why, STEER_WHY_MALFORMED, -EINVAL, "entry id %u is out of range", rec->entry);
+	pipe = target(space, rec->pipe, &err, why);
+	if (!pipe)
+		return err;
+	slot = space_slot(space, rec->entry, true);
+	if (!slot || txn_reserve(space))
+		return why_set(why, STEER_WHY_NO_MEMORY, -ENOMEM, "no memory for the entry");
+	if (*slot)
+		return why_set(why, STEER_WHY_ID_IN_USE, -EEXIST, "entry id %u is in use", rec->entry);
+	if (rec->key_bytes != pipe->spec->key_bytes)
+		return why_set(why, STEER_WHY_KEY_SIZE, -EINVAL, "a key of %u bytes, pipe '%s' takes %u",
+			rec->key_bytes, pipe->spec->name, pipe->spec->key_bytes);
+	if (pipe->used >= pipe->capacity)
+		return why_set(why, STEER_WHY_PIPE_FULL, -ENOSPC, "pipe '%s' is full: %u entries",
+			pipe->spec->name, pipe->capacity);
+	err = entry_build(pipe, rec, bytes, NULL, &e, why);
+	if (!err) {
+		e->sequence = pipe->sequence++;
+		err = pipe->matcher->link(pipe, e, why);
+	}
+	if (err) {
+		if (e)
+			entry_unbuild(e);
+		return err;
+	}
+	list(e);
+	if (space->txn)
+		txn_note(space, (struct change){.kind = CHANGE_ENTRY_ADD, .e = e, .pipe = pipe});
+	congestion(pipe);
+	*out = e;
+	return 0;
+}
+
+int entry_add(
+	struct space *space, const struct steer_entry_add *rec, size_t bytes, struct entry_result *result)
+{
+	struct entry *e = NULL;
+	int err;
+
+	result->counter = STEER_COUNTER_NONE;
+	result->why.reason = STEER_WHY_NONE;
+	err = add(space, rec, bytes, &e, &result->why);
+	if (err)
+		return txn_spoil(space, err, &result->why);
+	result->counter = e->counter;
+	return 0;
+}
+
+static int update(struct space *space, const struct steer_entry_add *rec, size_t bytes, struct entry **out,
+	struct why *why)
+{
+	struct entry *old, *e = NULL;
+	struct pipe *pipe;
+	int err;
+
+	if (bytes < sizeof(*rec) || rec->key_bytes)
+		return why_set(why, STEER_WHY_MALFORMED, -EINVAL, "a malformed update");
+	old = entry_find(space, rec->entry);
+	if (!old)
+		return why_set(why, STEER_WHY_ID_UNKNOWN, -ENOENT, "there is no entry %u", rec->entry);
+	pipe = old->pipe;
+	if (pipe->dying)
+		return why_set(why, STEER_WHY_NO_PIPE, -ENOENT, "the entry's pipe is gone");
+	if (txn_reserve(space))
+		return why_set(why, STEER_WHY_NO_MEMORY, -ENOMEM, "no memory for the entry");
+	err = entry_build(pipe, rec, bytes, old, &e, why);
+	if (!err) {
+		e->sequence = old->sequence;
+		if (space->txn) {
+			entry_doom(old, true);
+			err = pipe->matcher->link(pipe, e, why);
+			if (err)
+				entry_doom(old, false);
+		} else {
+			err = pipe->matcher->replace(pipe, old, e, why);
+		}
+	}
+	if (err) {
+		if (e)
+			entry_unbuild(e);
+		return err;
+	}
+	if (space->txn) {
+		list(e);
+		txn_note(space,
+			(struct change){.kind = CHANGE_ENTRY_UPDATE, .e = e, .old = old, .pipe = pipe});
+	} else {
+		entry_doom(old, true);
+		list(e);
+		entry_hand_over(old, e);
+		TAILQ_REMOVE(&pipe->entries, old, by_pipe);
+		entry_free_later(old);
+	}
+	*out = e;
+	return 0;
+}
+
+int entry_update(
+	struct space *space, const struct steer_entry_add *rec, size_t bytes, struct entry_result *result)
+{
+	struct entry *e = NULL;
+	int err;
+
+	result->counter = STEER_COUNTER_NONE;
+	result->why.reason = STEER_WHY_NONE;
+	err = update(space, rec, bytes, &e, &result->why);
+	if (err)
+		return txn_spoil(space, err, &result->why);
+	result->counter = e->counter;
+	return 0;
+}
+
+int entry_remove(struct space *space, uint32_t id, struct entry_result *result)
+{
+	struct entry *e = entry_find(space, id);
+	int err = 0;
+
+	result->counter = STEER_COUNTER_NONE;
+	result->why.reason = STEER_WHY_NONE;
+	if (!e)
+		err = why_set(&result->why, STEER_WHY_ID_UNKNOWN, -ENOENT, "there is no entry %u", id);
+	else if (txn_reserve(space))
+		err = why_set(&result->why, STEER_WHY_NO_MEMORY, -ENOMEM, "no memory");
+	if (err)
+		return txn_spoil(space, err, &result->why);
+	// In a pipe whose destruction is pending, the forward was released with the pipe's.
+	if (e->pipe->dying)
+		return 0;
+	entry_doom(e, true);
+	if (space->txn)
+		txn_note(space, (struct change){.kind = CHANGE_ENTRY_REMOVE, .e = e, .pipe = e->pipe});
+	else
+		entry_unlink_later(e);
+	return 0;
+}
+
+// --- Reads --------------------------------------------------------------------------------------------------------
+
+struct entry *entry_find(const struct space *space, uint32_t id)
+{
+	struct entry **slot = space_slot((struct space *)(uintptr_t)space, id, false);
+
+	return slot ? *slot : NULL;
+}
+
+struct entry *entry_next(const struct pipe *pipe, uint32_t after)
+{
+	uint32_t id = after == STEER_ENTRY_NONE ? 0 : after + 1;
+
+	while (id < STEER_ENTRY_ID_MAX) {
+		struct entry **slot = space_slot(pipe->space, id, false);
+
+		if (!slot) {
+			id = (id / ENTRY_PAGE + 1) * ENTRY_PAGE;
+			continue;
+		}
+		if (*slot && (*slot)->pipe == pipe)
+			return *slot;
+		id++;
+	}
+	return NULL;
+}
+
+uint32_t entry_id(const struct entry *entry)
+{
+	return entry->id;
+}
+
+uint32_t entry_counter(const struct entry *entry)
+{
+	return entry->counter;
+}
+
+uint32_t entry_pipe(const struct entry *entry)
+{
+	return entry->pipe->id;
+}
+
+uint64_t entry_user_data(const struct entry *entry)
+{
+	return entry->rec->user_data;
+}
+
+const struct steer_entry_add *entry_record(const struct entry *entry, uint32_t *bytes)
+{
+	*bytes = entry->rec_bytes;
+	return entry->rec;
+}
+
+uint64_t entry_hits(const struct entry *entry)
+{
+	return counter_sum(entry->counter).packets;
+}
+
+struct entry_age *entry_age(struct entry *entry)
+{
+	return &entry->age;
+}
+
+struct entry *entry_aging_next(struct space *space, struct entry *after)
+{
+	return after ? TAILQ_NEXT(after, by_age) : TAILQ_FIRST(&space->aging);
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The Ringfield authors
+//
+// A table from fixed-size keys to chains of entry versions: rte_hash with lock-free readers. Control writes, workers read.
+#pragma once
+
+#include "table.h"
+
+struct exact;
+
+// key_bytes: multiple of 16. -ENOMEM.
+int exact_create(struct exact **out, uint32_t capacity, unsigned int key_bytes);
+void exact_destroy(struct exact *x); // after grace
+
+// Newest version of a key, or NULL. Control.
+struct entry *exact_head(const struct exact *x, const void *key);
+// Puts e in front of the key's chain. -EEXIST when a version is there that is not dying, -ENOSPC.
+int exact_link(struct exact *x, const void *key, struct entry *e);
+// Puts e in the place of old, in one step.
+int exact_replace(struct exact *x, const void *key, struct entry *old, struct entry *e);
+void exact_unlink(struct exact *x, const void *key, struct entry *e);
+// Links every chain of `from` into `to` as it is: for a resize.
+int exact_move(const struct exact *from, struct exact *to);
+
+// Heads for n <= FP_LOOKUP keys, NULL where there is none; packed pointers to keys.
+void exact_lookup(const struct exact *x, const void **keys, unsigned int n, void **heads);

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The Ringfield authors
+
+#include "pipe.h"
+
+void acl_poll(void)
+{
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The Ringfield authors
+//
+// BASIC pipes: one exact look-up of the packed key, constants included. A pipe without changeable fields can hold one key
+// only, so that one is compared directly.
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "exact.h"
+#include "rcu.h"
+#include "walk.h"
+
+struct basic {
+	struct exact *exact;  // NULL: a single key
+	struct entry *single; // head of its versions
+};
+
+static bool has_changeable(const struct pipe *pipe)
+{
+	for (unsigned int i = 0; i < pipe->key.nr_fields; i++)
+		if (pipe->fields[i].kind == STEER_MATCH_CHANGEABLE)
+			return true;
+	return false;
+}
+
+static int basic_create(struct pipe *pipe, struct why *why)
+{
+	struct basic *b = calloc(1, sizeof(*b));
+	int err;
+
+	if (!b)
+		return why_set(why, STEER_WHY_NO_MEMORY, -ENOMEM, "no memory for the pipe");
+	if (has_changeable(pipe)) {
+		err = exact_create(&b->exact, pipe->capacity, pipe->key.bytes);
+		if (err) {
+			free(b);
+			return why_set(why, STEER_WHY_NO_MEMORY, err, "no memory for a table of %u entries",
+				pipe->capacity);
+		}
+	}
+	pipe->table = b;
+	return 0;
+}
+
+static void basic_destroy(struct pipe *pipe)
+{
+	struct basic *b = pipe->table;
+
+	if (b)
+		exact_destroy(b->exact);
+	free(b);
+}
+
+static void build(const struct pipe *pipe, const struct entry *e, uint8_t key[STEER_KEY_MAX])
+{
+	memcpy(key, pipe->key.constant, STEER_KEY_MAX);
+	key_place(&pipe->key, pipe->fields, STEER_MATCH_CHANGEABLE, entry_key(e), key);
+}
+
+static int basic_link(struct pipe *pipe, struct entry *e, struct why *why)
+{
+	struct basic *b = pipe->table;
+	uint8_t key[STEER_KEY_MAX] __attribute__((aligned(16)));
+	int err;
+
+	if (!b->exact) {
+		for (struct entry *i = b->single; i; i = i->older)
+			if (!i->dying)
+				return why_set(why, STEER_WHY_DUPLICATE_KEY, -EEXIST,
+					"the pipe has no changeable field, so it holds one entry");
+		e->older = b->single;
+		fp_publish(&b->single, e);
+		return 0;
+	}
+	build(pipe, e, key);
+	err = exact_link(b->exact, key, e);
+	if (err == -EEXIST)
+		return why_set(why, STEER_WHY_DUPLICATE_KEY, err, "an entry with this key is there already");
+	if (err)
+		return why_set(why, STEER_WHY_PIPE_FULL, err, "the table is full");
+	return 0;
+}
+
+static int basic_replace(struct pipe *pipe, struct entry *old, struct entry *e, struct why *why)
+{
+	struct basic *b = pipe->table;
+	uint8_t key[STEER_KEY_MAX] __attribute__((aligned(16)));
+	struct entry **at;
+
+	if (b->exact) {
+		build(pipe, old, key);
+		return exact_replace(b->exact, key, old, e);
+	}
+	for (at = &b->single; *at && *at != old; at = &(*at)->older)
+		;
+	e->older = old->older;
+	fp_publish(at, e);
+	return 0;
+}
+
+static void basic_unlink(struct pipe *pipe, struct entry *e)
+{
+	struct basic *b = pipe->table;
+	uint8_t key[STEER_KEY_MAX] __attribute__((aligned(16)));
+	struct entry **at;
+
+	if (b->exact) {
+		build(pipe, e, key);
+		exact_unlink(b->exact, key, e);
+		return;
+	}
+	for (at = &b->single; *at && *at != e; at = &(*at)->older)
+		;
+	if (*at)
+		fp_publish(at, e->older);
+}
+
+static void free_table(void *arg)
+{
+	struct basic *b = arg;
+
+	exact_destroy(b->exact);
+	free(b);
+}
+
+static int basic_resize(struct pipe *pipe, uint32_t capacity, struct why *why)
+{
+	struct basic *old = pipe->table, *new;
+	int err;
+
+	if (!old->exact)
+		return 0;
+	new = calloc(1, sizeof(*new));
+	err = new ? exact_create(&new->exact, capacity, pipe->key.bytes) : -ENOMEM;
+	if (!err)
+		err = exact_move(old->exact, new->exact);
+	if (err) {
+		if (new)
+			exact_destroy(new->exact);
+		free(new);
+		return why_set(
+			why, STEER_WHY_NO_MEMORY, -ENOMEM, "no memory for a table of %u entries", capacity);
+	}
+	fp_publish(&pipe->table, new);
+	rcu_defer(free_table, old);
+	return 0;
+}
+
+static void lookup_single(struct walker *w, struct entry *head, const struct pipe *pipe,
+	struct packet **packets, unsigned int n)
+{
+	unsigned int bytes = pipe->key.bytes;
+
+	head = entry_visible(head, w->revision);
+	if (!bytes || !head) {
+		for (unsigned int i = 0; i < n; i++)
+			packets[i]->hit = head;
+		return;
+	}
+	key_build(&pipe->key, packets, n, w->keys, bytes);
+	for (unsigned int i = 0; i < n; i++)
+		packets[i]->hit = memcmp(w->keys + i * bytes, pipe->key.constant, bytes) ? NULL : head;
+}
+
+static void basic_lookup(struct walker *w, const struct pipe *pipe, struct packet **packets, unsigned int n)
+{
+	const struct basic *b = fp_read_acquire(&pipe->table);
+	unsigned int bytes = pipe->key.bytes;
+
+	if (!b->exact) {
+		lookup_single(w, fp_read_acquire(&b->single), pipe, packets, n);
+		return;
+	}
+	key_build(&pipe->key, packets, n, w->keys, bytes);
+	for (unsigned int i = 0; i < n; i++)
+		w->key_at[i] = w->keys + i * bytes;
+	exact_lookup(b->exact, w->key_at, n, w->found);
+	for (unsigned int i = 0; i < n; i++)
+		rte_prefetch0(w->found[i]);
+	for (unsigned int i = 0; i < n; i++)
+		packets[i]->hit = entry_visible(w->found[i], w->revision);
+}
+
+static const struct matcher basic = {
+	.type = STEER_PIPE_BASIC,
+	.name = "basic",
+	.layout = KEY_MERGED,
+	.create = basic_create,
+	.destroy = basic_destroy,
+	.link = basic_link,
+	.replace = basic_replace,
+	.unlink = basic_unlink,
+	.resize = basic_resize,
+	.lookup = basic_lookup,
+};
+MATCHER_REGISTER(basic)

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The Ringfield authors
+//
+// What the control side's own files (pipe.c, entry.c, space.c, transaction.c, fwd.c) share.
+#pragma once
+
+#include "table.h"
+
+// --- Changes of an open transaction -----------------------------------------------------------------------------------
+enum change_kind {
+	CHANGE_ENTRY_ADD,
+	CHANGE_ENTRY_REMOVE,
+	CHANGE_ENTRY_UPDATE,
+	CHANGE_PIPE_CREATE,
+	CHANGE_PIPE_DESTROY,
+	CHANGE_MISS,
+};
+
+struct change {
+	enum change_kind kind;
+	struct entry *e;   // ADD, UPDATE: the new one; REMOVE: the one that goes
+	struct entry *old; // UPDATE
+	struct pipe *pipe;
+	struct root_version *root;            // PIPE_CREATE, PIPE_DESTROY of a root
+	struct miss_version *miss, *old_miss; // MISS
+};
+
+struct txn {
+	struct change *changes;
+	size_t nr, room;
+	bool failed;
+	struct why why; // of the first failure
+};
+
+// Room for one more change, before anything is done. -ENOMEM.
+int txn_reserve(struct space *space);
+void txn_note(struct space *space, struct change change); // after txn_reserve; never fails
+// A call inside a transaction failed.
+int txn_spoil(struct space *space, int err, const struct why *why);
+static inline uint64_t space_birth(const struct space *space)
+{
+	return space->txn ? REVISION_NEVER : 0;
+}
+
+// --- Pipes ------------------------------------------------------------------------------------------------------------
+void pipe_unref(struct pipe *pipe);
+void fwd_hold(struct fwd *fwd, struct pipe *self);
+// Takes a pipe that nothing visible leads to out of all lists, with its entries, and frees all after grace.
+void pipe_discard(struct pipe *pipe);
+// Its destruction is pending: drops the references that it and its entries hold; false takes them again.
+void pipe_doom(struct pipe *pipe, bool doomed);
+// Root slots.
+void root_link(struct root_version *v, uint16_t port, uint8_t domain);
+void root_unlink_later(struct root_version *v); // unlinks now, frees after grace
+struct root_version *root_of(const struct pipe *pipe);
+void miss_unlink_later(struct pipe *pipe, struct miss_version *v);
+
+// --- Entries ----------------------------------------------------------------------------------------------------------
+struct entry_parts {
+	const uint8_t *key;
+	const uint8_t *args;
+	const struct steer_monitor *monitor;
+	const struct steer_fwd *fwd;
+	const struct steer_entry_body *body;
+	const struct steer_match_field *fields;
+	const struct steer_condition *conditions;
+	const struct steer_action *actions;
+	const uint8_t *data;
+};
+
+// Splits a record; every part lies within `bytes`. -EINVAL.
+int entry_parse(const struct steer_entry_add *rec, size_t bytes, struct entry_parts *parts, struct why *why);
+void entry_doom(struct entry *e, bool doomed);            // removal pending: out of the id table, or back
+void entry_hand_over(struct entry *old, struct entry *e); // an update that is final: counter and meter state
+void entry_detach(struct entry *e);       // out of the id table, lists; references and counters dropped
+void entry_unlink_later(struct entry *e); // detached already: unlinks now, frees after grace
+void entry_free_later(struct entry *e);   // unlinked already
+void entry_free(struct entry *e);         // after grace
+
+// --- Spaces -----------------------------------------------------------------------------------------------------------
+struct entry **space_slot(struct space *space, uint32_t id, bool make); // NULL: no such page, or no memory
