@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The Ringfield authors
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+
+#include "walk.h"
+#include "walk_core.h"
+
+struct walker *walker_create(void)
+{
+	struct walker *w = table_alloc(sizeof(*w));
+
+	if (!w)
+		return NULL;
+	for (unsigned int i = 0; i < WALK_CONTEXTS; i++) {
+		packet_init(&w->contexts[i]);
+		// The first context is given out first.
+		w->free[WALK_CONTEXTS - 1 - i] = &w->contexts[i];
+	}
+	w->nr_free = WALK_CONTEXTS;
+	w->random = rte_rdtsc() * 2654435761u | 1;
+	w->live = true;
+	return w;
+}
+
+void walker_destroy(struct walker *w)
+{
+	free(w);
+}
+
+void walk_begin(struct walker *w, uint64_t tsc)
+{
+	w->revision = fp_read_acquire(&fp.revision);
+	w->tsc = tsc;
+}
+
+bool walk_enter(struct walker *w, struct packet *p, struct rte_mbuf *m, uint16_t port)
+{
+	const struct fp_port *in = &fp.ports[port];
+
+	p->m = m;
+	p->verdict = PACKET_WALKING;
+	p->reason = STEER_DROP_NONE;
+	p->in_port = port;
+	p->out_port = STEER_PORT_NONE;
+	p->domain = STEER_DOMAIN_DEFAULT;
+	p->depth = 0;
+	p->algorithm = STEER_HASH_DEFAULT;
+	p->copy = 0;
+	p->nr_copies = 0;
+	p->hit = NULL;
+	p->copies = NULL;
+	p->last_copy = NULL;
+	p->next_copy = NULL;
+	p->root = p;
+	packet_load(p, rte_pktmbuf_mtod(m, void *), rte_pktmbuf_data_len(m), rte_pktmbuf_pkt_len(m));
+	packet_meta_reset(p, fp_read(&in->doca_port_id));
+	if (unlikely(packet_parse(p))) {
+		packet_drop(p, STEER_DROP_MALFORMED);
+		return false;
+	}
+	p->pipe = likely(fp_read(&in->started)) ? core_root(w, fp_read(&in->root_port), STEER_DOMAIN_DEFAULT)
+						: NULL;
+	if (unlikely(!p->pipe)) {
+		packet_drop(p, STEER_DROP_NO_PIPELINE);
+		return false;
+	}
+	return true;
+}
+
+void walk_run(struct walker *w, struct packet **packets, unsigned int n)
+{
+	walk_core(w, packets, n, true);
+}
+
+bool packet_push(struct packet *p, unsigned int bytes)
+{
+	struct rte_mbuf *m = p->m;
+
+	if (unlikely(rte_pktmbuf_headroom(m) < bytes)) {
+		unsigned int room = rte_pktmbuf_tailroom(m);
+
+		if (room < bytes)
+			return false;
+		// No head room left: use some of the room behind the first segment's data.
+		memmove((uint8_t *)m->buf_addr + m->data_off + room, rte_pktmbuf_mtod(m, void *),
+			m->data_len);
+		m->data_off = (uint16_t)(m->data_off + room);
+	}
+	if (unlikely(m->pkt_len + bytes > STEER_FRAME_MAX))
+		return false;
+	rte_pktmbuf_prepend(m, (uint16_t)bytes);
+	packet_load(p, rte_pktmbuf_mtod(m, void *), m->data_len, m->pkt_len);
+	p->stale = true;
+	return true;
+}
+
+bool packet_pull(struct packet *p, unsigned int bytes)
+{
+	struct rte_mbuf *m = p->m;
+
+	if (unlikely(!rte_pktmbuf_adj(m, (uint16_t)bytes)))
+		return false;
+	packet_load(p, rte_pktmbuf_mtod(m, void *), m->data_len, m->pkt_len);
+	p->stale = true;
+	return true;
+}
+
+struct rte_mbuf *frame_to_mbuf(struct rte_mempool *pool, const void *frame, uint32_t length)
+{
+	struct rte_mbuf *head = rte_pktmbuf_alloc(pool), *tail = head;
+	const uint8_t *from = frame;
+
+	while (tail) {
+		uint32_t take = rte_pktmbuf_tailroom(tail);
+
+		take = take < length ? take : length;
+		memcpy(rte_pktmbuf_mtod(tail, void *), from, take);
+		tail->data_len = (uint16_t)take;
+		head->pkt_len += take;
+		from += take;
+		length -= take;
+		if (!length)
+			return head;
+		tail->next = rte_pktmbuf_alloc(pool);
+		if (!tail->next) {
+			rte_pktmbuf_free(head);
+			return NULL;
+		}
+		tail = tail->next;
+		tail->data_off = 0;
+		head->nb_segs++;
+	}
+	return NULL;
+}
+
+// A context and deep copy of p for one more entry; NULL (and counted by the caller) when there is no buffer.
+static struct packet *copy_of(struct walker *w, const struct packet *p)
+{
+	struct packet *q = walker_get(w);
+	struct rte_mbuf *m;
+
+	if (!q)
+		return NULL;
+	m = rte_pktmbuf_copy(p->m, p->m->pool, 0, UINT32_MAX);
+	if (!m) {
+		walker_put(w, q);
+		return NULL;
+	}
+	q->m = m;
+	q->meta = p->meta;
+	packet_load(q, rte_pktmbuf_mtod(m, void *), m->data_len, m->pkt_len);
+	packet_parse(q);
+	q->pipe = p->pipe;
+	q->root = p->root;
+	q->verdict = PACKET_WALKING;
+	q->reason = STEER_DROP_NONE;
+	q->in_port = p->in_port;
+	q->out_port = p->out_port;
+	q->domain = p->domain;
+	q->depth = p->depth;
+	q->algorithm = p->algorithm;
+	q->index = p->index;
+	q->copies = NULL;
+	q->last_copy = NULL;
+	q->next_copy = NULL;
+	return q;
+}
+
+unsigned int walk_flood(struct walker *w, struct packet *p, struct packet **copies, unsigned int room)
+{
+	struct packet *root = p->root;
+	struct entry *e;
+	uint32_t index = 0;
+	unsigned int made = 0;
+
+	p->hit = hash_next(p->pipe, w->revision, &index);
+	if (!p->hit)
+		return 0;
+	while ((e = hash_next(p->pipe, w->revision, &index))) {
+		struct packet *q = made < room ? copy_of(w, p) : NULL;
+
+		if (w->live) {
+			// A copy that cannot be made is a copy that was dropped.
+			fp_write(&w->stats->copies, w->stats->copies + 1);
+			if (!q) {
+				struct stats_port *port = &w->stats->port[p->in_port];
+
+				fp_write(&port->dropped.packets, port->dropped.packets + 1);
+				fp_write(&port->dropped.bytes, port->dropped.bytes + p->frame_len);
+				fp_write(&port->drops[STEER_DROP_NO_MBUF],
+					port->drops[STEER_DROP_NO_MBUF] + 1);
+			}
+		}
+		if (!q)
+			continue;
+		q->hit = e;
+		q->copy = ++root->nr_copies;
+		if (root->last_copy)
+			root->last_copy->next_copy = q;
+		else
+			root->copies = q;
+		root->last_copy = q;
+		copies[made++] = q;
+	}
+	return made;
+}

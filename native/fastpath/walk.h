@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The Ringfield authors
+//
+// The walk of packets through pipes, and the scratch memory of a thread that walks: each worker has a walker, trace has one.
+#pragma once
+
+#include "table.h"
+
+enum {
+	WALK_CONTEXTS = 1024, // packets and copies in flight in one turn
+};
+
+struct recorder; // trace.c
+
+struct walker {
+	uint64_t revision; // of this burst
+	uint64_t tsc;      // at its start
+	uint64_t random;   // state of the generator, never 0
+	uint16_t worker;   // index; trace: 0, with `recorder` set
+	bool live;         // false: trace, nothing may be changed for others
+	uint16_t nr_free;
+	struct stats_counter *counters;
+	struct stats_worker *stats;
+	struct recorder *recorder;
+	const void *key_at[FP_LOOKUP];
+	void *found[FP_LOOKUP];
+	uint8_t keys[FP_LOOKUP * STEER_KEY_MAX] __rte_cache_aligned;
+	struct packet *pending[WALK_CONTEXTS];
+	struct packet *free[WALK_CONTEXTS];
+	struct packet contexts[WALK_CONTEXTS];
+};
+
+struct walker *walker_create(void);
+void walker_destroy(struct walker *w);
+
+// A context, or NULL when all are in use. Contexts keep their packet_init state.
+static inline struct packet *walker_get(struct walker *w)
+{
+	return likely(w->nr_free) ? w->free[--w->nr_free] : NULL;
+}
+
+static inline void walker_put(struct walker *w, struct packet *p)
+{
+	w->free[w->nr_free++] = p;
+}
+
+// Uniform bits from a xorshift generator of the walker's own.
+static inline uint32_t walker_random(struct walker *w)
+{
+	uint64_t x = w->random;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	w->random = x;
+	return (uint32_t)(x >> 16);
+}
+
+// Reads the revision and the clock for the packets that follow.
+void walk_begin(struct walker *w, uint64_t tsc);
+
+// Fills in a context for a frame that came in on a port (wire index) and parses it; sets the port's root pipe. Returns
+// false when the verdict is there already (malformed, no pipeline).
+bool walk_enter(struct walker *w, struct packet *p, struct rte_mbuf *m, uint16_t port);
+
+// Walks n packets, as walk_enter left them, to their verdicts. Flooded copies hang on the packet they were made of.
+void walk_run(struct walker *w, struct packet **packets, unsigned int n);
+// The same, telling w->recorder of each step, without counting or taking tokens.
+void walk_trace(struct walker *w, struct packet **packets, unsigned int n);
+
+// Bytes before or behind the first byte: moves data, keeps p in step. False when there is no room (or not so many bytes).
+bool packet_push(struct packet *p, unsigned int bytes);
+bool packet_pull(struct packet *p, unsigned int bytes);
+// A frame in as many segments as it needs, NULL without mbufs.
+struct rte_mbuf *frame_to_mbuf(struct rte_mempool *pool, const void *frame, uint32_t length);
+
+// The next visible entry of a HASH or ORDERED_LIST pipe from *index on, which it moves behind it; NULL at the end.
+struct entry *hash_next(const struct pipe *pipe, uint64_t revision, uint32_t *index);
+
+// The only way to drop: names the reason. The owner of the packet counts and frees it when he delivers.
+static inline void packet_drop(struct packet *p, enum steer_drop reason)
+{
+	p->verdict = PACKET_DROP;
+	p->reason = (uint8_t)reason;
+}
+
+// Whether a port takes the packet now: NONE, PORT_DOWN or MTU.
+enum steer_drop worker_send_check(const struct rte_mbuf *m, uint16_t out);
+
+// What trace wants to know; called only with w->recorder set.
+void record_hop(struct walker *w, const struct packet *p, const struct pipe *pipe, const struct entry *hit);
+void record_action(struct walker *w, const struct packet *p, const struct action *action);
+void record_after(struct walker *w, const struct packet *p, const struct fwd *fwd);

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The Ringfield authors
+//
+// The walk itself, compiled twice: by walk.c for workers (live) and by trace.c with a recorder. `live` is a constant in
+// both, so the workers' copy has no trace of the other.
+//
+// All pending packets that stand before the same pipe are handled as one batch: keys, look-up, then entry by entry. Order
+// on the wire is not decided here but when the verdicts are carried out, in order of arrival.
+#pragma once
+
+#include "rss.h"
+#include "walk.h"
+
+static __rte_always_inline void core_count(
+	struct walker *w, const struct packet *p, uint32_t slot, const bool live)
+{
+	struct stats_counter *counter;
+
+	if (!live || slot == STEER_COUNTER_NONE)
+		return;
+	// Written by this thread only; plain aligned stores, whole for readers.
+	counter = &w->counters[slot];
+	fp_write(&counter->packets, counter->packets + 1);
+	fp_write(&counter->bytes, counter->bytes + p->frame_len);
+}
+
+static inline void core_to_software(struct packet *p, enum steer_packet_kind kind, uint16_t queue)
+{
+	p->verdict = PACKET_SOFTWARE;
+	p->kind = (uint8_t)kind;
+	p->queue = queue;
+}
+
+// The default miss of the port that the packet came in on.
+static inline void core_default_miss(struct walker *w, struct packet *p, const bool live)
+{
+	const struct fp_port *port = &fp.ports[p->in_port];
+
+	core_count(w, p, fp_read(&port->miss_counter), live);
+	switch (fp_read(&port->default_miss)) {
+	case STEER_MISS_RSS:
+		core_to_software(p, STEER_PKT_RSS, rss_default_queue(p, fp_read(&port->nr_rss_queues)));
+		break;
+	case STEER_MISS_KERNEL:
+		core_to_software(p, STEER_PKT_KERNEL, 0);
+		break;
+	default:
+		packet_drop(p, STEER_DROP_DEFAULT_MISS);
+		break;
+	}
+}
+
+static inline struct pipe *core_root(const struct walker *w, uint16_t port, enum steer_domain domain)
+{
+	struct root_version *v = fp_read_acquire(&fp.ports[port].root[domain]);
+
+	while (v && !(fp_read(&v->birth) <= w->revision && w->revision < fp_read(&v->death)))
+		v = fp_read_acquire(&v->older);
+	return v ? v->pipe : NULL;
+}
+
+static inline void core_to_port(struct walker *w, struct packet *p, uint16_t port)
+{
+	struct pipe *root;
+
+	if (unlikely(port >= STEER_PORT_MAX || !fp_read(&fp.ports[port].present))) {
+		packet_drop(p, STEER_DROP_BAD_FWD);
+		return;
+	}
+	if (p->domain == STEER_DOMAIN_EGRESS) {
+		// From here a packet leaves by the port it is on, or by another one of the same switch.
+		if (port != p->out_port &&
+			fp_read(&fp.ports[port].root_port) != fp_read(&fp.ports[p->out_port].root_port)) {
+			packet_drop(p, STEER_DROP_BAD_FWD);
+			return;
+		}
+		p->out_port = port;
+		p->verdict = PACKET_SEND;
+		return;
+	}
+	p->out_port = port;
+	root = core_root(w, fp_read(&fp.ports[port].root_port), STEER_DOMAIN_EGRESS);
+	if (!root) {
+		p->verdict = PACKET_SEND;
+		return;
+	}
+	p->domain = STEER_DOMAIN_EGRESS;
+	p->pipe = root;
+}
+
+static inline void core_forward(struct walker *w, struct packet *p, const struct fwd *fwd, const bool live)
+{
+	switch (fwd->type) {
+	case STEER_FWD_PORT:
+		core_to_port(w, p, fwd->port);
+		break;
+	case STEER_FWD_PIPE:
+		p->pipe = fwd->pipe;
+		break;
+	case STEER_FWD_DROP:
+		packet_drop(p, STEER_DROP_PIPE);
+		break;
+	case STEER_FWD_RSS:
+		packet_refresh(p);
+		core_to_software(p, STEER_PKT_RSS, rss_queue(p, fwd->rss));
+		break;
+	case STEER_FWD_KERNEL:
+		core_to_software(p, STEER_PKT_KERNEL, 0);
+		break;
+	case STEER_FWD_ORDERED_LIST:
+		p->pipe = fwd->pipe;
+		p->index = fwd->index;
+		break;
+	case STEER_FWD_HASH:
+		p->pipe = fwd->pipe;
+		p->algorithm = fwd->algorithm;
+		break;
+	case STEER_FWD_NONE:
+		core_default_miss(w, p, live);
+		break;
+	default:
+		packet_drop(p, STEER_DROP_BAD_FWD);
+		break;
+	}
+	if (!live)
+		record_after(w, p, fwd);
+}
+
+static inline bool core_meter(struct walker *w, struct packet *p, const struct entry *e, const bool live)
+{
+	uint8_t in = e->bits & ENTRY_METER_SHARED ? e->init_color : METER_GREEN;
+
+	p->meta.meter_color = meter_color(e->meter, w->tsc, p->frame_len, in, live);
+	return p->meta.meter_color != METER_RED || (e->bits & ENTRY_METER_SHARED);
+}
+
+static inline enum steer_drop core_actions(
+	struct walker *w, struct packet *p, const struct entry *e, const bool live)
+{
+	const struct program *program = e->program;
+
+	for (unsigned int i = 0; i < program->nr; i++) {
+		const struct action *a = &program->actions[i];
+		enum steer_drop why =
+			a->run(w, p, a, a->flags & STEER_ACT_CHANGEABLE ? e->args + a->arg_offset : a->value);
+
+		if (!live)
+			record_action(w, p, a);
+		if (unlikely(why))
+			return why;
+	}
+	return STEER_DROP_NONE;
+}
+
+// match -> monitor -> actions -> forward
+static inline void core_entry(struct walker *w, struct packet *p, const struct entry *e, const bool live)
+{
+	enum steer_drop why = STEER_DROP_NONE;
+
+	core_count(w, p, e->counter, live);
+	core_count(w, p, e->shared_counter, live);
+	if (unlikely(e->meter) && !core_meter(w, p, e, live))
+		why = STEER_DROP_METER_RED;
+	else if (e->program)
+		why = core_actions(w, p, e, live);
+	if (unlikely(why)) {
+		packet_drop(p, why);
+		if (!live)
+			record_after(w, p, &e->fwd);
+		return;
+	}
+	core_forward(w, p, &e->fwd, live);
+}
+
+static inline void core_miss(struct walker *w, struct packet *p, struct pipe *pipe, const bool live)
+{
+	const struct miss_version *v = fp_read_acquire(&pipe->miss);
+
+	core_count(w, p, pipe->miss_counter, live);
+	if (pipe->type == STEER_PIPE_HASH || pipe->type == STEER_PIPE_ORDERED_LIST) {
+		packet_drop(p, STEER_DROP_HASH_EMPTY);
+		return;
+	}
+	while (v && !(fp_read(&v->birth) <= w->revision && w->revision < fp_read(&v->death)))
+		v = fp_read_acquire(&v->older);
+	if (v)
+		core_forward(w, p, &v->fwd, live);
+	else
+		core_default_miss(w, p, live);
+}
+
+// Runs n <= FP_LOOKUP packets through one pipe.
+static inline void core_pipe(
+	struct walker *w, struct pipe *pipe, struct packet **batch, unsigned int n, const bool live)
+{
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct packet *p = batch[i];
+
+		if (unlikely(++p->depth > FP_DEPTH_MAX || fp_read(&pipe->dead))) {
+			packet_drop(p, p->depth > FP_DEPTH_MAX ? STEER_DROP_DEPTH : STEER_DROP_BAD_FWD);
+			if (!live)
+				record_hop(w, p, pipe, NULL);
+			continue;
+		}
+		packet_refresh(p);
+		if (unlikely(pipe->key.needs))
+			key_prepare(&pipe->key, p, (uint16_t)walker_random(w));
+		batch[kept++] = p;
+	}
+	if (unlikely(!kept))
+		return;
+	pipe->matcher->lookup(w, pipe, batch, kept);
+	for (unsigned int i = 0; i < kept; i++) {
+		struct packet *p = batch[i];
+
+		if (!live)
+			record_hop(w, p, pipe, p->hit);
+		if (p->hit)
+			core_entry(w, p, p->hit, live);
+		else if (p->verdict == PACKET_WALKING)
+			core_miss(w, p, pipe, live);
+		// else: flooding has decided about it (no room for a copy)
+	}
+}
+
+unsigned int walk_flood(struct walker *w, struct packet *p, struct packet **copies, unsigned int room);
+
+// Hash pipes asked to flood: a deep copy for every entry but the first, made before any entry acts.
+static inline unsigned int core_flood(struct walker *w, struct pipe *pipe, struct packet **batch,
+	unsigned int n, struct packet **copies, unsigned int room, const bool live)
+{
+	unsigned int made = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct packet *p = batch[i];
+		unsigned int mine;
+
+		p->pipe = pipe;
+		if (unlikely(++p->depth > FP_DEPTH_MAX || fp_read(&pipe->dead))) {
+			packet_drop(p, p->depth > FP_DEPTH_MAX ? STEER_DROP_DEPTH : STEER_DROP_BAD_FWD);
+			continue;
+		}
+		packet_refresh(p);
+		mine = walk_flood(w, p, copies + made, room - made);
+		for (unsigned int k = 0; k <= mine; k++) {
+			struct packet *q = k ? copies[made + k - 1] : p;
+
+			if (!live)
+				record_hop(w, q, pipe, q->hit);
+			if (q->hit)
+				core_entry(w, q, q->hit, live);
+			else if (q->verdict == PACKET_WALKING)
+				core_miss(w, q, pipe, live);
+		}
+		made += mine;
+	}
+	return made;
+}
+
+static inline bool core_floods(const struct pipe *pipe, const struct packet *p)
+{
+	return pipe->type == STEER_PIPE_HASH &&
+	       (p->algorithm == STEER_HASH_FLOODING ||
+		       (p->algorithm == STEER_HASH_DEFAULT && pipe->algorithm == STEER_HASH_FLOODING));
+}
+
+static __rte_always_inline void walk_core(
+	struct walker *w, struct packet **packets, unsigned int n, const bool live)
+{
+	struct packet *batch[FP_LOOKUP];
+	struct packet **pending = w->pending;
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		if (packets[i]->verdict == PACKET_WALKING)
+			pending[nr++] = packets[i];
+	while (nr) {
+		struct pipe *pipe = pending[0]->pipe;
+		bool floods = core_floods(pipe, pending[0]);
+		unsigned int taken = 0, left = 0, walking = 0;
+
+		for (unsigned int i = 0; i < nr; i++) {
+			struct packet *p = pending[i];
+
+			if (p->pipe == pipe && taken < FP_LOOKUP && core_floods(pipe, p) == floods)
+				batch[taken++] = p;
+			else
+				pending[left++] = p;
+		}
+		if (unlikely(floods)) {
+			// Copies follow behind what is left; the batch itself comes after them.
+			unsigned int made = core_flood(
+				w, pipe, batch, taken, pending + left, WALK_CONTEXTS - left - taken, live);
+
+			for (unsigned int i = 0; i < made; i++)
+				if (pending[left + i]->verdict == PACKET_WALKING)
+					pending[left + walking++] = pending[left + i];
+			left += walking;
+		} else {
+			core_pipe(w, pipe, batch, taken, live);
+		}
+		for (unsigned int i = 0; i < taken; i++) {
+			batch[i]->hit = NULL;
+			if (batch[i]->verdict == PACKET_WALKING)
+				pending[left++] = batch[i];
+		}
+		nr = left;
+	}
+}

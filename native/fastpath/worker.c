@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The Ringfield authors
+//
+// A worker's turn: take a burst from every queue, walk it, carry out the verdicts in order of arrival, flush.
+//
+// Thread-safety. A worker owns its walker, tx buffers, counters and stats block; it reads ports, rx list and tables under
+// RCU and is quiescent at the end of every turn, when it holds no packet. Rings to and from control are single-producer
+// single-consumer. Nothing here locks, allocates memory (mbufs excepted), logs or waits, but for the sleep when idle.
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+
+#include "rcu.h"
+#include "walk.h"
+
+enum {
+	IDLE_SPINS = 256,         // empty turns before pausing between them
+	IDLE_SLEEP = 2048,        // empty turns before sleeping
+	SLEEP_NS_MAX = 50000000,  // so that the heartbeat grows
+	SLEEP_NS_POLLED = 100000, // with a port that cannot wake the worker
+};
+
+struct tx_buffer {
+	uint16_t nr;
+	uint16_t in_port[FP_TX_BUFFER];
+	uint32_t length[FP_TX_BUFFER];
+	struct rte_mbuf *packets[FP_TX_BUFFER];
+};
+
+struct fp_tx {
+	uint16_t nr_dirty;
+	uint16_t dirty[STEER_PORT_MAX];
+	bool told; // something was put where control must look
+	uint64_t now_ns;
+	struct tx_buffer port[STEER_PORT_MAX];
+};
+
+static inline void add(struct stats_counter *counter, uint64_t packets, uint64_t bytes)
+{
+	fp_write(&counter->packets, counter->packets + packets);
+	fp_write(&counter->bytes, counter->bytes + bytes);
+}
+
+static inline void bump(uint64_t *number, uint64_t by)
+{
+	fp_write(number, *number + by);
+}
+
+// --- Captures -----------------------------------------------------------------------------------------------------
+
+static void capture(
+	struct fp_worker *w, struct rte_mbuf *m, uint16_t port, uint8_t kind, uint8_t reason, uint32_t meta)
+{
+	uint16_t snap = fp_read(&fp.ports[port].capture_snap);
+	uint32_t length = rte_pktmbuf_pkt_len(m);
+	struct rte_mbuf *copy = rte_pktmbuf_copy(m, fp.pool, 0, snap && snap < length ? snap : length);
+
+	if (copy) {
+		*fp_note(copy) = (struct fp_note){.timestamp_ns = w->tx->now_ns,
+			.pkt_meta = meta,
+			.port = port,
+			.kind = kind,
+			.reason = reason,
+			.wire_len = length};
+		if (!rte_ring_sp_enqueue(w->to_capture, copy)) {
+			w->tx->told = true;
+			return;
+		}
+		rte_pktmbuf_free(copy);
+	}
+	bump(&w->capture_lost, 1);
+}
+
+// --- Verdicts -----------------------------------------------------------------------------------------------------
+
+// The one place where a packet is lost: counts it at the port it came in on, shows it to captures, frees it.
+static void drop(
+	struct fp_worker *w, struct rte_mbuf *m, uint16_t in_port, enum steer_drop reason, uint32_t meta)
+{
+	struct stats_port *stats = &w->stats->port[in_port];
+	const struct fp_port *port = &fp.ports[in_port];
+
+	add(&stats->dropped, 1, rte_pktmbuf_pkt_len(m));
+	bump(&stats->drops[reason], 1);
+	if (unlikely(fp_read(&port->capture) & STEER_CAP_DROP)) {
+		uint64_t wanted = fp_read(&port->capture_drops);
+
+		if (!wanted || (wanted & UINT64_C(1) << reason))
+			capture(w, m, in_port, STEER_PKT_CAPTURE_DROP, (uint8_t)reason, meta);
+	}
+	rte_pktmbuf_free(m);
+}
+
+static void flush(struct fp_worker *w, uint16_t index)
+{
+	struct tx_buffer *b = &w->tx->port[index];
+	const struct fp_port *port = &fp.ports[index];
+	uint16_t nr = b->nr, sent = 0;
+	uint64_t bytes = 0;
+
+	if (!nr)
+		return;
+	b->nr = 0;
+	if (likely(fp_read(&port->up))) {
+		sent = rte_eth_tx_burst(fp_read(&port->dev), w->index, b->packets, nr);
+		if (unlikely(sent < nr))
+			sent += rte_eth_tx_burst(
+				fp_read(&port->dev), w->index, b->packets + sent, (uint16_t)(nr - sent));
+	}
+	for (unsigned int i = 0; i < sent; i++)
+		bytes += b->length[i];
+	add(&w->stats->port[index].sent, sent, bytes);
+	for (unsigned int i = sent; i < nr; i++)
+		drop(w, b->packets[i], b->in_port[i],
+			fp_read(&port->up) ? STEER_DROP_TX_FULL : STEER_DROP_PORT_DOWN, 0);
+	if (fp_read(&port->silent))
+		w->tx->told = true;
+}
+
+static bool exceeds_mtu(const struct rte_mbuf *m, uint16_t mtu)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint32_t left = rte_pktmbuf_pkt_len(m) - 14, at = 12;
+
+	// VLAN tags do not count.
+	for (; at + 6 <= m->data_len; at += 4) {
+		uint16_t type = (uint16_t)(frame[at] << 8 | frame[at + 1]);
+
+		if (type != 0x8100 && type != 0x88a8 && type != 0x9100)
+			break;
+		left -= 4;
+	}
+	return left > mtu;
+}
+
+enum steer_drop worker_send_check(const struct rte_mbuf *m, uint16_t out)
+{
+	const struct fp_port *port = &fp.ports[out];
+
+	if (unlikely(!fp_read(&port->up)))
+		return STEER_DROP_PORT_DOWN;
+	if (unlikely(rte_pktmbuf_pkt_len(m) > fp_read(&port->mtu) + 14u) &&
+		exceeds_mtu(m, fp_read(&port->mtu)))
+		return STEER_DROP_MTU;
+	return STEER_DROP_NONE;
+}
+
+static void send_packet(struct fp_worker *w, struct rte_mbuf *m, uint16_t out, uint16_t in, uint32_t meta)
+{
+	const struct fp_port *port = &fp.ports[out];
+	struct tx_buffer *b = &w->tx->port[out];
+	enum steer_drop why = worker_send_check(m, out);
+
+	if (unlikely(why)) {
+		drop(w, m, in, why, meta);
+		return;
+	}
+	if (unlikely(fp_read(&port->capture) & STEER_CAP_TX))
+		capture(w, m, out, STEER_PKT_CAPTURE_TX, 0, meta);
+	if (!b->nr)
+		w->tx->dirty[w->tx->nr_dirty++] = out;
+	b->packets[b->nr] = m;
+	b->in_port[b->nr] = in;
+	b->length[b->nr] = rte_pktmbuf_pkt_len(m);
+	if (unlikely(++b->nr == FP_TX_BUFFER)) {
+		flush(w, out);
+		// It stays on the dirty list once; the next packet must not put it there again.
+		for (unsigned int i = 0; i < w->tx->nr_dirty; i++)
+			if (w->tx->dirty[i] == out)
+				w->tx->dirty[i] = w->tx->dirty[--w->tx->nr_dirty];
+	}
+}
+
+static void to_software(struct fp_worker *w, struct packet *p)
+{
+	*fp_note(p->m) = (struct fp_note){.timestamp_ns = w->tx->now_ns,
+		.pkt_meta = p->meta.pkt_meta,
+		.port = p->in_port,
+		.queue = p->queue,
+		.kind = p->kind,
+		.wire_len = p->frame_len};
+	if (unlikely(rte_ring_sp_enqueue(w->to_software, p->m)))
+		drop(w, p->m, p->in_port, STEER_DROP_SW_FULL, p->meta.pkt_meta);
+	else
+		w->tx->told = true;
+}
+
+static inline void deliver(struct fp_worker *w, struct packet *p)
+{
+	switch (p->verdict) {
+	case PACKET_SEND:
+		send_packet(w, p->m, p->out_port, p->in_port, p->meta.pkt_meta);
+		break;
+	case PACKET_SOFTWARE:
+		to_software(w, p);
+		break;
+	default:
+		drop(w, p->m, p->in_port, p->reason, p->meta.pkt_meta);
+		break;
+	}
+	walker_put(w->walker, p);
+}
+
+static void judge_burst(
+	struct fp_worker *w, struct rte_mbuf **burst, unsigned int n, uint16_t port, bool injected)
+{
+	struct packet *packets[FP_BURST];
+	struct stats_port *stats = &w->stats->port[port];
+	uint64_t bytes = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(burst[i], void *));
+	for (unsigned int i = 0; i < n; i++) {
+		bytes += rte_pktmbuf_pkt_len(burst[i]);
+		if (unlikely(fp_read(&fp.ports[port].capture) & STEER_CAP_RX))
+			capture(w, burst[i], port, STEER_PKT_CAPTURE_RX, 0, 0);
+		packets[i] = walker_get(w->walker);
+		walk_enter(w->walker, packets[i], burst[i], port);
+	}
+	add(injected ? &stats->injected : &stats->received, n, bytes);
+	walk_run(w->walker, packets, n);
+	for (unsigned int i = 0; i < n; i++) {
+		struct packet *copy = packets[i]->copies, *next;
+
+		deliver(w, packets[i]);
+		for (; copy; copy = next) {
+			next = copy->next_copy;
+			deliver(w, copy);
+		}
+	}
+}
+
+// --- From control -------------------------------------------------------------------------------------------------
+
+static unsigned int drain_control(struct fp_worker *w)
+{
+	struct rte_mbuf *burst[FP_BURST];
+	unsigned int n = rte_ring_sc_dequeue_burst(w->from_control, (void **)burst, FP_BURST, NULL);
+
+	for (unsigned int i = 0; i < n;) {
+		struct fp_note *note = fp_note(burst[i]);
+		uint16_t port = note->port < STEER_PORT_MAX ? note->port : 0;
+		unsigned int run = 1;
+
+		if (note->kind == STEER_PKT_TRANSMIT) {
+			struct stats_port *stats = &w->stats->port[port];
+
+			add(&stats->transmitted, 1, rte_pktmbuf_pkt_len(burst[i]));
+			send_packet(w, burst[i++], port, port, note->pkt_meta);
+			continue;
+		}
+		while (i + run < n && fp_note(burst[i + run])->port == port &&
+			fp_note(burst[i + run])->kind == note->kind)
+			run++;
+		judge_burst(w, burst + i, run, port, true);
+		i += run;
+	}
+	return n;
+}
+
+// --- The turn -----------------------------------------------------------------------------------------------------
+
+static uint64_t wall_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+unsigned int worker_poll(struct fp_worker *w)
+{
+	const struct fp_rx_list *rx = fp_read_acquire(&w->rx);
+	struct rte_mbuf *burst[FP_BURST];
+	struct fp_tx *tx = w->tx;
+	uint64_t now = rte_rdtsc();
+	unsigned int handled = 0;
+
+	walk_begin(w->walker, now);
+	for (unsigned int i = 0; rx && i < rx->nr; i++) {
+		const struct fp_rx *from = &rx->rx[i];
+		uint16_t n = rte_eth_rx_burst(from->dev, from->queue, burst, FP_BURST);
+
+		if (!n)
+			continue;
+		if (!handled)
+			tx->now_ns = wall_ns();
+		handled += n;
+		walk_begin(w->walker, rte_rdtsc());
+		judge_burst(w, burst, n, from->port, false);
+	}
+	if (!rte_ring_empty(w->from_control)) {
+		tx->now_ns = wall_ns();
+		walk_begin(w->walker, rte_rdtsc());
+		handled += drain_control(w);
+	}
+	for (unsigned int i = 0; i < tx->nr_dirty; i++)
+		flush(w, tx->dirty[i]);
+	tx->nr_dirty = 0;
+	if (tx->told) {
+		tx->told = false;
+		control_wake();
+	}
+	rcu_quiescent(w->index);
+
+	bump(&w->stats->heartbeat, 1);
+	bump(&w->stats->loops, 1);
+	now = rte_rdtsc() - now;
+	bump(&w->stats->cycles_total, now);
+	if (handled) {
+		bump(&w->stats->busy_loops, 1);
+		bump(&w->stats->cycles_busy, now);
+	}
+	fp_write(&w->stats->revision, w->walker->revision);
+	fp_write(&w->stats->tsc, w->walker->tsc);
+	return handled;
+}
+
+// --- Sleep --------------------------------------------------------------------------------------------------------
+
+// What the worker waits on, rebuilt when the rx list changed. Returns how long it may sleep.
+static uint64_t watch(struct fp_worker *w, const struct fp_rx_list *rx, const struct fp_rx_list **watched)
+{
+	uint64_t ns = SLEEP_NS_MAX;
+
+	if (rx != *watched) {
+		struct epoll_event event = {.events = EPOLLIN, .data.fd = w->doorbell};
+
+		close(w->epoll);
+		w->epoll = epoll_create1(EPOLL_CLOEXEC);
+		epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->doorbell, &event);
+		for (unsigned int i = 0; rx && i < rx->nr; i++) {
+			event.data.fd = rx->rx[i].fd;
+			if (rx->rx[i].fd >= 0)
+				epoll_ctl(w->epoll, EPOLL_CTL_ADD, rx->rx[i].fd, &event);
+		}
+		*watched = rx;
+	}
+	for (unsigned int i = 0; rx && i < rx->nr; i++)
+		if (rx->rx[i].fd < 0 && !fp_read(&fp.ports[rx->rx[i].port].silent))
+			ns = SLEEP_NS_POLLED;
+	return ns;
+}
+
+static void nap(struct fp_worker *w, uint64_t ns)
+{
+	struct epoll_event events[8];
+	struct timespec timeout = {.tv_sec = 0, .tv_nsec = (long)ns};
+	int n = epoll_pwait2(w->epoll, events, 8, &timeout, NULL);
+
+	if (n < 0 && errno == ENOSYS)
+		n = epoll_wait(w->epoll, events, 8, (int)((ns + 999999) / 1000000));
+	for (int i = 0; i < n; i++) {
+		eventfd_t value;
+
+		if (events[i].data.fd == w->doorbell)
+			eventfd_read(w->doorbell, &value);
+	}
+}
+
+// Announces the sleep, looks once more, then sleeps offline.
+static void worker_sleep(struct fp_worker *w, const struct fp_rx_list **watched)
+{
+	uint64_t ns = watch(w, fp_read_acquire(&w->rx), watched);
+
+	fp_write(&w->sleeping, 1);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!worker_poll(w) && !fp_read(&w->quit) && fp_read(&w->rx) == *watched) {
+		rcu_offline(w->index);
+		nap(w, ns);
+		rcu_online(w->index);
+	}
+	fp_write(&w->sleeping, 0);
+}
+
+int worker_main(void *arg)
+{
+	struct fp_worker *w = arg;
+	const struct fp_rx_list *watched = NULL;
+	unsigned int empty = 0;
+
+	rcu_online(w->index);
+	while (!fp_read_acquire(&w->quit)) {
+		if (worker_poll(w)) {
+			empty = 0;
+			continue;
+		}
+		if (w->idle == FP_IDLE_SPIN || ++empty < IDLE_SPINS)
+			continue;
+		if (empty < IDLE_SLEEP)
+			rte_pause();
+		else
+			worker_sleep(w, &watched);
+	}
+	rcu_offline(w->index);
+	return 0;
+}
+
+// --- Control side -------------------------------------------------------------------------------------------------
+
+int worker_init(struct fp_worker *w)
+{
+	static const char *const names[] = {"software", "capture", "control"};
+	struct rte_ring **rings[] = {&w->to_software, &w->to_capture, &w->from_control};
+
+	w->epoll = epoll_create1(EPOLL_CLOEXEC);
+	w->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	w->walker = walker_create();
+	w->tx = table_alloc(sizeof(*w->tx));
+	if (w->epoll < 0 || w->doorbell < 0 || !w->walker || !w->tx)
+		goto fail;
+	for (unsigned int i = 0; i < RTE_DIM(rings); i++) {
+		char name[RTE_RING_NAMESIZE];
+
+		snprintf(name, sizeof(name), "w%u_%s", w->index, names[i]);
+		*rings[i] = rte_ring_create(name, FP_RING_SIZE, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		if (!*rings[i])
+			goto fail;
+	}
+	w->walker->worker = w->index;
+	w->walker->stats = w->stats;
+	w->walker->counters = w->counters;
+	if (w->nested)
+		rcu_online(w->index);
+	return 0;
+fail:
+	worker_fini(w);
+	return -ENOMEM;
+}
+
+static void ring_drain(struct rte_ring *ring)
+{
+	void *m;
+
+	while (ring && !rte_ring_dequeue(ring, &m))
+		rte_pktmbuf_free(m);
+	rte_ring_free(ring);
+}
+
+void worker_fini(struct fp_worker *w)
+{
+	if (w->nested)
+		rcu_offline(w->index);
+	ring_drain(w->to_software);
+	ring_drain(w->to_capture);
+	ring_drain(w->from_control);
+	w->to_software = w->to_capture = w->from_control = NULL;
+	walker_destroy(w->walker);
+	w->walker = NULL;
+	free(w->tx);
+	w->tx = NULL;
+	free(w->rx);
+	w->rx = NULL;
+	if (w->epoll >= 0)
+		close(w->epoll);
+	if (w->doorbell >= 0)
+		close(w->doorbell);
+	w->epoll = w->doorbell = -1;
+}
+
+int worker_set_rx(struct fp_worker *w, const struct fp_rx *rx, uint16_t nr)
+{
+	struct fp_rx_list *list, *old = w->rx;
+
+	if (nr > FP_RX_MAX)
+		return -E2BIG;
+	list = malloc(sizeof(*list) + nr * sizeof(list->rx[0]));
+	if (!list)
+		return -ENOMEM;
+	list->nr = nr;
+	memcpy(list->rx, rx, nr * sizeof(list->rx[0]));
+	fp_publish(&w->rx, list);
+	if (old)
+		rcu_defer(free, old);
+	worker_wake(w);
+	return 0;
+}
+
+void worker_wake(struct fp_worker *w)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (fp_read(&w->sleeping))
+		eventfd_write(w->doorbell, 1);
+}
+
+int worker_feed(struct fp_worker *w, struct rte_mbuf *m)
+{
+	if (rte_ring_sp_enqueue(w->from_control, m)) {
+		rte_pktmbuf_free(m);
+		return -ENOSPC;
+	}
+	worker_wake(w);
+	return 0;
+}
