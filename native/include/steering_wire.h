@@ -589,7 +589,7 @@ struct steer_port_info {
 	uint8_t pad[1];
 	uint16_t mtu;
 	uint32_t owner_session;
-	uint32_t pad1;
+	uint32_t miss_counter; // started: slot that counts the default miss
 };
 
 struct steer_port_add {

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "client_private.h"
+#include "steering_layout.h"
 
 enum { CALL_TIMEOUT_MS = 10000, HELLO_FDS = 3 };
 
@@ -105,6 +106,7 @@ static int receive_reply(struct steering_client *client, uint8_t *buffer, size_t
 	size_t *received, int *fds, unsigned int nr_fds, unsigned int *got_fds)
 {
 	int64_t until = now_ms() + client->options.timeout_ms;
+	bool reset = false;
 
 	for (;;) {
 		union {
@@ -128,6 +130,11 @@ static int receive_reply(struct steering_client *client, uint8_t *buffer, size_t
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			continue;
+		// The other end closed without reading our message; a sentence of its own may be there all the same.
+		if (n < 0 && errno == ECONNRESET && !reset) {
+			reset = true;
+			continue;
+		}
 		if (n <= 0)
 			return gone(client);
 		unsigned int got = take_fds(&message, fds, nr_fds);
@@ -170,7 +177,8 @@ int client_exchange(struct steering_client *client, uint32_t op, const void *req
 	if (!buffer)
 		return client_fail(-ENOMEM, "no memory for a reply");
 	status = send_request(client, &head, request, request_bytes);
-	if (!status)
+	// A client that is turned away at the door is told why before it could send.
+	if (!status || status == -ENOTCONN)
 		status = receive_reply(client, buffer, buffer_bytes, &received, fds, nr_fds, &got);
 	if (status)
 		goto out;
@@ -323,6 +331,7 @@ static int say_hello(struct steering_client *client)
 	struct steer_hello hello = {
 		.magic = STEERING_MAGIC,
 		.abi = STEERING_ABI,
+		.layout_hash = STEERING_LAYOUT_HASH,
 		.flags = client->options.flags,
 		.nr_queues = client->options.nr_queues,
 		.queue_depth = client->options.queue_depth,
