@@ -131,7 +131,7 @@ HEADER: Final[tuple[Field, ...]] = (
     _row("ipv6.src_ip", "ip6.src_ip", Kind.BE128),
     _row("ipv6.dst_ip", "ip6.dst_ip", Kind.BE128),
     _row("ipv6.traffic_class", "ip6.traffic_class", Kind.U8),
-    _row("ipv6.flow_label", "ip6.flow_label", Kind.BE32),
+    _row("ipv6.flow_label", "ip6.flow_label", Kind.BE32, bits=20),
     _row("ipv6.payload_len", "ip6.payload_len", Kind.BE16),
     _row("ipv6.next_proto", "ip6.next_proto", Kind.U8),
     _row("ipv6.hop_limit", "ip6.hop_limit", Kind.U8),

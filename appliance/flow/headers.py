@@ -146,7 +146,7 @@ class Ip6(Value):
         object.__setattr__(self, "src_ip", parse_ip6(self.src_ip))
         object.__setattr__(self, "dst_ip", parse_ip6(self.dst_ip))
         self._ints(
-            src_ip=128, dst_ip=128, traffic_class=8, flow_label=32, payload_len=16, next_proto=8, hop_limit=8
+            src_ip=128, dst_ip=128, traffic_class=8, flow_label=20, payload_len=16, next_proto=8, hop_limit=8
         )
 
 

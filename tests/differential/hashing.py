@@ -21,11 +21,42 @@ def crc32c(data: bytes, start: int = 0xFFFFFFFF) -> int:
     return crc
 
 
+# The order of match fields in a pipe.
+_LAYER = (
+    "eth.dst_mac", "eth.src_mac", "eth.type", "eth_vlan0.tci", "eth_vlan1.tci", "ipv4.version_ihl", "ipv4.dscp_ecn",
+    "ipv4.total_len", "ipv4.identification", "ipv4.flags_fragment_offset", "ipv4.ttl", "ipv4.next_proto",
+    "ipv4.src_ip", "ipv4.dst_ip", "ipv6.traffic_class", "ipv6.flow_label", "ipv6.payload_len", "ipv6.next_proto",
+    "ipv6.hop_limit", "ipv6.src_ip", "ipv6.dst_ip", "src_port", "dst_port", "tcp.seq_num", "tcp.ack_num",
+    "tcp.data_offset", "tcp.flags", "icmp.type", "icmp.code", "icmp.ident",
+)  # fmt: skip
+_TUNNEL = ("vxlan.vxlan_tun_id", "gre.protocol", "gre.key_present", "gre.gre_key", "geneve.vni")
+_IDS = ("vxlan_tun_id", "geneve.vni")  # 24 bits on the wire, in the upper part of DOCA's word
+
+
+def _place(name: str) -> int:
+    layer, rest = name.split(".", 1)
+    if layer == "tunnel":
+        return 1000 + _TUNNEL.index(rest)
+    if layer in ("meta", "parser_meta"):
+        return list(fields.MATCH).index(name) - 1000
+    if rest.endswith("_port"):
+        rest = rest.split(".")[1]
+    return (0 if layer == "outer" else 2000) + _LAYER.index(rest)
+
+
+def packed(values: Mapping[str, int]) -> bytes:
+    """The masked fields of a hash pipe, one after the other in network order."""
+    row = b""
+    for name in sorted(values, key=_place):
+        if name.endswith(_IDS):
+            row += (values[name] >> 8).to_bytes(3, "big")
+        elif name.startswith("parser_meta.") and name.endswith("_type"):
+            row += values[name].to_bytes(1, "big")
+        else:
+            row += values[name].to_bytes((fields.MATCH[name].bits + 7) // 8, "big")
+    return row
+
+
 def pipe_hash(values: Mapping[str, int]) -> int:
-    """The hash over the masked fields of a hash pipe, in the order of the field list."""
-    packed = b"".join(
-        values[row.name].to_bytes((row.bits + 7) // 8, "big")
-        for row in fields.MATCH_FIELDS
-        if row.name in values
-    )
-    return crc32c(packed)
+    """The hash over the masked fields of a hash pipe."""
+    return crc32c(packed(values))

@@ -441,8 +441,9 @@ def _adjust(old: bytes, new: bytes, at: int, before: list[bytes], after: list[by
 
 
 def ethernet_bytes(eth: Eth, vlans: tuple[int, ...], ethertype: int) -> bytes:
-    """An Ethernet header with tags of type 0x8100."""
-    tags = b"".join(b"\x81\0" + tci.to_bytes(2, "big") for tci in vlans)
+    """An Ethernet header with tags of type 0x8100, behind 0x88a8 if there are two."""
+    kinds = (b"\x88\xa8", b"\x81\0") if len(vlans) == 2 else (b"\x81\0",) * len(vlans)
+    tags = b"".join(kind + tci.to_bytes(2, "big") for kind, tci in zip(kinds, vlans, strict=True))
     return (
         int(eth.dst_mac).to_bytes(6, "big")
         + int(eth.src_mac).to_bytes(6, "big")

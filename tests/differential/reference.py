@@ -50,7 +50,7 @@ from appliance.flow.types import (
 )
 from tests.differential import packet as pk
 from tests.differential import rewrite
-from tests.differential.hashing import pipe_hash
+from tests.differential.hashing import packed, pipe_hash
 
 MAX_DEPTH = 64
 ANY_PORT = 0xFFFF
@@ -321,10 +321,7 @@ class Reference:
         mask = (pipe.spec.match_mask or Match()).flat()
         values = {name: packet.read(name) & mask[name] for name in mask if not fields.MATCH[name].selector}
         if chosen & HashAlgorithm.IDENTITY:
-            value = 0
-            for name, number in values.items():
-                value = value << fields.MATCH[name].bits | number
-            return [value % size]
+            return [int.from_bytes(packed(values)[-4:], "big") % size]
         return [pipe_hash(values) % size]
 
     def _jump(self, packet: Packet, pipe: Pipe, indices: list[int]) -> Iterator[Result]:
@@ -414,22 +411,25 @@ class Reference:
         descs: tuple[ActionDesc, ...],
         values: Actions,
     ) -> None:
-        """DOCA's order: decap, pop, meta, outer, tun, push, encap. Descriptors run after the fields are
-        set.
+        """DOCA's order: decap, pop, meta, outer, tun, push, encap.
+
+        In each of meta, outer and tun the fields are set first, then the descriptors that change it run. The value
+        of an ADD is not written as well.
         """
         removed = rewrite.chosen(template, values, "decap", self.shared_decaps)
         if removed is not None:
             packet.set_frame(rewrite.decap(packet.frame, packet.parsed, removed))
         if template.pop_vlan:
             packet.set_frame(rewrite.pop_vlan(packet.frame, packet.parsed))
-        added = {desc.dst.field_string for desc in descs if desc.type is ActionType.ADD and desc.src is None}
+        added = {_place(desc.dst, 0)[0] for desc in descs if desc.type is ActionType.ADD and desc.src is None}
         for prefix in ("meta.", "outer.", "tunnel."):
             for name, bits, value in sets(template, mask, values):
                 if name.startswith(prefix) and name not in added:
                     packet.write(name, (packet.read(name) & ~bits) | (value & bits))
-        for desc in descs:
-            if desc.type is not ActionType.AUTO:
-                _describe(packet, desc, template, values)
+            for desc in descs:
+                where = _place(desc.dst, 0)[0].replace("inner.", "outer.")
+                if desc.type is not ActionType.AUTO and where.startswith(prefix):
+                    _describe(packet, desc, template, values)
         if template.push is not None:
             packet.set_frame(rewrite.push_vlan(packet.frame, template.push, values.push))
         headers = rewrite.chosen(template, values, "encap", self.shared_encaps)
@@ -582,8 +582,7 @@ def _place(where: DescField, width: int) -> tuple[str, int, int]:
         name = "meta.pkt_meta" if word == 0 else f"meta.u32[{word - 1}]"
     if name.endswith("tcp.data_offset"):
         return name, bit + 4, width or 4 - bit  # the header field is the upper half of DOCA's byte
-    bits = 20 if name.endswith("flow_label") else fields.MATCH[name].bits
-    return name, bit, width or bits - bit
+    return name, bit, width or fields.MATCH[name].bits - bit
 
 
 def _get_bits(packet: Packet, where: DescField, width: int) -> int:
@@ -600,12 +599,9 @@ def _describe(packet: Packet, desc: ActionDesc, template: Actions, values: Actio
         operand = _get_bits(packet, desc.src, width)
     else:
         constant = template.flat().get(name, 0)
-        operand = (
-            values.flat().get(name, 0)
-            if constant == fields.ACTIONS[name].ones and values.flat()
-            else constant
-        )
-        operand >>= bit
+        # Zero or all ones is changeable; where the entry says nothing all ones is the number -1.
+        given = values.flat().get(name, 0) if constant in (0, fields.ACTIONS[name].ones) else 0
+        operand = (given or constant) >> bit
     new = operand & ones if desc.type is ActionType.COPY else (now + operand) & ones
     packet.write(name, (old & ~(ones << bit)) | (new << bit))
 

@@ -231,7 +231,7 @@ def masks_of(draw: st.DrawFn, name: str) -> int:
         return prefix_mask(draw(st.integers(1, width)), width)
     if name.endswith(("flags", "dscp_ecn", "tci", "_mac", "_port")) and draw(st.integers(0, 3)) == 0:
         return draw(st.integers(1, ones(name)))
-    return 0xFFFFF if name.endswith("flow_label") else ones(name)
+    return ones(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +349,7 @@ SET_L4 = {
 }
 COPIES = (
     ActionDesc.copy("outer.ipv4.version_ihl", DescField.meta_u32(0, 2), 4),
+    ActionDesc.add(DescField.meta_u32(0, 2), "outer.tcp.data_offset", 4),
     ActionDesc.copy(DescField("outer.eth.src_mac", 32), DescField.meta_u32(4), 16),
     ActionDesc.copy("outer.ipv4.src_ip", DescField.pkt_meta(), 32),
     ActionDesc.copy(DescField("outer.ipv6.payload_len"), DescField("outer.ipv6.traffic_class", 2), 4),
