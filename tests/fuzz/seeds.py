@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Ringfield authors
-"""Write the first inputs of the packet parser's corpus: python -m tests.fuzz.seeds FOLDER."""
+"""Write the first inputs of each fuzz target: python -m tests.fuzz.seeds FOLDER (one folder per target below it)."""
 
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ from scapy.contrib.mpls import MPLS
 from scapy.layers.ipsec import ESP
 from scapy.layers.vxlan import VXLAN
 
+from tests.support.wire import ffi, wire
+
 
 def frames() -> dict[str, Any]:
     """A frame of each shape that the parser knows, by name."""
@@ -60,7 +63,11 @@ def frames() -> dict[str, Any]:
         "ip6-routing": eth / ip6 / IPv6ExtHdrRouting(addresses=["fd00::3"]) / tcp,
         "ip6-fragment": eth / ip6 / IPv6ExtHdrFragment(m=1, nh=17) / udp / b"1234",
         "ip6-later-fragment": eth / ip6 / IPv6ExtHdrFragment(offset=9, nh=17) / Raw(b"1234"),
-        "ip6-many-extensions": eth / ip6 / IPv6ExtHdrHopByHop() / (IPv6ExtHdrDestOpt() / IPv6ExtHdrDestOpt()) / udp,
+        "ip6-many-extensions": eth
+        / ip6
+        / IPv6ExtHdrHopByHop()
+        / (IPv6ExtHdrDestOpt() / IPv6ExtHdrDestOpt())
+        / udp,
         "vlan": eth / Dot1Q(vlan=5) / ip4 / udp,
         "qinq": eth / Dot1AD(vlan=7) / Dot1Q(vlan=5) / ip4 / tcp,
         "three-vlans": eth / Dot1AD(vlan=7) / Dot1Q(vlan=5) / Dot1Q(vlan=6) / ip4 / tcp,
@@ -68,7 +75,11 @@ def frames() -> dict[str, Any]:
         "vxlan-4": outer / VXLAN(vni=100) / inner4,
         "vxlan-6": outer / VXLAN(vni=100) / inner6,
         "vxlan-vlan": outer / VXLAN(vni=100) / eth / Dot1Q(vlan=3) / ip4 / udp,
-        "vxlan-gpe": eth / ip4 / UDP(sport=1, dport=4790) / VXLAN(flags="NextProtocol+Instance", NextProtocol=1) / ip4,
+        "vxlan-gpe": eth
+        / ip4
+        / UDP(sport=1, dport=4790)
+        / VXLAN(flags="NextProtocol+Instance", NextProtocol=1)
+        / ip4,
         "vxlan-in-6": eth / ip6 / UDP(sport=1, dport=4789) / VXLAN(vni=1) / inner4,
         "vxlan-cut": bytes(outer / VXLAN(vni=100) / inner4)[:58],
         "gre": eth / ip4 / GRE(proto=0x0800) / ip4 / udp,
@@ -82,7 +93,13 @@ def frames() -> dict[str, Any]:
         / inner4,
         "gtpu": eth / ip4 / UDP(sport=2152, dport=2152) / GTP_U_Header(teid=5) / ip4 / udp,
         "esp": eth / ip4 / ESP(spi=6, seq=7) / Raw(b"secret"),
-        "mpls-over-udp": eth / ip4 / UDP(sport=1, dport=6635) / MPLS(label=3, s=0) / MPLS(label=4, s=1) / ip4 / udp,
+        "mpls-over-udp": eth
+        / ip4
+        / UDP(sport=1, dport=6635)
+        / MPLS(label=3, s=0)
+        / MPLS(label=4, s=1)
+        / ip4
+        / udp,
         "ip-in-ip": eth / ip4 / ip4 / udp,
         "ip6-in-ip4": eth / ip4 / ip6 / tcp,
         "empty-type": bytes(eth)[:14],
@@ -90,8 +107,162 @@ def frames() -> dict[str, Any]:
     }
 
 
+def pad8(data: bytes) -> bytes:
+    """Parts of specs and work entries are multiples of 8 bytes."""
+    return data + bytes(-len(data) % 8)
+
+
+def raw(kind: str, /, **fields: Any) -> bytes:
+    """A structure of the wire headers as bytes."""
+    return bytes(ffi.buffer(ffi.new(f"struct {kind} *", fields)))
+
+
+def match(field: int, kind: int, value: bytes = b"", mask: bytes = b"\xff" * 16) -> bytes:
+    """One matched field."""
+    return raw(
+        "steer_match_field", field=field, kind=kind, value=list(value.ljust(16, b"\0")), mask=list(mask)
+    )
+
+
+def action(kind: int, **fields: Any) -> bytes:
+    """One action."""
+    return raw("steer_action", kind=kind, **fields)
+
+
+def spec(kind: int, matches: list[bytes], actions: list[bytes], key_bytes: int = 0, **fields: Any) -> bytes:
+    """A pipe spec with one action template; a root unless told otherwise."""
+    given = {
+        "type": kind,
+        "flags": wire.STEER_PIPE_ROOT,
+        "nr_entries": 16,
+        "key_bytes": key_bytes,
+        "nr_match": len(matches),
+        "nr_templates": 1 if actions else 0,
+        "name": b"seed",
+        "fwd": {"type": wire.STEER_FWD_PORT, "port": 1},
+        "fwd_miss": {"type": wire.STEER_FWD_DROP},
+        "monitor": {"flags": wire.STEER_MON_COUNTER},
+    } | fields
+    body = b"".join(matches)
+    if actions:
+        body += raw("steer_template", nr_actions=len(actions), args_bytes=fields.get("args", 0)) + b"".join(
+            actions
+        )
+    given.pop("args", None)
+    size = ffi.sizeof("struct steer_pipe_spec") + len(body)
+    return raw("steer_pipe_spec", bytes=size, **given) + body
+
+
+def add(
+    key: bytes = b"", args: bytes = b"", tail: bytes = b"", kind: int | None = None, **fields: Any
+) -> bytes:
+    """A work entry that adds (or updates) entry 1 of the first pipe."""
+    given = {"entry": 1, "key_bytes": len(key), "args_bytes": len(args)} | fields
+    body = pad8(key) + pad8(args) + tail
+    length = ffi.sizeof("struct steer_entry_add") + len(body)
+    record = {"length": length, "kind": wire.STEER_REC_ENTRY_ADD if kind is None else kind}
+    return raw("steer_entry_add", rec=record, **given) + body
+
+
+def remove(entry: int = 1) -> bytes:
+    """A work entry that removes."""
+    record = {"length": ffi.sizeof("struct steer_entry_remove"), "kind": wire.STEER_REC_ENTRY_REMOVE}
+    return raw("steer_entry_remove", rec=record, entry=entry)
+
+
+def work_entries() -> dict[str, bytes]:
+    """A work entry of each shape."""
+    body = raw("steer_entry_body", nr_match=1, nr_conditions=1, nr_actions=1) + match(
+        wire.STEER_F_OUTER_IP4_DST, wire.STEER_MATCH_CONSTANT, b"\x0a\0\0\2"
+    )
+    body += raw(
+        "steer_condition", op=wire.STEER_COND_LT, field_a=wire.STEER_F_OUTER_IP4_TTL, width=8, immediate=9
+    )
+    body += action(wire.STEER_ACT_SET, field=wire.STEER_F_OUTER_IP4_TTL, value=[7], mask=[255])
+    forward = raw("steer_fwd", type=wire.STEER_FWD_PORT, port=0)
+    monitor = raw("steer_monitor", flags=wire.STEER_MON_COUNTER)
+    flags = wire.STEER_ENTRY_MONITOR | wire.STEER_ENTRY_FWD
+    return {
+        "basic": add(b"\x0a\0\0\2\0\x35"),
+        "basic-forward": add(b"\x0a\0\0\2\0\x36", b"\x2a", monitor + forward, flags=flags, entry=2),
+        "control": add(tail=body, flags=wire.STEER_ENTRY_BODY, priority=3),
+        "lpm": add(b"\x0a\0\0\0\xff\0\0\0"),
+        "update": add(b"", b"\x40", kind=wire.STEER_REC_ENTRY_UPDATE),
+        "remove": remove(),
+    }
+
+
+def command_lists() -> dict[str, bytes]:
+    """Pipes of each kind, entries in them, and a trace through them (tables_fuzz.c)."""
+
+    def command(kind: int, payload: bytes) -> bytes:
+        return struct.pack("<BH", kind, len(payload)) + payload
+
+    changeable, constant = wire.STEER_MATCH_CHANGEABLE, wire.STEER_MATCH_CONSTANT
+    dst, port = wire.STEER_F_OUTER_IP4_DST, wire.STEER_F_OUTER_L4_DST_PORT
+    ttl = action(
+        wire.STEER_ACT_SET, field=wire.STEER_F_OUTER_IP4_TTL, mask=[255], flags=wire.STEER_ACT_CHANGEABLE
+    )
+    entries = work_entries()
+    trace = command(4, b"\0" + bytes(frames()["ip4-udp"]))
+    both = [match(dst, changeable), match(port, changeable)]
+    basic = command(0, spec(wire.STEER_PIPE_BASIC, both, [ttl], 6, args=1))
+    first = add(b"\x0a\0\0\2\0\x35", b"\x09")
+    lpm = spec(wire.STEER_PIPE_LPM, [match(dst, wire.STEER_MATCH_PREFIX)], [], 8)
+    acl = spec(wire.STEER_PIPE_ACL, [match(f, wire.STEER_MATCH_ACL) for f in (dst, port)], [], 12)
+    head = bytes(Ether() / IP() / UDP(dport=4789, chksum=0) / VXLAN(vni=9))
+    encap = action(
+        wire.STEER_ACT_ENCAP, tunnel=wire.STEER_TUN_VXLAN, flags=wire.STEER_ACT_L2, data_length=len(head)
+    )
+    tunnel = spec(wire.STEER_PIPE_BASIC, [match(port, constant, b"\0\x35")], [encap], data_bytes=len(head))
+    size = struct.pack("<I", len(tunnel) + len(pad8(head)))
+    return {
+        "basic": basic
+        + command(1, first)
+        + trace
+        + command(2, add(b"", b"\x08", kind=2))
+        + trace
+        + command(3, b"\1\0\0\0"),
+        "txn": basic + command(6, b"\0") + command(1, first) + trace + command(6, b"\1") + trace,
+        "txn-abort": basic + command(6, b"\0") + command(1, first) + command(6, b"\2") + trace,
+        "control": command(0, spec(wire.STEER_PIPE_CONTROL, [], [])) + command(1, entries["control"]) + trace,
+        "lpm": command(0, lpm) + command(1, entries["lpm"]) + trace,
+        "acl": command(0, acl)
+        + command(1, add(b"\x0a\0\0\2" + b"\xff" * 4 + b"\0\1\0\xff", priority=1))
+        + trace,
+        "hash": command(0, spec(wire.STEER_PIPE_HASH, [match(dst, constant)], [], algorithm=1))
+        + command(1, add(index=0))
+        + command(1, add(index=1, entry=2))
+        + trace,
+        "encap": command(0, size + tunnel[4:] + pad8(head)) + command(1, add()) + trace,
+        "shared": command(
+            5, raw("steer_shared_set", type=wire.STEER_SHARED_METER, id=1, meter={"cir": 1000, "cbs": 1000})
+        )
+        + command(5, struct.pack("<II", wire.STEER_SHARED_METER, 1)),
+        "change": basic
+        + command(7, b"\0" * 4)
+        + command(8, struct.pack("<II", 0, 64))
+        + command(9, raw("steer_pipe_miss", fwd={"type": wire.STEER_FWD_RSS, "nr_queues": 1}))
+        + trace,
+    }
+
+
+def main(folder: Path) -> None:
+    """Write all of them."""
+    kinds: dict[str, dict[str, Any]] = {
+        "parse": frames(),
+        # 4 KiB ring, head at 0, tail behind the one record in it.
+        "work": {
+            name: struct.pack("<BII", 6, -(-len(entry) // 16) * 16, 0) + entry
+            for name, entry in work_entries().items()
+        },
+        "tables": command_lists(),
+    }
+    for kind, inputs in kinds.items():
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        for name, data in inputs.items():
+            (folder / kind / name).write_bytes(bytes(data))
+
+
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, frame in frames().items():
-        (folder / name).write_bytes(bytes(frame))
+    main(Path(sys.argv[1]))

@@ -101,9 +101,10 @@ class Wire:
         body, _ = self.request(wire.STEER_OP_PORT_LIST)
         size = ffi.sizeof("struct steer_port_info")
         assert len(body) % size == 0
-        infos = ffi.new("struct steer_port_info[]", len(body) // size)
-        ffi.memmove(infos, body, len(body))
-        return list(infos)
+        infos = [ffi.new("struct steer_port_info *") for _ in range(len(body) // size)]
+        for at, info in enumerate(infos):
+            ffi.memmove(info, body[at * size :], size)
+        return infos
 
     def stats(self) -> "Stats":
         """Map the stats segment; it stays readable after this connection is closed."""
