@@ -233,7 +233,9 @@ static void show_port(struct port *port)
 	shown->nr_tx = port->nr_tx;
 	shown->silent = port->backend->silent;
 	shown->miss_counter = STEER_COUNTER_NONE;
-	rte_eth_macaddr_get(port->dev, (struct rte_ether_addr *)shown->mac);
+	// net_ring and others take no address; then it is the one that the port was given.
+	if (!port->spec.mac[0] || !config_parse_mac(port->spec.mac, shown->mac))
+		rte_eth_macaddr_get(port->dev, (struct rte_ether_addr *)shown->mac);
 	fp_write(&shown->dev, port->dev);
 	fp_publish(&shown->present, 1);
 	port->link = false;

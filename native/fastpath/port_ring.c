@@ -56,7 +56,6 @@ static int ring_probe(struct port *port, char why[CONFIG_WHY_MAX])
 {
 	struct ring_state *state = calloc(1, sizeof(*state));
 	bool good = state && (state->in = make_ring(port, "in", 0));
-	struct rte_ether_addr mac;
 	int dev = -1;
 
 	port->state = state;
@@ -81,8 +80,6 @@ static int ring_probe(struct port *port, char why[CONFIG_WHY_MAX])
 	}
 	port->dev = (uint16_t)dev;
 	snprintf(port->device, sizeof(port->device), "net_ring_%s", port->spec.name);
-	if (port->spec.mac[0] && config_parse_mac(port->spec.mac, mac.addr_bytes))
-		rte_eth_dev_default_mac_addr_set(port->dev, &mac);
 	return 0;
 }
 

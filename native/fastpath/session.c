@@ -154,7 +154,8 @@ int session_drop(const char *name, char why[CONFIG_WHY_MAX])
 	struct session *session = find_durable(name);
 
 	if (!session) {
-		snprintf(why, CONFIG_WHY_MAX, "there is no durable session \"%.63s\"", name);
+		snprintf(why, CONFIG_WHY_MAX, "there is no durable session \"%.63s\"",
+			config_name_good(name) ? name : "(not a name)");
 		return -ENOENT;
 	}
 	if (session->socket >= 0) {

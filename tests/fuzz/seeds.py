@@ -251,9 +251,9 @@ def main(folder: Path) -> None:
     """Write all of them."""
     kinds: dict[str, dict[str, Any]] = {
         "parse": frames(),
-        # 4 KiB ring, head at 0, tail behind the one record in it.
-        "work": {
-            name: struct.pack("<BII", 6, -(-len(entry) // 16) * 16, 0) + entry
+        # The producer's cursor, then the ring (decode_fuzz.c).
+        "decode": {
+            name: struct.pack("<Q", -(-len(entry) // 16) * 16) + entry
             for name, entry in work_entries().items()
         },
         "tables": command_lists(),

@@ -12,15 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fastpath import Fastpath, refused, wait_for
+from tests.support.fastpath import Fastpath, descriptors, refused, wait_for
 from tests.support.wire import Wire, WireError, ffi, wire
 
 RING = {"backend": "net_ring"}
 START = Callable[..., Fastpath]
-
-
-def descriptors(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def test_ports_are_listed_as_configured(fastpath: START) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fastpath import Fastpath, refused, wait_for
+from tests.support.fastpath import Fastpath, descriptors, refused, wait_for
 from tests.support.netns import Netns
 from tests.support.wire import Wire, WireError, ffi, wire
 
@@ -130,10 +130,10 @@ def test_ports_come_and_go_at_run_time(fastpath: START, netns: NETNS) -> None:
             wait_for("the port to go", lambda: running.port_names() == ["p0"])
 
         turn()
-        before = len(os.listdir(f"/proc/{running.pid}/fd"))
+        before = descriptors(running.pid)
         for _ in range(10):
             turn()
-        assert len(os.listdir(f"/proc/{running.pid}/fd")) <= before
+        wait_for("descriptors to be closed", lambda: descriptors(running.pid) <= before)
 
 
 def test_port_that_cannot_be_added_leaves_nothing(fastpath: START, netns: NETNS) -> None:

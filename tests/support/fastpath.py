@@ -45,6 +45,11 @@ def wait_for(what: str, condition: Callable[[], object], seconds: float = 10.0) 
         time.sleep(0.01)
 
 
+def descriptors(pid: int) -> int:
+    """How many file descriptors a process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
 def config_text(ports: Mapping[str, Options], options: Options) -> str:
     """The fast path's config file: general options, then one section per port."""
     lines = [f"{key} = {value}" for key, value in options.items()]
