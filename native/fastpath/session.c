@@ -259,7 +259,8 @@ static void answer(struct session *session, int status, struct op_call *call)
 	head.status = status;
 	head.length = status ? (uint32_t)strlen(call->why) : call->reply_length;
 	memcpy(buffer, &head, sizeof(head));
-	memcpy(buffer + sizeof(head), status ? (const uint8_t *)call->why : call->reply, head.length);
+	if (head.length)
+		memcpy(buffer + sizeof(head), status ? (const uint8_t *)call->why : call->reply, head.length);
 	send_reply(
 		session, buffer, (uint32_t)sizeof(head) + head.length, call->fds, status ? 0 : call->nr_fds);
 	for (unsigned int i = 0; i < call->close_fds; i++)

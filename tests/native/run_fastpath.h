@@ -135,8 +135,10 @@ __attribute__((unused)) static struct fastpath *fastpath_start(
 	if (!fastpath->directory[0]) {
 		snprintf(fastpath->directory, sizeof(fastpath->directory), "/tmp/rft-XXXXXX");
 		require(mkdtemp(fastpath->directory) != NULL, "a directory of our own");
-		snprintf(fastpath->socket, sizeof(fastpath->socket), "%.31s/steering.sock", fastpath->directory);
-		snprintf(fastpath->config, sizeof(fastpath->config), "%.31s/fastpath.conf", fastpath->directory);
+		snprintf(fastpath->socket, sizeof(fastpath->socket), "%.31s/steering.sock",
+			fastpath->directory);
+		snprintf(fastpath->config, sizeof(fastpath->config), "%.31s/fastpath.conf",
+			fastpath->directory);
 		snprintf(fastpath->log, sizeof(fastpath->log), "%.31s/fastpath.log", fastpath->directory);
 		atexit(fastpath_clean_up);
 	}

@@ -4,85 +4,7 @@
 // The vertical slice, straight on the steering client: two ring ports, a root pipe, an entry through the ring, a frame
 // in on one port and out on the other, counters.
 
-#include "run_fastpath.h"
-
-static const char config[] = "[port p0]\nbackend = net_ring\n[port p1]\nbackend = net_ring\n";
-
-// Ethernet, IPv4, UDP to 10.0.0.x: byte 33 is x.
-static const uint8_t frame_template[64] = {0x02, 0, 0, 0, 0, 2, 0x02, 0, 0, 0, 0, 1, 0x08, 0x00, 0x45, 0, 0,
-	50, 0, 0, 0, 0, 64, 17, 0x66, 0xb9, 10, 0, 0, 1, 10, 0, 0, 2, 0x04, 0xd2, 0x16, 0x2e, 0, 30, 0, 0};
-
-static uint32_t create_pipe(struct steering_client *client, uint16_t port)
-{
-	struct {
-		struct steer_pipe_spec spec;
-		struct steer_match_field match;
-		struct steer_template template;
-	} pipe = {
-		.spec = {.bytes = sizeof(pipe),
-			.port = port,
-			.type = STEER_PIPE_BASIC,
-			.flags = STEER_PIPE_ROOT | STEER_PIPE_MISS_COUNTER,
-			.nr_entries = 128,
-			.nr_match = 1,
-			.nr_templates = 1,
-			.key_bytes = 4,
-			.name = "dst",
-			.fwd = {.type = STEER_FWD_CHANGEABLE},
-			.fwd_miss = {.type = STEER_FWD_DROP}},
-		.match = {.field = STEER_F_OUTER_IP4_DST,
-			.kind = STEER_MATCH_CHANGEABLE,
-			.mask = {0xff, 0xff, 0xff, 0xff}},
-	};
-	struct steer_pipe_ref ref = {.pipe = STEER_PIPE_NONE};
-	int status =
-		steering_call_exact(client, STEER_OP_PIPE_CREATE, &pipe, sizeof(pipe), &ref, sizeof(ref));
-
-	require(!status, "the pipe is created%s%s", status ? ": " : "", status ? steering_why() : "");
-	return ref.pipe;
-}
-
-static struct steer_completion complete(struct steering_client *client)
-{
-	struct steer_completion done = {.status = -ETIMEDOUT};
-
-	steering_push(client, 0);
-	while (!steering_pull(client, 0, &done, 1) &&
-		steering_wait(client, STEERING_WAIT_COMPLETIONS, 0, 5000000) > 0)
-		;
-	return done;
-}
-
-static struct steer_completion add_entry(
-	struct steering_client *client, uint32_t pipe, uint32_t id, uint8_t last, uint16_t port)
-{
-	struct {
-		struct steer_entry_add add;
-		uint8_t key[8];
-		struct steer_monitor monitor;
-		struct steer_fwd fwd;
-	} entry = {
-		.add = {.rec = {.length = sizeof(entry), .kind = STEER_REC_ENTRY_ADD},
-			.pipe = pipe,
-			.entry = id,
-			.user_data = 1000 + id,
-			.flags = STEER_ENTRY_MONITOR | STEER_ENTRY_FWD,
-			.key_bytes = 4},
-		.key = {10, 0, 0, last},
-		.monitor = {.flags = STEER_MON_COUNTER},
-		.fwd = {.type = STEER_FWD_PORT, .port = port},
-	};
-	require(!steering_post(client, 0, &entry.add.rec), "the entry is posted");
-	return complete(client);
-}
-
-static int receive(struct steering_client *client, struct steer_packet *packet, uint8_t *frame)
-{
-	memset(packet, 0, sizeof(*packet));
-	if (steering_wait(client, STEERING_WAIT_PACKETS, 0, 5000000) <= 0)
-		return 0;
-	return steering_packet_receive(client, packet, frame, 2048);
-}
+#include "slice.h"
 
 static void start_ports(struct steering_client *client)
 {
@@ -157,18 +79,22 @@ static void many(struct steering_client *client)
 	ok(received == 20000 && !steering_packets_lost(client), "%u of %u frames arrive", received, sent);
 }
 
-int main(void)
+// Arguments go to the fast path: the same must hold with one core, and with several workers.
+int main(int argc, char **argv)
 {
-	struct fastpath *fastpath = fastpath_start(config, NULL);
+	struct fastpath *fastpath = fastpath_start(config, (const char *const *)(uintptr_t)(argv + 1));
 	struct steering_client *client = fastpath_connect(fastpath, "slice", 0, 1);
 	struct steer_receive wire = {.flags = STEER_RECV_WIRE, .port = STEER_PORT_NONE};
 	struct steer_completion done;
+	uint64_t mbufs;
 	uint32_t pipe;
 
 	start_ports(client);
 	ok(!steering_call(client, STEER_OP_RECEIVE, &wire, sizeof(wire), NULL, 0, NULL),
 		"the wire is listened to");
-	pipe = create_pipe(client, 0);
+	pipe = create_pipe(client, 0, STEER_FWD_DROP);
+	steering_stats(client);
+	mbufs = steering_stats(client)->mbufs_free;
 	done = add_entry(client, pipe, 5, 2, 1);
 	ok(!done.status && done.entry == 5 && done.user_data == 1005 && done.op == STEER_REC_ENTRY_ADD,
 		"the entry is added");
@@ -179,6 +105,7 @@ int main(void)
 	ok(done.status == -EEXIST && done.reason == STEER_WHY_DUPLICATE_KEY, "the same key again is refused");
 	done = add_entry(client, pipe + 99, 6, 2, 1);
 	ok(done.status == -ENOENT && done.reason == STEER_WHY_NO_PIPE, "a pipe that is not there is refused");
+	ok(WAIT_FOR(conserved(client, mbufs)), "packets and buffers are conserved");
 	steering_close(client);
 	ok(fastpath_stop(fastpath) == 0, "the fast path ends in order");
 	return tap_done();
