@@ -10,6 +10,7 @@
 
 #include "pipe_private.h"
 #include "rcu.h"
+#include "slab.h"
 
 // --- Records ------------------------------------------------------------------------------------------------------
 
@@ -217,9 +218,10 @@ static int entry_build(struct pipe *pipe, const struct steer_entry_add *rec, siz
 	struct entry *e;
 	int err;
 
-	e = table_alloc(sizeof(*e) + bytes + old_key);
+	e = slab_alloc(sizeof(*e) + bytes + old_key);
 	if (!e)
 		return why_set(why, STEER_WHY_NO_MEMORY, -ENOMEM, "no memory for the entry");
+	e->rec_bytes = (uint32_t)(bytes + old_key);
 	e->pipe = pipe;
 	e->space = pipe->space;
 	e->id = rec->entry;
@@ -242,7 +244,6 @@ static int entry_build(struct pipe *pipe, const struct steer_entry_add *rec, siz
 	} else {
 		memcpy(e->rec + 1, rec + 1, bytes - sizeof(*rec));
 	}
-	e->rec_bytes = (uint32_t)(bytes + old_key);
 	e->rec->rec.length = e->rec_bytes;
 	e->counter = e->shared_counter = STEER_COUNTER_NONE;
 	e->shared_counter_id = e->shared_meter_id = UINT32_MAX;
@@ -335,7 +336,7 @@ void entry_free(struct entry *e)
 	if (e->owns_fwd)
 		fwd_free(&e->fwd);
 	free(e->match);
-	free(e);
+	slab_free(e, sizeof(*e) + e->rec_bytes);
 }
 
 static void free_deferred(void *arg)

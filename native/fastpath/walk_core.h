@@ -212,6 +212,10 @@ static inline void core_pipe(
 	if (unlikely(!kept))
 		return;
 	pipe->matcher->lookup(w, pipe, batch, kept);
+	// All counters are on their way before the first one is needed.
+	for (unsigned int i = 0; live && i < kept; i++)
+		if (batch[i]->hit && batch[i]->hit->counter != STEER_COUNTER_NONE)
+			rte_prefetch0(&w->counters[batch[i]->hit->counter]);
 	for (unsigned int i = 0; i < kept; i++) {
 		struct packet *p = batch[i];
 
