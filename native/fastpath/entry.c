@@ -137,14 +137,28 @@ static int build_meter(struct entry *e, const struct steer_monitor *m, struct en
 	return 0;
 }
 
+// Whether an action of the entry counts on its own counter, so that the hit does not.
+static bool element_counts(const struct entry *e)
+{
+	static const uint8_t own[4] = {0xff, 0xff, 0xff, 0xff};
+
+	for (unsigned int i = 0; e->program && i < e->program->nr; i++) {
+		const struct action *a = &e->program->actions[i];
+
+		if (a->kind == STEER_ACT_COUNT &&
+			!memcmp(a->flags & STEER_ACT_CHANGEABLE ? e->args + a->arg_offset : a->value, own,
+				sizeof(own)))
+			return true;
+	}
+	return false;
+}
+
 static int build_monitor(struct entry *e, const struct steer_monitor *m, struct entry *old, struct why *why)
 {
 	bool counts_only = e->pipe->type == STEER_PIPE_LPM || e->pipe->type == STEER_PIPE_ACL;
 
-	e->counter = e->shared_counter = STEER_COUNTER_NONE;
+	e->counter = e->own_counter = e->shared_counter = STEER_COUNTER_NONE;
 	e->shared_counter_id = e->shared_meter_id = UINT32_MAX;
-	if (!m)
-		return 0;
 	if (counts_only && (m->flags & (STEER_MON_METER | STEER_MON_SHARED_METER)))
 		return why_set(why, STEER_WHY_UNSUPPORTED, -ENOTSUP, "LPM and ACL entries have no meters");
 	if (m->flags & STEER_MON_SHARED_COUNTER) {
@@ -158,17 +172,18 @@ static int build_monitor(struct entry *e, const struct steer_monitor *m, struct 
 		e->shared_counter = s->counter;
 	}
 	// Ageing goes by the entry's own counter.
-	if (m->flags & (STEER_MON_COUNTER | STEER_MON_AGING)) {
-		if (old && old->counter != STEER_COUNTER_NONE) {
-			e->counter = old->counter;
+	if ((m->flags & (STEER_MON_COUNTER | STEER_MON_AGING)) || element_counts(e)) {
+		if (old && old->own_counter != STEER_COUNTER_NONE) {
+			e->own_counter = old->own_counter;
 		} else {
-			e->counter = counter_alloc();
-			if (e->counter == STEER_COUNTER_NONE)
+			e->own_counter = counter_alloc();
+			if (e->own_counter == STEER_COUNTER_NONE)
 				return why_set(why, STEER_WHY_NO_COUNTER, -ENOSPC, "no counter left");
 			e->owns_counter = true;
 			e->space->nr_counters++;
 		}
 	}
+	e->counter = element_counts(e) ? STEER_COUNTER_NONE : e->own_counter;
 	if (m->flags & STEER_MON_AGING)
 		e->age.timeout_sec = m->aging_sec;
 	return build_meter(e, m, old, why);
@@ -245,7 +260,7 @@ static int entry_build(struct pipe *pipe, const struct steer_entry_add *rec, siz
 		memcpy(e->rec + 1, rec + 1, bytes - sizeof(*rec));
 	}
 	e->rec->rec.length = e->rec_bytes;
-	e->counter = e->shared_counter = STEER_COUNTER_NONE;
+	e->counter = e->own_counter = e->shared_counter = STEER_COUNTER_NONE;
 	e->shared_counter_id = e->shared_meter_id = UINT32_MAX;
 	err = entry_parse(e->rec, e->rec_bytes, &parts, why);
 	e->args = parts.args;
@@ -322,7 +337,7 @@ static void drop_counter(struct entry *e)
 {
 	if (!e->owns_counter)
 		return;
-	counter_free(e->counter);
+	counter_free(e->own_counter);
 	e->space->nr_counters--;
 	e->owns_counter = false;
 }
@@ -409,7 +424,7 @@ void entry_doom(struct entry *e, bool doomed)
 
 void entry_hand_over(struct entry *old, struct entry *e)
 {
-	if (e->counter == old->counter && old->owns_counter) {
+	if (e->own_counter == old->own_counter && old->owns_counter) {
 		e->owns_counter = true;
 		old->owns_counter = false;
 	}
@@ -500,7 +515,7 @@ int entry_add(
 	err = add(space, rec, bytes, &e, &result->why);
 	if (err)
 		return txn_spoil(space, err, &result->why);
-	result->counter = e->counter;
+	result->counter = e->own_counter;
 	return 0;
 }
 
@@ -564,7 +579,7 @@ int entry_update(
 	err = update(space, rec, bytes, &e, &result->why);
 	if (err)
 		return txn_spoil(space, err, &result->why);
-	result->counter = e->counter;
+	result->counter = e->own_counter;
 	return 0;
 }
 
@@ -626,7 +641,7 @@ uint32_t entry_id(const struct entry *entry)
 
 uint32_t entry_counter(const struct entry *entry)
 {
-	return entry->counter;
+	return entry->own_counter;
 }
 
 uint32_t entry_pipe(const struct entry *entry)
@@ -647,7 +662,7 @@ const struct steer_entry_add *entry_record(const struct entry *entry, uint32_t *
 
 uint64_t entry_hits(const struct entry *entry)
 {
-	return counter_sum(entry->counter).packets;
+	return counter_sum(entry->own_counter).packets;
 }
 
 struct entry_age *entry_age(struct entry *entry)

@@ -11,6 +11,7 @@
 
 #include <rte_cycles.h>
 
+#include "acl_trie.h"
 #include "fastpath.h"
 #include "rcu.h"
 #include "table.h"
@@ -47,6 +48,7 @@ int fp_init(uint16_t nr_workers, uint32_t nr_counters)
 void fp_fini(void)
 {
 	rcu_fini();
+	acl_trie_stop();
 	free(slots);
 	slots = NULL;
 	nr_slots = 0;

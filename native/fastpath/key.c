@@ -14,6 +14,11 @@ struct sortable {
 	unsigned int place; // region and offset in one number
 };
 
+static unsigned int size_class(unsigned int bytes)
+{
+	return bytes % 4 == 0 ? 0 : bytes % 2 == 0 ? 1 : 2;
+}
+
 static int by_place(const void *a, const void *b)
 {
 	const struct sortable *x = a, *y = b;
@@ -70,9 +75,11 @@ int key_compile(
 		order[i].index = i;
 		order[i].place =
 			field_places[fields[i].field].region << 8 | field_places[fields[i].field].offset;
+		if (layout == KEY_ALIGNED)
+			order[i].place |= size_class(field_places[fields[i].field].bytes) << 16;
 		plan->needs |= field_places[fields[i].field].needs & (FIELD_NEEDS_JUDGE | FIELD_NEEDS_RANDOM);
 	}
-	if (layout == KEY_MERGED)
+	if (layout != KEY_IN_ORDER)
 		qsort(order, n, sizeof(order[0]), by_place);
 	// `length` bytes at key `start`, packet `region`/`from`, wait to be cut into copies.
 	for (unsigned int i = 0; i < n && !err; i++) {
@@ -106,7 +113,7 @@ int key_compile(
 	if (!err)
 		err = add_ops(plan, region, from, start, length);
 	plan->nr_fields = (uint8_t)n;
-	plan->bytes = (uint16_t)(layout == KEY_MERGED ? (used + 15) & ~15u : used);
+	plan->bytes = (uint16_t)(layout != KEY_IN_ORDER ? (used + 15) & ~15u : used);
 	return err;
 }
 

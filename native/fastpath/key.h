@@ -7,9 +7,12 @@
 #include "fields.h"
 
 enum key_layout {
-	KEY_MERGED =
-		0, // fields sorted by place, so that neighbours become one copy; padded with zeros to 16 bytes
-	KEY_IN_ORDER, // as listed, unpadded (calc_hash of the client must build the same)
+	// Fields sorted by place, so that neighbours become one copy; padded with zeros to 16 bytes.
+	KEY_MERGED = 0,
+	// Likewise, but whole words first, then fields of even size, then odd ones: ports never straddle a word.
+	KEY_ALIGNED,
+	// As listed, unpadded: calc_hash of the client must build the same.
+	KEY_IN_ORDER,
 };
 
 struct key_op {

@@ -81,8 +81,10 @@ struct packet_layer {
 	uint16_t l4;      // 0 = none or not in this fragment
 	uint8_t l4_proto; // IP protocol of what is at l4
 	uint8_t first;    // 1: not a later fragment
-	uint32_t
-		l4_len; // bytes from l4 to the end of the IP packet, as the IP header says, bounded by the frame
+	// Offset where the IP packet ends, bounded by the frame; 0 = its header is impossible.
+	uint32_t end;
+	// Bytes from l4 to the end of the IP packet, as the IP header says, bounded by the frame.
+	uint32_t l4_len;
 };
 
 enum packet_verdict {

@@ -164,8 +164,9 @@ static int parse_ip4(struct cursor *c, unsigned int layer)
 	if (h[0] >> 4 != 4 || ihl < 20 || total < ihl)
 		return -1;
 	total = total < left ? total : left;
-	if (c->at + total < c->end)
-		c->end = c->at + total;
+	l->end = c->at + total;
+	if (l->end < c->end)
+		c->end = l->end;
 	l->l4_len = total - ihl;
 	c->at += ihl;
 	return l->first ? h[9] : -1;
@@ -193,8 +194,9 @@ static int parse_ip6(struct cursor *c, unsigned int layer)
 	if (h[0] >> 4 != 6)
 		return -1;
 	total = total < left ? total : left;
-	if (c->at + total < c->end)
-		c->end = c->at + total;
+	l->end = c->at + total;
+	if (l->end < c->end)
+		c->end = l->end;
 	proto = h[6];
 	c->at += 40;
 	for (unsigned int i = 0; i < IP6_EXT_MAX; i++) {

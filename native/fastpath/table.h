@@ -135,6 +135,8 @@ struct entry {
 	struct steer_entry_add *rec;
 	uint32_t rec_bytes;
 	uint32_t sequence; // order of insertion in the pipe
+	uint32_t
+		own_counter; // slot or STEER_COUNTER_NONE; `counter` is the same unless a list's element counts
 	uint32_t shared_counter_id;
 	uint32_t shared_meter_id;
 	bool dying; // removed or replaced; not yet unlinked

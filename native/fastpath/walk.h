@@ -56,6 +56,16 @@ static inline uint32_t walker_random(struct walker *w)
 	return (uint32_t)(x >> 16);
 }
 
+// One packet more in a counter slot, with its present length. Only when w->live.
+static inline void walker_count(struct walker *w, const struct packet *p, uint32_t slot)
+{
+	struct stats_counter *counter = &w->counters[slot];
+
+	// Written by this thread only; plain aligned stores, whole for readers.
+	fp_write(&counter->packets, counter->packets + 1);
+	fp_write(&counter->bytes, counter->bytes + p->frame_len);
+}
+
 // Reads the revision and the clock for the packets that follow.
 void walk_begin(struct walker *w, uint64_t tsc);
 

@@ -14,14 +14,8 @@
 static __rte_always_inline void core_count(
 	struct walker *w, const struct packet *p, uint32_t slot, const bool live)
 {
-	struct stats_counter *counter;
-
-	if (!live || slot == STEER_COUNTER_NONE)
-		return;
-	// Written by this thread only; plain aligned stores, whole for readers.
-	counter = &w->counters[slot];
-	fp_write(&counter->packets, counter->packets + 1);
-	fp_write(&counter->bytes, counter->bytes + p->frame_len);
+	if (live && slot != STEER_COUNTER_NONE)
+		walker_count(w, p, slot);
 }
 
 static inline void core_to_software(struct packet *p, enum steer_packet_kind kind, uint16_t queue)

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The Ringfield authors
+//
+// ENCAP, DECAP and their shared forms.
+//
+// An encapsulation header comes as bytes; lengths and the IPv4 checksum are filled in here, and so is what depends on the
+// packet: where the header says 0, the IP version, the IP protocol and the tunnel's next protocol. UDP checksum and IP id
+// stay as given. An L3 tunnel carries the IP packet alone: what follows it in the frame (padding) is cut off; so does
+// every decapsulation.
+
+#include <errno.h>
+#include <string.h>
+
+#include <netinet/in.h>
+
+#include "checksum.h"
+#include "walk.h"
+
+enum { ETHERTYPE_IP4 = 0x0800, ETHERTYPE_IP6 = 0x86dd, ETHERTYPE_TEB = 0x6558, ETH_BYTES = 14 };
+
+static inline void put16(uint8_t *at, uint32_t value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
+
+static inline uint32_t get16(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 8 | at[1];
+}
+
+// Cuts the frame at the end of its outer IP packet.
+static void trim(struct packet *p)
+{
+	uint32_t end = p->layer[0].end;
+
+	if (end && end < p->frame_len && !rte_pktmbuf_trim(p->m, (uint16_t)(p->frame_len - end)))
+		packet_load(p, p->data, p->m->data_len, p->m->pkt_len);
+}
+
+// --- Encapsulation ------------------------------------------------------------------------------------------------
+
+// Where the protocol of the payload stands in a tunnel header; 0 = nowhere.
+static void fill_tunnel(uint8_t *header, uint32_t room, uint8_t tunnel, uint32_t payload)
+{
+	switch (tunnel) {
+	case STEER_TUN_GRE:
+	case STEER_TUN_NVGRE:
+		if (room >= 4 && !get16(header + 2))
+			put16(header + 2, payload);
+		break;
+	case STEER_TUN_GENEVE:
+		if (room >= 4 && !get16(header + 2))
+			put16(header + 2, payload);
+		break;
+	case STEER_TUN_VXLAN_GPE:
+		if (room >= 4 && !header[3])
+			header[3] = payload == ETHERTYPE_IP4 ? 1 : payload == ETHERTYPE_IP6 ? 2 : 3;
+		break;
+	default:
+		break;
+	}
+}
+
+static uint8_t carrier(uint8_t tunnel, uint32_t payload)
+{
+	switch (tunnel) {
+	case STEER_TUN_GRE:
+	case STEER_TUN_NVGRE:
+		return IPPROTO_GRE;
+	case STEER_TUN_ESP:
+		return IPPROTO_ESP;
+	case STEER_TUN_IP_IN_IP:
+		return payload == ETHERTYPE_IP6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+	default:
+		return IPPROTO_UDP;
+	}
+}
+
+// Completes the header of `length` bytes in front of the frame. False when it is not what it should be.
+static bool fill(struct packet *p, uint32_t length, uint8_t tunnel, uint32_t payload)
+{
+	uint8_t *h = p->data, proto;
+	uint32_t at = ETH_BYTES - 2, l3;
+
+	while (at + 6 <= length &&
+		(get16(h + at) == 0x8100 || get16(h + at) == 0x88a8 || get16(h + at) == 0x9100))
+		at += 4;
+	l3 = at + 2;
+	if (l3 + 20 <= length && get16(h + at) == ETHERTYPE_IP4) {
+		uint32_t ihl;
+
+		if (!h[l3])
+			h[l3] = 0x45;
+		ihl = (h[l3] & 0xfu) * 4;
+		if (ihl < 20 || l3 + ihl > length)
+			return false;
+		put16(h + l3 + 2, p->frame_len - l3);
+		if (!h[l3 + 9])
+			h[l3 + 9] = carrier(tunnel, payload);
+		proto = h[l3 + 9];
+		put16(h + l3 + 10, 0);
+		uint16_t sum = (uint16_t)~checksum_fold(checksum_add(0, h + l3, ihl));
+
+		memcpy(h + l3 + 10, &sum, 2);
+		at = l3 + ihl;
+	} else if (l3 + 40 <= length && get16(h + at) == ETHERTYPE_IP6) {
+		h[l3] = (uint8_t)(0x60 | (h[l3] & 0xf));
+		put16(h + l3 + 4, p->frame_len - l3 - 40);
+		if (!h[l3 + 6])
+			h[l3 + 6] = carrier(tunnel, payload);
+		proto = h[l3 + 6];
+		at = l3 + 40;
+	} else {
+		return false;
+	}
+	if (proto == IPPROTO_UDP) {
+		if (at + 8 > length)
+			return false;
+		put16(h + at + 4, p->frame_len - at);
+		at += 8;
+	}
+	fill_tunnel(h + at, length - at, tunnel, payload);
+	return true;
+}
+
+static enum steer_drop encap(
+	struct packet *p, const uint8_t *header, uint32_t length, uint8_t tunnel, bool l2)
+{
+	uint32_t payload = ETHERTYPE_TEB;
+
+	packet_refresh(p);
+	if (!l2) {
+		const struct packet_layer *l = &p->layer[0];
+
+		if (!l->l3 || !l->end)
+			return STEER_DROP_ACTION_FAILED;
+		payload = p->meta.layer[0].l3_type == L3_META_IPV4 ? ETHERTYPE_IP4 : ETHERTYPE_IP6;
+		trim(p);
+		if (!packet_pull(p, l->l3))
+			return STEER_DROP_ACTION_FAILED;
+	}
+	if (!packet_push(p, length))
+		return STEER_DROP_ACTION_FAILED;
+	memcpy(p->data, header, length);
+	return fill(p, length, tunnel, payload) ? STEER_DROP_NONE : STEER_DROP_ACTION_FAILED;
+}
+
+static enum steer_drop encap_run(
+	struct walker *w, struct packet *p, const struct action *a, const uint8_t *value)
+{
+	return encap(p, a->data ? a->data : value, a->data_length, a->tunnel, a->flags & STEER_ACT_L2);
+}
+
+static const struct shared *shared_of(const struct action *a, const uint8_t *value, unsigned int type)
+{
+	uint32_t id;
+
+	memcpy(&id, value, sizeof(id));
+	return shared_find(a->space, type, id);
+}
+
+static enum steer_drop shared_encap_run(
+	struct walker *w, struct packet *p, const struct action *a, const uint8_t *value)
+{
+	const struct shared *s = shared_of(a, value, STEER_SHARED_ENCAP);
+
+	if (!s)
+		return STEER_DROP_ACTION_FAILED;
+	return encap(p, s->set.data, s->set.data_length, s->set.tunnel, s->set.flags & STEER_ACT_L2);
+}
+
+// --- Decapsulation ------------------------------------------------------------------------------------------------
+
+static enum steer_drop decap(struct packet *p, const uint8_t *header, uint32_t length, bool l2)
+{
+	uint8_t type;
+
+	packet_refresh(p);
+	if (!p->tunnel_end)
+		return STEER_DROP_ACTION_FAILED;
+	trim(p);
+	if (l2) {
+		if (!packet_has(p, REGION_INNER + REGION_ETH) || !packet_pull(p, p->tunnel_end))
+			return STEER_DROP_ACTION_FAILED;
+		return STEER_DROP_NONE;
+	}
+	type = p->meta.layer[1].l3_type;
+	if (type == L3_META_NONE || !packet_pull(p, p->layer[1].l3) || !packet_push(p, length))
+		return STEER_DROP_ACTION_FAILED;
+	memcpy(p->data, header, length);
+	if (!get16(p->data + length - 2))
+		put16(p->data + length - 2, type == L3_META_IPV4 ? ETHERTYPE_IP4 : ETHERTYPE_IP6);
+	return STEER_DROP_NONE;
+}
+
+static enum steer_drop decap_run(
+	struct walker *w, struct packet *p, const struct action *a, const uint8_t *value)
+{
+	return decap(p, a->data ? a->data : value, a->data_length, a->flags & STEER_ACT_L2);
+}
+
+static enum steer_drop shared_decap_run(
+	struct walker *w, struct packet *p, const struct action *a, const uint8_t *value)
+{
+	const struct shared *s = shared_of(a, value, STEER_SHARED_DECAP);
+
+	if (!s)
+		return STEER_DROP_ACTION_FAILED;
+	return decap(p, s->set.data, s->set.data_length, s->set.flags & STEER_ACT_L2);
+}
+
+// --- Checks -------------------------------------------------------------------------------------------------------
+
+static int encap_check(const struct steer_action *w, struct why *why)
+{
+	if (w->data_length < ETH_BYTES + 20 || w->data_length > STEER_ENCAP_MAX || w->tunnel >= STEER_TUN_MAX)
+		return why_set(
+			why, STEER_WHY_BAD_ACTION, -EINVAL, "encap: a header of %u bytes", w->data_length);
+	return 0;
+}
+
+static int decap_check(const struct steer_action *w, struct why *why)
+{
+	if (!(w->flags & STEER_ACT_L2) && w->data_length < ETH_BYTES)
+		return why_set(why, STEER_WHY_BAD_ACTION, -EINVAL,
+			"decap of an L3 tunnel needs an Ethernet header to put in front");
+	return 0;
+}
+
+static const struct action_kind encap_kind = {
+	.kind = STEER_ACT_ENCAP, .name = "encap", .run = encap_run, .arg_bytes = 0xff, .check = encap_check};
+static const struct action_kind decap_kind = {
+	.kind = STEER_ACT_DECAP, .name = "decap", .run = decap_run, .arg_bytes = 0xff, .check = decap_check};
+static const struct action_kind shared_encap = {
+	.kind = STEER_ACT_SHARED_ENCAP, .name = "shared encap", .run = shared_encap_run, .arg_bytes = 4};
+static const struct action_kind shared_decap = {
+	.kind = STEER_ACT_SHARED_DECAP, .name = "shared decap", .run = shared_decap_run, .arg_bytes = 4};
+ACTION_REGISTER(encap_kind)
+ACTION_REGISTER(decap_kind)
+ACTION_REGISTER(shared_encap)
+ACTION_REGISTER(shared_decap)
