@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The Ringfield authors
+
+// Results: doca_flow_entries_process() and doca_flow_aging_handle(). All ports share a queue's completion ring; what
+// belongs to another port than the one asked for waits in that port's list.
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "complete.h"
+#include "entry.h"
+
+enum {
+	BURST = 32,
+	// A card completes in microseconds and programs wait accordingly. The fast path shares its CPUs with everything
+	// else, so that a wait is at least this long while something is in flight.
+	PATIENCE_US = 2000000,
+};
+
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+// --- why an entry failed
+
+static const char *const reasons[STEER_WHY_MAX] = {
+	[STEER_WHY_MALFORMED] = "the fast path could not read the work entry",
+	[STEER_WHY_NO_PIPE] = "the pipe is gone",
+	[STEER_WHY_NOT_OWNER] = "the pipe belongs to another session",
+	[STEER_WHY_ID_IN_USE] = "the entry's number is in use",
+	[STEER_WHY_ID_UNKNOWN] = "the fast path does not know the entry",
+	[STEER_WHY_KEY_SIZE] = "the key has the wrong size",
+	[STEER_WHY_ARGS_SIZE] = "the action arguments have the wrong size",
+	[STEER_WHY_DUPLICATE_KEY] = "the pipe has an entry with this key already",
+	[STEER_WHY_PIPE_FULL] = "the pipe is full",
+	[STEER_WHY_NO_COUNTER] = "the fast path has no counter left",
+	[STEER_WHY_NO_METER] = "the fast path has no meter left",
+	[STEER_WHY_NO_SHARED] = "a shared resource is not configured",
+	[STEER_WHY_BAD_FWD] = "the fwd points at a port or pipe that is gone",
+	[STEER_WHY_BAD_ACTION] = "the fast path cannot do an action",
+	[STEER_WHY_BAD_INDEX] = "the index is taken or beyond the pipe's size",
+	[STEER_WHY_NO_MEMORY] = "the fast path is out of memory",
+	[STEER_WHY_UNSUPPORTED] = "the fast path does not support this",
+	[STEER_WHY_TXN_FAILED] = "its transaction failed",
+};
+
+static const char *const rules[STEER_WHY_MAX] = {
+	[STEER_WHY_DUPLICATE_KEY] = "duplicate-key",
+	[STEER_WHY_PIPE_FULL] = "pipe-full",
+	[STEER_WHY_NO_COUNTER] = "counter-reserve",
+	[STEER_WHY_NO_METER] = "meter-reserve",
+	[STEER_WHY_NO_SHARED] = "shared-configured",
+	[STEER_WHY_TXN_FAILED] = "transaction",
+};
+
+static void fill_reason(struct doca_flow_ringfield_error *error, doca_error_t code, const struct error_at *at,
+	const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static void fill_reason(struct doca_flow_ringfield_error *error, doca_error_t code, const struct error_at *at,
+	const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	error_compose(error, code, at, format, args);
+	va_end(args);
+}
+
+doca_error_t doca_flow_ringfield_entry_error(
+	const struct doca_flow_pipe_entry *entry, struct doca_flow_ringfield_error *error)
+{
+	unsigned int reason;
+
+	if (!entry || !error)
+		return refuse_argument(__func__, "entry", "an argument is NULL");
+	if (!entry->error)
+		return refuse(DOCA_ERROR_NOT_FOUND, AT(.field = "entry"), "the entry has not failed");
+	reason = entry->reason < STEER_WHY_MAX ? entry->reason : 0;
+	fill_reason(error, error_from_errno(entry->error),
+		AT(.pipe = entry->pipe ? entry->pipe->name : NULL,
+			.rule = rules[reason] ? rules[reason] : "fast-path"),
+		"entry %u: %s", entry->id, reasons[reason] ? reasons[reason] : strerror(-entry->error));
+	return DOCA_SUCCESS;
+}
+
+// --- congestion
+
+static void check_congestion(struct doca_flow_pipe *pipe)
+{
+	uint32_t used = __atomic_load_n(&pipe->used, __ATOMIC_RELAXED);
+	bool above = (uint64_t)used * 100 >= (uint64_t)pipe->nr_entries * pipe->congestion_percent;
+
+	if (!pipe->is_resizable || !pipe->congestion_percent)
+		return;
+	if (!above)
+		__atomic_store_n(&pipe->congested, false, __ATOMIC_RELAXED);
+	else if (!__atomic_exchange_n(&pipe->congested, true, __ATOMIC_RELAXED) && flow.cfg.pipe_cb)
+		flow.cfg.pipe_cb(pipe, DOCA_FLOW_PIPE_STATUS_SUCCESS, DOCA_FLOW_PIPE_OP_CONGESTION_REACHED,
+			pipe->user_ctx);
+}
+
+// --- one result
+
+static enum doca_flow_entry_op op_of(uint16_t kind)
+{
+	return kind == STEER_REC_ENTRY_ADD      ? DOCA_FLOW_ENTRY_OP_ADD
+	       : kind == STEER_REC_ENTRY_UPDATE ? DOCA_FLOW_ENTRY_OP_UPD
+						: DOCA_FLOW_ENTRY_OP_DEL;
+}
+
+static void note_result(struct doca_flow_pipe_entry *entry, const struct steer_completion *completion)
+{
+	entry->error = completion->status < 0 ? completion->status : 0;
+	entry->reason = completion->reason;
+	entry->status =
+		completion->status < 0 ? DOCA_FLOW_ENTRY_STATUS_ERROR : DOCA_FLOW_ENTRY_STATUS_SUCCESS;
+	if (completion->status >= 0 && completion->op != STEER_REC_ENTRY_REMOVE)
+		entry->counter = completion->counter;
+}
+
+void complete_one(struct doca_flow_port *port, uint16_t queue, const struct steer_completion *completion)
+{
+	struct doca_flow_pipe_entry *entry = entry_by_id(completion->entry);
+	enum doca_flow_entry_op op = op_of(completion->op);
+	bool gone;
+
+	port->queues[queue].in_flight--;
+	if (!entry || entry->generation != (uint32_t)(completion->user_data >> 32))
+		return;
+	entry->in_flight--;
+	if (entry->state != ENTRY_ALIVE) {
+		if (entry->state == ENTRY_ZOMBIE && !entry->in_flight)
+			entry_release(entry, queue);
+		return;
+	}
+	note_result(entry, completion);
+	gone = (op == DOCA_FLOW_ENTRY_OP_DEL && completion->status >= 0) ||
+	       (op == DOCA_FLOW_ENTRY_OP_ADD && completion->status < 0);
+	if (completion->status < 0 && !entry->quiet) {
+		struct doca_flow_ringfield_error error;
+
+		doca_flow_ringfield_entry_error(entry, &error);
+		refuse(error.code, AT(.pipe = error.pipe, .rule = error.rule), "%s", error.reason);
+	}
+	if (op == DOCA_FLOW_ENTRY_OP_ADD && completion->status >= 0)
+		check_congestion(entry->pipe);
+	if (flow.cfg.entry_cb && !entry->quiet) {
+		flow.cfg.entry_cb(
+			entry, queue, (enum doca_flow_entry_status)entry->status, op, entry->user_ctx);
+		// The callback may have destroyed the pipe.
+		if (entry->state != ENTRY_ALIVE)
+			return;
+	}
+	if (gone && !entry->quiet)
+		entry_release(entry, queue);
+	else if (gone)
+		entry->state = ENTRY_ZOMBIE; // bulk.c looks at it, then releases it
+}
+
+// --- queues
+
+static bool defer(struct deferred_list *list, const struct steer_completion *completion)
+{
+	struct deferred *kept = malloc(sizeof(*kept));
+
+	if (!kept)
+		return false;
+	kept->completion = *completion;
+	STAILQ_INSERT_TAIL(list, kept, link);
+	return true;
+}
+
+static bool take(struct deferred_list *list, struct steer_completion *completion)
+{
+	struct deferred *first = STAILQ_FIRST(list);
+
+	if (!first)
+		return false;
+	*completion = first->completion;
+	STAILQ_REMOVE_HEAD(list, link);
+	free(first);
+	return true;
+}
+
+// Takes what has arrived on the queue: results of the port `mine` are handled at once, up to room of them, all others wait
+// in the lists of their ports. Returns how many arrived, or a negative errno.
+static int take_arrivals(uint16_t queue, struct doca_flow_port *mine, uint32_t room, uint32_t *handled)
+{
+	struct steer_completion arrived[BURST];
+	int nr = steering_pull(flow.client, queue, arrived, BURST);
+
+	for (int i = 0; i < nr; i++) {
+		uint16_t index = (uint16_t)arrived[i].user_data;
+		struct doca_flow_port *port = index < STEER_PORT_MAX ? flow.port_of_index[index] : NULL;
+		bool aged = arrived[i].op == STEER_REC_EVENT;
+
+		if (!port)
+			continue;
+		if (port == mine && !aged && *handled < room && STAILQ_EMPTY(&port->queues[queue].deferred)) {
+			(*handled)++;
+			complete_one(port, queue, &arrived[i]);
+		} else if (!defer(aged ? &port->queues[queue].aged : &port->queues[queue].deferred,
+				   &arrived[i])) {
+			return -ENOMEM;
+		}
+	}
+	return nr;
+}
+
+static doca_error_t check(const char *function, struct doca_flow_port **port, uint16_t queue)
+{
+	doca_error_t result = flow_check_state(function);
+
+	if (result != DOCA_SUCCESS)
+		return result;
+	if (!*port)
+		return refuse_argument(function, "port", "is NULL");
+	// A representor's entries are all on its switch port.
+	*port = (*port)->manager;
+	if (queue >= flow.cfg.pipe_queues)
+		return refuse(DOCA_ERROR_INVALID_VALUE, AT(.field = "pipe_queue", .rule = "queue-number"),
+			"there are queues 0 to %u, not %u", flow.cfg.pipe_queues - 1u, queue);
+	return DOCA_SUCCESS;
+}
+
+// Handles what waits for the port, up to max. Returns how many.
+static uint32_t handle_deferred(struct doca_flow_port *port, uint16_t queue, uint32_t max)
+{
+	struct steer_completion completion;
+	uint32_t handled = 0;
+
+	while (handled < max && take(&port->queues[queue].deferred, &completion)) {
+		complete_one(port, queue, &completion);
+		handled++;
+	}
+	return handled;
+}
+
+static doca_error_t pull_failed(int status)
+{
+	return refuse_steering(status, AT(.rule = "queue"), "collecting results");
+}
+
+doca_error_t complete_process(struct doca_flow_port *port, uint16_t queue, uint64_t timeout_us, uint32_t max)
+{
+	uint64_t start = timeout_us ? now_us() : 0;
+	uint64_t patience = timeout_us < PATIENCE_US ? PATIENCE_US : timeout_us;
+	uint32_t handled = 0, room = max ? max : UINT32_MAX;
+	int status;
+
+	steering_push(flow.client, queue);
+	if (__atomic_load_n(&port->resizing, __ATOMIC_ACQUIRE))
+		pipe_resize_step(port, queue);
+	for (;;) {
+		handled += handle_deferred(port, queue, room - handled);
+		status = handled < room ? take_arrivals(queue, port, room, &handled) : 0;
+		if (status < 0)
+			return pull_failed(status);
+		if (handled >= room || !port->queues[queue].in_flight)
+			return DOCA_SUCCESS;
+		if (status == BURST)
+			continue;
+		if (!timeout_us || now_us() - start >= patience)
+			return DOCA_SUCCESS;
+		status = steering_wait(flow.client, STEERING_WAIT_COMPLETIONS, queue,
+			(int64_t)(patience - (now_us() - start)));
+		if (status < 0 && status != -EINTR)
+			return pull_failed(status);
+	}
+}
+
+doca_error_t doca_flow_entries_process(
+	struct doca_flow_port *port, uint16_t pipe_queue, uint64_t timeout, uint32_t max_processed_entries)
+{
+	doca_error_t result = check(__func__, &port, pipe_queue);
+
+	if (result != DOCA_SUCCESS)
+		return result;
+	return complete_process(port, pipe_queue, timeout, max_processed_entries);
+}
+
+// --- ageing
+
+int doca_flow_aging_handle(struct doca_flow_port *port, uint16_t queue, uint64_t quota, uint64_t max_entries)
+{
+	uint64_t start = now_us();
+	struct steer_completion aged;
+	uint32_t handled = 0;
+	int told = 0;
+
+	if (check(__func__, &port, queue) != DOCA_SUCCESS)
+		return -1;
+	while (take_arrivals(queue, NULL, 0, &handled) == BURST)
+		;
+	while (take(&port->queues[queue].aged, &aged)) {
+		struct doca_flow_pipe_entry *entry = entry_by_id(aged.entry);
+
+		if (!entry || entry->state != ENTRY_ALIVE ||
+			entry->generation != (uint32_t)(aged.user_data >> 32))
+			continue;
+		told++;
+		if (flow.cfg.entry_cb)
+			flow.cfg.entry_cb(entry, queue, DOCA_FLOW_ENTRY_STATUS_SUCCESS,
+				DOCA_FLOW_ENTRY_OP_AGED, entry->user_ctx);
+		if ((max_entries && (uint64_t)told >= max_entries) || (quota && now_us() - start >= quota))
+			break;
+	}
+	return told ? told : -1;
+}
+
+void complete_forget(struct port_queue *queues, uint16_t nr)
+{
+	struct steer_completion ignored;
+
+	for (uint16_t i = 0; i < nr; i++) {
+		while (take(&queues[i].deferred, &ignored))
+			;
+		while (take(&queues[i].aged, &ignored))
+			;
+	}
+}
