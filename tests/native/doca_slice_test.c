@@ -143,7 +143,7 @@ static void limits(struct doca_flow_pipe *pipe)
 
 int main(int argc, char **argv)
 {
-	struct fastpath *fastpath = fastpath_start(config, (const char *const *)argv + (argc > 0));
+	struct fastpath *fastpath = fastpath_start(config, (const char *const *)(uintptr_t)(argv + 1));
 	struct doca_flow_pipe *pipe;
 
 	refused(doca_flow_port_stop(NULL), DOCA_ERROR_BAD_STATE, "init-order");
