@@ -190,7 +190,7 @@ def show_mask(row: Field, number: int) -> str:
         length = row.bits - ((number & -number).bit_length() - 1)
         if number == prefix_mask(length, row.bits):
             return f"/{length}"
-    return hex(number)
+    return show(row, number) if _flags_of(row) and number else hex(number)
 
 
 def to_bytes(row: Field, number: int) -> bytes:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from appliance.flow import fields, results
@@ -87,14 +86,14 @@ def _trace_field(key: results.TraceKey, hit: bool) -> trace_pb2.TraceField:
     )
 
 
-def trace_to(trace: results.Trace, ports: PortNames, entry_ids: Mapping[int, int]) -> trace_pb2.Trace:
-    """A trace; ``entry_ids`` translates the fast path's entry numbers to the service's."""
+def trace_to(trace: results.Trace, ports: PortNames) -> trace_pb2.Trace:
+    """A trace."""
     message = trace_pb2.Trace(revision=trace.revision)
     for hop in trace.hops:
         message.hops.add(
             pipe=hop.pipe,
             hit=hop.hit,
-            entry_id=0 if hop.entry is None else entry_ids.get(hop.entry, 0),
+            entry_id=hop.entry or 0,
             tag=hop.tag,
             fields=[_trace_field(key, hop.hit) for key in hop.keys],
             actions=list(hop.actions),
