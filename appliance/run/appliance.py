@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""An appliance in operation: a fast path that is started or found, watched, and brought back when it dies.
+
+Order of a start: lock of the runtime directory, namespaces, fast path, pipeline, gRPC. The end takes it down again in
+reverse; with ``linger`` the fast path stays, and the next start finds it, as it does after a kill -9 of this process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final
+
+import structlog
+
+from appliance.errors import FlowError, InUse, NotConnected
+from appliance.flow import Dpu, FastpathProcess
+from appliance.rpc.entry_service import EntryServicer
+from appliance.rpc.node import Node
+from appliance.rpc.packet_service import PacketServicer
+from appliance.rpc.packets import PacketHub
+from appliance.rpc.pipe_service import PipeServicer
+from appliance.rpc.port_service import PortServicer
+from appliance.rpc.server import Registers, Server
+from appliance.rpc.shared_resource_service import SharedResourceServicer
+from appliance.rpc.state import Journal, State, read_state
+from appliance.rpc.stats_service import StatsServicer
+from appliance.rpc.system_service import SystemServicer
+from appliance.rpc.trace_service import TraceServicer
+from appliance.run.config import RunConfig
+from appliance.run.declare import declared, fastpath_ports, reserves
+from appliance.run.lab import Lab, remove
+from appliance.v1 import system_service_pb2
+
+log = structlog.get_logger(__name__)
+
+WATCH_SECONDS: Final = 0.1
+AGE_SECONDS: Final = 1.0
+HUNG_SECONDS: Final = 10.0
+RETRY_SECONDS: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
+GONE_SECONDS: Final = 5.0
+
+
+class Appliance:
+    """Starts in its constructor, ends with ``close`` or its block."""
+
+    def __init__(self, config: RunConfig, *, fresh: bool = False) -> None:
+        """``fresh``: take down what an earlier appliance left in the runtime directory, instead of adopting it."""
+        self.config = config
+        self.restarts = 0
+        self.adopted = False
+        self.last_error = ""
+        self.started_at = time.time()
+        self._process: FastpathProcess | None = None
+        self._dpu: Dpu | None = None
+        self._stop = threading.Event()
+        self._lock_file = self._lock()
+        self.lab: Lab | None = None
+        self.server: Server | None = None
+        self.hub: PacketHub | None = None
+        self._watcher: threading.Thread | None = None
+        self._journal: Journal | None = None
+        try:
+            self._start(fresh)
+        except BaseException:
+            self.close()
+            raise
+
+    def _lock(self) -> IO[str]:
+        self.config.runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = (self.config.runtime_dir / "appliance.lock").open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            pid = file.read().strip() or "?"
+            file.close()
+            raise InUse(f"an appliance (pid {pid}) runs in {self.config.runtime_dir} already") from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        return file
+
+    @property
+    def _state_file(self) -> Path:
+        return self.config.runtime_dir / "state"
+
+    def _start(self, fresh: bool) -> None:
+        state = read_state(self._state_file)
+        running = self._find()
+        if running and fresh:
+            self._shut_down_found()
+            running, state = False, None
+        leftovers = state is not None or running or fresh
+        self.lab = Lab(self.config, adopt=leftovers)
+        if not running:
+            self._spawn()
+        self._journal = Journal(self._state_file, state if state is not None else State())
+        self.node = Node(declared(self.config), self._journal)
+        self._attach()
+        self.lab.set_up()
+        self.hub = PacketHub(self.node)
+        servicers: list[Registers] = [
+            PortServicer(self.node),
+            PipeServicer(self.node),
+            EntryServicer(self.node),
+            StatsServicer(self.node),
+            PacketServicer(self.node, self.hub),
+            TraceServicer(self.node),
+            SharedResourceServicer(self.node),
+            SystemServicer(self.node, self._describe),
+        ]
+        self.server = Server(servicers, self.config.grpc.unix, self.config.grpc.tcp)
+        self.server.serving(True)
+        self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
+        self._watcher.start()
+
+    # -- the fast path
+
+    @property
+    def _socket(self) -> Path:
+        return self.config.runtime_dir / "steering.sock"
+
+    @property
+    def fastpath_pid(self) -> int:
+        """Process id of the fast path; 0 when it is unknown."""
+        if self._process is not None:
+            return int(self._process.pid)
+        try:
+            return int((self.config.runtime_dir / "fastpath.pid").read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def _find(self) -> bool:
+        """Whether a fast path serves the runtime directory."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+            try:
+                probe.connect(str(self._socket))
+            except OSError:
+                return False
+        return True
+
+    def _spawn(self) -> None:
+        started = time.monotonic()
+        self._process = FastpathProcess(
+            fastpath_ports(self.config),
+            self.config.fastpath,
+            runtime_dir=self.config.runtime_dir,
+            survive=True,
+        )
+        (self.config.runtime_dir / "fastpath.pid").write_text(f"{self._process.pid}\n")
+        log.info("fast path started", pid=self._process.pid, seconds=round(time.monotonic() - started, 2))
+
+    def _attach(self) -> None:
+        dpu = Dpu.attach(
+            self.config.runtime_dir,
+            session=self.config.session,
+            durable=True,
+            mode=self.config.mode,
+            reserves=reserves(self.config),
+        )
+        try:
+            change = self.node.bring_up(dpu)
+        except BaseException:
+            dpu.close()
+            raise
+        self._dpu = dpu
+        self.adopted = change.adopted
+        log.info(
+            "pipeline is in force",
+            adopted=change.adopted,
+            pipes=change.pipes,
+            entries_added=change.entries_added,
+            entries_removed=change.entries_removed,
+        )
+
+    def _shut_down_found(self) -> None:
+        """End a fast path that an earlier appliance left."""
+        dpu = Dpu.attach(self.config.runtime_dir, session="", mode=self.config.mode)
+        try:
+            dpu.shutdown()
+        except FlowError:
+            dpu.close()
+            raise
+        end = time.monotonic() + GONE_SECONDS
+        while self._find():
+            if time.monotonic() > end:
+                raise InUse(f"the fast path in {self.config.runtime_dir} does not end")
+            time.sleep(0.05)
+
+    # -- watching
+
+    def _watch(self) -> None:
+        aged = time.monotonic()
+        while not self._stop.wait(WATCH_SECONDS):
+            dpu = self._dpu
+            try:
+                why = self._wrong(dpu)
+                if why:
+                    self._recover(dpu, why)
+                elif time.monotonic() - aged >= AGE_SECONDS:
+                    aged = time.monotonic()
+                    if count := self.node.age():
+                        log.info("aged entries removed", entries=count)
+            except Exception:
+                log.exception("the watcher stumbled")
+
+    def _wrong(self, dpu: Dpu | None) -> str:
+        """What is wrong with the fast path; empty when nothing is."""
+        if dpu is None:
+            return "the fast path is not there"
+        if self._process is not None and not self._process.alive:
+            return "the fast path ended"
+        if not dpu.alive:
+            return "the fast path closed the connection"
+        try:
+            age = dpu.stats().heartbeat_age_s
+        except FlowError as error:
+            return f"the fast path does not answer: {error.reason}"
+        return f"the fast path has not moved for {age:.0f} s" if age > HUNG_SECONDS else ""
+
+    def _recover(self, dpu: Dpu | None, why: str) -> None:
+        log.error("fast path lost: nothing is forwarded until it is back", reason=why)
+        self.last_error = why
+        if self.server is not None:
+            self.server.serving(False)
+        self.node.lost(f"{why}; it is being started again")
+        self._dpu = None
+        if dpu is not None:
+            try:
+                dpu.close()
+            except FlowError as error:
+                log.debug("closing the lost session", reason=error.reason)
+        self._kill_fastpath()
+        for attempt in range(1 << 30):
+            if self._stop.wait(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)]):
+                return
+            try:
+                if not self._find():
+                    self._spawn()
+                self._attach()
+                if self.lab is not None:
+                    self.lab.set_up()
+            except FlowError as error:
+                self.last_error = error.reason
+                self.node.lost(f"the fast path cannot be brought back: {error.reason}")
+                log.error("the fast path cannot be brought back", attempt=attempt + 1, reason=error.reason)
+                if not self._find():
+                    self._kill_fastpath()
+                continue
+            self.restarts += 1
+            if self.server is not None:
+                self.server.serving(True)
+            return
+
+    def _kill_fastpath(self) -> None:
+        """End what is left of a fast path that is lost: ours, or one that was found and hangs."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.stop(kill=True)
+            return
+        kill_recorded(self.config.runtime_dir)
+        end = time.monotonic() + GONE_SECONDS
+        while self._find() and time.monotonic() < end:
+            time.sleep(0.01)
+
+    def _describe(self, response: system_service_pb2.GetStatusResponse) -> None:
+        response.fastpath_pid = self.fastpath_pid
+        response.restarts = self.restarts
+        response.adopted = self.adopted
+        response.runtime_dir = str(self.config.runtime_dir)
+        response.last_error = self.last_error
+
+    # -- the end
+
+    def close(self, *, linger: bool = False) -> None:
+        """Take everything down; with ``linger`` the fast path, its ports and the state stay."""
+        self._stop.set()
+        if self._watcher is not None:
+            self._watcher.join()
+            self._watcher = None
+        if self.server is not None:
+            self.server.close()
+            self.server = None
+        if self.hub is not None:
+            self.hub.close()
+            self.hub = None
+        dpu, self._dpu = self._dpu, None
+        if dpu is not None:
+            if self._journal is not None:
+                self.node.lost("the appliance ends")
+            try:
+                if not linger:
+                    dpu.shutdown()
+            except (FlowError, NotConnected) as error:
+                log.debug("at the end", reason=error.reason)
+            finally:
+                dpu.close()
+        process, self._process = self._process, None
+        if process is not None and not linger:
+            process.stop()
+        if self._journal is not None:
+            if linger:
+                self._journal.close()
+            else:
+                self._journal.forget()
+            self._journal = None
+        if self.lab is not None and not linger:
+            self.lab.close()
+            self.lab = None
+        if not linger:
+            (self.config.runtime_dir / "fastpath.pid").unlink(missing_ok=True)
+        self._lock_file.close()
+
+    def __enter__(self) -> Appliance:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def kill_recorded(runtime_dir: Path) -> None:
+    """End the fast path that an appliance recorded in its runtime directory, if it still runs."""
+    try:
+        pid = int((runtime_dir / "fastpath.pid").read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return
+    if str(runtime_dir).encode() in command:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def sweep(pattern: str, namespaces: Iterable[str]) -> bool:
+    """Take down what appliances left that were killed in temporary directories; whether there was any."""
+    found = False
+    for directory in Path(tempfile.gettempdir()).glob(pattern):
+        try:
+            with (directory / "appliance.lock").open("a") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                kill_recorded(directory)
+        except OSError:
+            continue  # in use, or somebody else's
+        shutil.rmtree(directory, ignore_errors=True)
+        found = True
+    for name in namespaces if found else ():
+        remove(name)
+    return found
