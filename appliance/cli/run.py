@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""`ringfield run`: the appliance in the foreground."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+import click
+import structlog
+
+from appliance.cli.common import Context, err, failures, out, pass_context, print_json, table
+from appliance.run.config import RunConfig, read_config
+from appliance.v1 import system_service_pb2
+
+
+def set_up_logging(how: str, level: str = "info") -> None:
+    """Log lines on standard error, for people or as JSON."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso" if how == "json" else "%H:%M:%S"),
+            structlog.processors.format_exc_info
+            if how == "json"
+            else structlog.processors.StackInfoRenderer(),
+            structlog.processors.JSONRenderer()
+            if how == "json"
+            else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+class Signals:
+    """SIGINT and SIGTERM set an event instead of ending the process; a second one of them ends it at once."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.last: signal.Signals | None = None
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._take)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        self.last = signal.Signals(number)
+        self.event.set()
+
+    def wait(self) -> signal.Signals:
+        """Until one comes."""
+        while not self.event.wait(3600):
+            continue
+        return self.last or signal.SIGTERM
+
+
+def banner(config: RunConfig, tcp_port: int) -> None:
+    """What now runs, for the person who started it."""
+    made = table("port", "id", "backend", "netns", "mac")
+    for port in config.ports:
+        made.add_row(
+            f"[bold]{port.name}[/]",
+            str(port.port_id),
+            port.options["backend"],
+            port.netns or "-",
+            port.options.get("mac", "-"),
+        )
+    out.print(made)
+    entries = sum(len(pipe.entries) for pipe in config.pipes)
+    out.print(f"\n{len(config.pipes)} pipes, {entries} entries in force.")
+    out.print(f"gRPC: unix:{config.grpc.unix}")
+    if config.grpc.tcp is not None:
+        out.print(
+            f"gRPC: {config.grpc.tcp.address} (port {tcp_port}, {'TLS' if config.grpc.tcp.certificate else 'INSECURE'})"
+        )
+    out.print(f"Try: [bold]./ringfield --target {config.grpc.unix} pipe show[/]   Ctrl-C ends.", style="dim")
+
+
+@click.command()
+@click.option(
+    "-c",
+    "--config",
+    "file",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Configuration, see docs/config.md.",
+)
+@click.option("--runtime-dir", type=click.Path(path_type=Path), help="Overrides the configuration's.")
+@click.option(
+    "--fresh", is_flag=True, help="Take down what an earlier appliance left here, instead of adopting it."
+)
+@click.option("--check", is_flag=True, help="Only read and check the configuration.")
+@click.option("--verbose", is_flag=True, help="Log refused calls too.")
+def run(file: Path, runtime_dir: Path | None, fresh: bool, check: bool, verbose: bool) -> None:
+    """Run an appliance: fast path, pipeline and gRPC, as a configuration file says.
+
+    A fast path that runs already in the runtime directory is adopted without losing a packet. One that dies is started
+    again and gets its pipeline back; until then nothing is forwarded. The end takes everything down, unless the
+    configuration says 'linger: true' and the end is SIGTERM.
+    """
+    with failures():
+        config = read_config(file, runtime_dir=runtime_dir)
+        if check:
+            out.print(f"{file}: {len(config.ports)} ports, {len(config.pipes)} pipes: good")
+            return
+        from appliance.run.appliance import Appliance
+
+        set_up_logging(config.log, "debug" if verbose else "info")
+        signals = Signals()
+        appliance = Appliance(config, fresh=fresh)
+        linger = False
+        try:
+            if config.log == "text":
+                banner(config, appliance.server.tcp_port if appliance.server else 0)
+            print(f"READY {config.grpc.unix}", flush=True)
+            linger = signals.wait() is not signal.SIGINT and config.linger
+        finally:
+            if not linger:
+                err.print("taking everything down", style="dim")
+            appliance.close(linger=linger)
+
+
+@click.command()
+@pass_context
+def status(context: Context) -> None:
+    """State of the appliance and its fast path."""
+    with context.client() as client:
+        response = client.system.GetStatus(system_service_pb2.GetStatusRequest(), timeout=context.timeout)
+        version = client.system.GetVersion(
+            system_service_pb2.GetVersionRequest(), timeout=context.timeout
+        ).version
+    if context.json:
+        from appliance.cli.common import as_dict
+
+        print_json({"version": version, **as_dict(response)})
+        return
+    serving = response.state == system_service_pb2.FASTPATH_STATE_SERVING
+    made = table("", "")
+    made.show_header = False
+    made.add_row("appliance", f"ringfield {version} at {context.target}")
+    made.add_row(
+        "fast path", f"[green]serving[/], pid {response.fastpath_pid}" if serving else "[red]recovering[/]"
+    )
+    made.add_row("started again", f"{response.restarts} times")
+    made.add_row("pipeline", f"{response.pipes} pipes, {response.entries:,} entries")
+    made.add_row("runtime dir", response.runtime_dir)
+    if response.last_error:
+        made.add_row("last error", f"[yellow]{response.last_error}[/]")
+    out.print(made)
