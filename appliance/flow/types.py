@@ -104,6 +104,16 @@ class SharedMeter:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedCounter:
+    """A reference to a shared counter; ``int()`` gives its id."""
+
+    id: int
+
+    def __int__(self) -> int:
+        return self.id
+
+
+@dataclass(frozen=True, slots=True)
 class Monitor:
     """``struct doca_flow_monitor``.
 
@@ -111,9 +121,13 @@ class Monitor:
     a pipe is changeable). ``aging_sec`` in seconds, 0 for none, ``0xffffffff`` on a pipe for "per entry".
     """
 
-    counter: bool | int = False
+    counter: bool | int | SharedCounter = False
     meter: Meter | SharedMeter | None = None
     aging_sec: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.counter, int) and not isinstance(self.counter, bool):
+            object.__setattr__(self, "counter", SharedCounter(self.counter))  # 1 would equal True
 
     @property
     def counter_type(self) -> ResourceType:
@@ -456,6 +470,7 @@ __all__ = [
     "ResourceType",
     "RssFlags",
     "RssHash",
+    "SharedCounter",
     "SharedMeter",
     "SharedResourceType",
     "TargetType",

@@ -390,7 +390,7 @@ class Reference:
     def _monitor(self, packet: Packet, pipe: PipeSpec, entry: Entry) -> None:
         monitor = pipe.monitor
         if pipe.type is PipeType.CONTROL or (
-            monitor is not None and entry.spec.monitor is not None and monitor.counter == ANY_ID
+            monitor is not None and entry.spec.monitor is not None and int(monitor.counter) == ANY_ID
         ):
             monitor = entry.spec.monitor
         if monitor is not None:
@@ -400,8 +400,8 @@ class Reference:
         if monitor.counter is True:
             entry.counter = _count(entry.counter, packet)
         elif monitor.counter is not False:
-            shared = self.shared_counters.get(monitor.counter, Counter())
-            self.shared_counters[monitor.counter] = _count(shared, packet)
+            number = int(monitor.counter)
+            self.shared_counters[number] = _count(self.shared_counters.get(number, Counter()), packet)
 
     def _act(
         self,
@@ -413,8 +413,8 @@ class Reference:
     ) -> None:
         """DOCA's order: decap, pop, meta, outer, tun, push, encap.
 
-        In each of meta, outer and tun the fields are set first, then the descriptors that change it run. The value
-        of an ADD is not written as well.
+        In each of meta, outer and tun the fields are set first, then the descriptors that change it run.
+        The value of an ADD is not written as well.
         """
         removed = rewrite.chosen(template, values, "decap", self.shared_decaps)
         if removed is not None:
@@ -465,8 +465,8 @@ def comparisons(pipe: PipeSpec, entry: EntrySpec) -> list[Compare]:
 def template(match: Match, match_mask: Match | None) -> list[tuple[str, int, int | None]]:
     """Field, mask, and the constant value or None for "the entry brings it".
 
-    With an explicit mask a value of zero is the entry's too, as NVIDIA's samples have it: an entry that says nothing
-    then means zero.
+    With an explicit mask a value of zero is the entry's too, as NVIDIA's samples have it: an entry that
+    says nothing then means zero.
     """
     values, rows = match.flat(), []
     masks = values if match_mask is None else match_mask.flat()
