@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -170,8 +169,11 @@ int session_drop(const char *name, char why[CONFIG_WHY_MAX])
 
 void session_publish(struct session *session, struct ring_producer *ring)
 {
+	static const uint64_t one = 1;
+
+	// A full socket holds wake-ups that the client has not seen yet.
 	if (ring_publish(ring))
-		eventfd_write(session->notify, 1);
+		send(session->notify, &one, sizeof(one), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void session_count_lost(struct ring_producer *ring)
@@ -182,12 +184,9 @@ void session_count_lost(struct ring_producer *ring)
 static void doorbell_ready(struct source *source, uint32_t events)
 {
 	struct session *session = container_of(source, struct session, doorbell_source);
-	eventfd_t count;
 
-	if (session->dead || session->doorbell < 0)
-		return;
-	eventfd_read(session->doorbell, &count);
-	session->busy = true;
+	if (!session->dead)
+		session->busy = session->attached;
 }
 
 // -- messages ---------------------------------------------------------------------------------------------------
@@ -263,8 +262,9 @@ static void answer(struct session *session, int status, struct op_call *call)
 		memcpy(buffer + sizeof(head), status ? (const uint8_t *)call->why : call->reply, head.length);
 	send_reply(
 		session, buffer, (uint32_t)sizeof(head) + head.length, call->fds, status ? 0 : call->nr_fds);
-	for (unsigned int i = 0; i < call->close_fds; i++)
-		close(call->fds[i]);
+	for (unsigned int i = 0; i < call->nr_fds; i++)
+		if (call->close_fds & 1u << i)
+			close(call->fds[i]);
 	if (!session->dead)
 		wait_for_socket(session);
 }
@@ -516,7 +516,7 @@ int session_hello(
 		session->number = next_number++;
 	session->flags = hello->flags;
 	memcpy(session->name, hello->name, sizeof(session->name));
-	return control_watch(&session->doorbell_source, session->doorbell, EPOLLIN);
+	return control_watch(&session->doorbell_source, session->doorbell, EPOLLIN | EPOLLET);
 }
 
 // -- turns ------------------------------------------------------------------------------------------------------

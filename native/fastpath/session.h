@@ -41,7 +41,7 @@ struct session {
 	bool dead;                    // to be ended at the end of this turn; why_dead says why
 	bool busy;                    // may have something in its rings
 	bool deferred;                // a sync call is answered later
-	int socket, doorbell, notify; // -1 when there is none
+	int socket, doorbell, notify; // -1 when there is none; notify: our end
 	pid_t pid;
 	uint64_t connected_ns;
 	char why_dead[128];
@@ -98,7 +98,8 @@ void session_publish(struct session *session, struct ring_producer *ring);
 void session_count_lost(struct ring_producer *ring);
 
 // -- session_segment.c
-// Makes the segment as the hello asks for, maps it, sets the rings up. fds: memfd (the caller closes it), doorbell, notify.
+// Makes the segment as the hello asks for, maps it, sets the rings up. fds: memfd, doorbell, the client's end of notify; the
+// caller closes the first and the last.
 int session_map(
 	struct session *session, const struct steer_hello *hello, int fds[3], char why[CONFIG_WHY_MAX]);
 void session_unmap(struct session *session);
@@ -111,8 +112,8 @@ struct op_call {
 	uint8_t *reply; // room for STEER_MSG_MAX bytes
 	uint32_t reply_length;
 	int fds[3];
-	unsigned int nr_fds;    // sent along; close_fds: ours no longer
-	unsigned int close_fds; // how many of them, from the first, are closed once sent
+	unsigned int nr_fds;    // sent along
+	unsigned int close_fds; // bit i: fds[i] is closed once it was sent, or not
 	bool later;             // session_reply() comes later
 	char why[CONFIG_WHY_MAX];
 };

@@ -105,10 +105,10 @@ static int op_hello(struct session *session, struct op_call *call)
 	if (status)
 		return status;
 	call->nr_fds = 3;
-	call->close_fds = 1;
+	call->close_fds = 1u << 0 | 1u << 2;
 	status = session_hello(session, &hello, &resumed, call->why);
 	if (status) {
-		session_unmap(session);
+		session_unmap(session); // answer() closes what was for the client
 		return status;
 	}
 	session->attached = true;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "session.h"
@@ -117,6 +118,21 @@ static int map_memory(struct session *session, uint64_t bytes, int *fd)
 	return 0;
 }
 
+// A client shares the flags of what it is given, O_NONBLOCK too. So nothing is done with these that could wait on the
+// client's word: the doorbell is an eventfd that is never read (epoll tells of each write), and to notify is to send on a
+// socket with MSG_DONTWAIT.
+static int make_descriptors(struct session *session, int fds[3])
+{
+	int pair[2];
+
+	fds[1] = session->doorbell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (fds[1] < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	session->notify = pair[0];
+	fds[2] = pair[1];
+	return 0;
+}
+
 int session_map(
 	struct session *session, const struct steer_hello *hello, int fds[3], char why[CONFIG_WHY_MAX])
 {
@@ -146,15 +162,15 @@ int session_map(
 	if (!status) {
 		memcpy(session->segment, &layout, sizeof(layout));
 		use_rings(session, &layout);
-		fds[1] = session->doorbell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-		fds[2] = session->notify = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-		status = fds[1] < 0 || fds[2] < 0 ? -errno : 0;
+		status = make_descriptors(session, fds);
 	}
 	if (!status)
 		return 0;
 	snprintf(why, CONFIG_WHY_MAX, "cannot make the session's segment: %s", strerror(-status));
 	if (fds[0] >= 0)
 		close(fds[0]);
+	if (fds[2] >= 0)
+		close(fds[2]);
 	session_unmap(session);
 	return status;
 }

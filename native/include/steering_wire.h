@@ -105,7 +105,8 @@ struct steer_hello {
 };
 
 // Reply to HELLO carries fds by SCM_RIGHTS, in this order: segment memfd, doorbell eventfd (client writes, fast path
-// reads), notify eventfd (fast path writes when it produced something and the client asked, see steer_ring).
+// sleeps on it), notify (a socket that gets 8 bytes when the fast path produced something and the client asked, see
+// steer_ring; the client only receives).
 struct steer_hello_reply {
 	uint32_t magic;
 	uint32_t abi;
@@ -131,9 +132,8 @@ struct steer_ring {
 	uint8_t pad0[48];
 	uint64_t tail; // producer
 	uint8_t pad1[56];
-	uint64_t head; // consumer
-	uint32_t
-		sleeping; // consumer sets 1 before it sleeps on its eventfd; producer that sees 1 writes the eventfd
+	uint64_t head;     // consumer
+	uint32_t sleeping; // consumer sets 1 before it sleeps; producer that sees 1 rings doorbell or notify
 	uint32_t pad2;
 	uint64_t lost; // records the producer could not place (event, packet rings); only grows
 	uint8_t pad3[40];
@@ -417,8 +417,8 @@ enum { STEER_ENTRY_ID_MAX = 1 << 24 };
 enum steer_entry_flags {
 	// A steer_monitor follows, complete; without it the entry has the parts of the pipe's that are not STEER_MON_ENTRY_*.
 	STEER_ENTRY_MONITOR = 1 << 0,
-	STEER_ENTRY_FWD = 1 << 1,     // a steer_fwd follows
-	STEER_ENTRY_BODY = 1 << 2,    // CONTROL, ORDERED_LIST: a steer_entry_body follows
+	STEER_ENTRY_FWD = 1 << 1,  // a steer_fwd follows
+	STEER_ENTRY_BODY = 1 << 2, // CONTROL, ORDERED_LIST: a steer_entry_body follows
 };
 
 // Variable length: header, then key_bytes of key and args_bytes of action arguments (each padded to 8), then

@@ -24,8 +24,8 @@ struct steering_client {
 	char name[STEER_NAME_MAX];
 
 	int socket;
-	int doorbell; // we write
-	int notify;   // the fast path writes
+	int doorbell; // eventfd, we write
+	int notify;   // socket, the fast path sends
 	struct steer_hello_reply hello;
 	struct steer_segment *segment;
 	uint32_t queue_depth;
@@ -33,7 +33,7 @@ struct steering_client {
 	pthread_mutex_t call_lock; // one sync call at a time
 	uint32_t seq;
 
-	// Several threads may wait for different rings on the one notify eventfd: one of them polls, the others wait for
+	// Several threads may wait for different rings on the one notify descriptor: one of them polls, the others wait for
 	// it to tell that something happened.
 	pthread_mutex_t wait_lock;
 	pthread_cond_t wait_changed;

@@ -4,6 +4,7 @@
 // The rings of a session: work and completions, packets, events, and waiting for them.
 
 #include <poll.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -250,17 +251,18 @@ static int64_t now_us(void)
 	return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
 }
 
-// One sleep on eventfd and socket. -ENOTCONN when the fast path is gone.
+// One sleep on notify and socket. -ENOTCONN when the fast path is gone.
 static int poll_once(struct steering_client *client, int64_t left_us)
 {
 	struct pollfd fds[2] = {{.fd = client->notify, .events = POLLIN}, {.fd = client->socket}};
 	struct timespec left = {.tv_sec = left_us / 1000000, .tv_nsec = left_us % 1000000 * 1000};
 	uint64_t count;
 
+	// The fast path sends a word for each time that it found us asleep.
 	if (ppoll(fds, 2, left_us < 0 ? NULL : &left, NULL) < 0)
 		return 0;
-	if (fds[0].revents & POLLIN && read(client->notify, &count, sizeof(count)) < 0 && errno != EAGAIN)
-		return -errno;
+	while (fds[0].revents & POLLIN && recv(client->notify, &count, sizeof(count), MSG_DONTWAIT) > 0)
+		;
 	if (fds[1].revents & (POLLHUP | POLLERR | POLLNVAL))
 		return client_fail(-ENOTCONN, "the fast path at %s has closed the connection", client->path);
 	return 0;
