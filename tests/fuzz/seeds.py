@@ -208,37 +208,51 @@ def command_lists() -> dict[str, bytes]:
     both = [match(dst, changeable), match(port, changeable)]
     basic = command(0, spec(wire.STEER_PIPE_BASIC, both, [ttl], 6, args=1))
     first = add(b"\x0a\0\0\2\0\x35", b"\x09")
-    lpm = spec(wire.STEER_PIPE_LPM, [match(dst, wire.STEER_MATCH_PREFIX)], [], 8)
-    acl = spec(wire.STEER_PIPE_ACL, [match(f, wire.STEER_MATCH_ACL) for f in (dst, port)], [], 12)
     head = bytes(Ether() / IP() / UDP(dport=4789, chksum=0) / VXLAN(vni=9))
     encap = action(
         wire.STEER_ACT_ENCAP, tunnel=wire.STEER_TUN_VXLAN, flags=wire.STEER_ACT_L2, data_length=len(head)
     )
     tunnel = spec(wire.STEER_PIPE_BASIC, [match(port, constant, b"\0\x35")], [encap], data_bytes=len(head))
     size = struct.pack("<I", len(tunnel) + len(pad8(head)))
+    to_first = {"type": wire.STEER_FWD_PIPE, "pipe": 0}
+    root = command(0, spec(wire.STEER_PIPE_BASIC, [match(dst, changeable)], [], 4, fwd=to_first))
+    root += command(1, add(b"\x0a\0\0\2", pipe=1, entry=9))
+
+    def below(pipe: bytes, *work: bytes) -> bytes:
+        """The first pipe, a root that forwards to it, work entries, a trace."""
+        return command(0, pipe) + root + b"".join(command(1, entry) for entry in work) + trace
+
+    def lower(kind: int, matches: list[bytes], key_bytes: int = 0, **fields: Any) -> bytes:
+        return spec(kind, matches, [], key_bytes, flags=wire.STEER_PIPE_MISS_COUNTER, **fields)
+
+    meter = raw("steer_shared_set", type=wire.STEER_SHARED_METER, id=1, meter={"cir": 1000, "cbs": 1000})
     return {
         "basic": basic
         + command(1, first)
         + trace
-        + command(2, add(b"", b"\x08", kind=2))
+        + command(2, add(b"", b"\x08", kind=wire.STEER_REC_ENTRY_UPDATE))
         + trace
         + command(3, b"\1\0\0\0"),
         "txn": basic + command(6, b"\0") + command(1, first) + trace + command(6, b"\1") + trace,
         "txn-abort": basic + command(6, b"\0") + command(1, first) + command(6, b"\2") + trace,
         "control": command(0, spec(wire.STEER_PIPE_CONTROL, [], [])) + command(1, entries["control"]) + trace,
-        "lpm": command(0, lpm) + command(1, entries["lpm"]) + trace,
-        "acl": command(0, acl)
-        + command(1, add(b"\x0a\0\0\2" + b"\xff" * 4 + b"\0\1\0\xff", priority=1))
-        + trace,
-        "hash": command(0, spec(wire.STEER_PIPE_HASH, [match(dst, constant)], [], algorithm=1))
-        + command(1, add(index=0))
-        + command(1, add(index=1, entry=2))
-        + trace,
+        "lpm": below(lower(wire.STEER_PIPE_LPM, [match(dst, wire.STEER_MATCH_PREFIX)], 8), entries["lpm"]),
+        "acl": below(
+            lower(wire.STEER_PIPE_ACL, [match(field, wire.STEER_MATCH_ACL) for field in (dst, port)], 12),
+            add(b"\x0a\0\0\2" + b"\xff" * 4 + b"\0\1\0\xff", priority=1),
+            add(b"\x0a\0\0\0" + b"\xff\0\0\0" + b"\0\0\xff\xff", priority=2, entry=2),
+        ),
+        "hash": below(
+            lower(wire.STEER_PIPE_HASH, [match(dst, constant)], algorithm=wire.STEER_HASH_HASH),
+            add(index=0),
+            add(index=1, entry=2),
+        ),
+        "flood": below(
+            lower(wire.STEER_PIPE_HASH, [match(dst, constant)], algorithm=wire.STEER_HASH_FLOODING),
+            *(add(index=i, entry=1 + i) for i in range(4)),
+        ),
         "encap": command(0, size + tunnel[4:] + pad8(head)) + command(1, add()) + trace,
-        "shared": command(
-            5, raw("steer_shared_set", type=wire.STEER_SHARED_METER, id=1, meter={"cir": 1000, "cbs": 1000})
-        )
-        + command(5, struct.pack("<II", wire.STEER_SHARED_METER, 1)),
+        "shared": command(5, meter) + command(5, struct.pack("<II", wire.STEER_SHARED_METER, 1)),
         "change": basic
         + command(7, b"\0" * 4)
         + command(8, struct.pack("<II", 0, 64))
@@ -251,11 +265,6 @@ def main(folder: Path) -> None:
     """Write all of them."""
     kinds: dict[str, dict[str, Any]] = {
         "parse": frames(),
-        # The producer's cursor, then the ring (decode_fuzz.c).
-        "decode": {
-            name: struct.pack("<Q", -(-len(entry) // 16) * 16) + entry
-            for name, entry in work_entries().items()
-        },
         "tables": command_lists(),
     }
     for kind, inputs in kinds.items():

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include <rte_eal.h>
+#include <rte_mbuf.h>
 
 #include "fastpath.h"
 #include "pipe.h"
@@ -40,10 +41,14 @@ const char *__lsan_default_suppressions(void)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	char *words[] = {"fuzz", "--no-huge", "-m", "512", "--no-pci", "--no-telemetry", "--no-shconf", "-l",
-		"0", "--log-level", "*:critical", NULL};
+	static char options[][16] = {"fuzz", "--no-huge", "-m", "512", "--no-pci", "--no-telemetry",
+		"--no-shconf", "-l", "0", "--log-level", "*:critical"};
+	enum { OPTIONS = sizeof(options) / sizeof(*options) };
+	char *words[OPTIONS + 1] = {NULL};
 
-	if (rte_eal_init(sizeof(words) / sizeof(*words) - 1, words) < 0) {
+	for (unsigned int i = 0; i < OPTIONS; i++)
+		words[i] = options[i];
+	if (rte_eal_init(OPTIONS, words) < 0) {
 		fprintf(stderr, "EAL does not start\n");
 		exit(1);
 	}
@@ -51,8 +56,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	fp.control_stats = calloc(1, sizeof(struct stats_worker));
 	fp.workers[0].stats = calloc(1, sizeof(struct stats_worker));
 	fp.workers[0].counters = calloc(COUNTERS, sizeof(struct stats_counter));
-	if (fp_init(1, COUNTERS)) {
-		fprintf(stderr, "fp_init fails\n");
+	fp.pool = rte_pktmbuf_pool_create(
+		"fuzz", 1023, 0, RTE_ALIGN(sizeof(struct fp_note), RTE_MBUF_PRIV_ALIGN), 4096, 0);
+	if (!fp.pool || fp_init(1, COUNTERS)) {
+		fprintf(stderr, "no pool, or fp_init fails\n");
 		exit(1);
 	}
 	for (uint16_t i = 0; i < PORTS; i++) {
@@ -227,6 +234,10 @@ static void check_empty(void)
 {
 	for (unsigned int i = 0; i < 1000 && rcu_poll(); i++)
 		acl_poll();
+	if (rte_mempool_in_use_count(fp.pool)) {
+		fprintf(stderr, "%u packet buffers are left\n", rte_mempool_in_use_count(fp.pool));
+		abort();
+	}
 	if (pipe_next(STEER_PIPE_NONE) || counter_used()) {
 		fprintf(stderr, "pipes or counters are left: %u counters\n", counter_used());
 		abort();
