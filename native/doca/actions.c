@@ -515,12 +515,14 @@ bool actions_shared_changeable(const struct action_template *template)
 static doca_error_t fill_encap(const char *pipe, const struct action_template *template,
 	const struct action_arg *arg, const struct doca_flow_resource_encap_cfg *entry, uint8_t *to)
 {
-	struct doca_flow_resource_encap_cfg merged = *template->encap;
+	// An adopted pipe's own header is not known: its entries bring all of it.
+	struct doca_flow_resource_encap_cfg merged = template->encap ? *template->encap : *entry;
 	uint8_t data[STEER_ENCAP_MAX], tunnel;
 	uint16_t bytes = 0;
 	doca_error_t result;
 
-	encap_merge(&merged, entry);
+	if (template->encap)
+		encap_merge(&merged, entry);
 	result = encap_build(pipe, &merged, data, &bytes, &tunnel);
 	if (result == DOCA_SUCCESS && bytes != arg->bytes)
 		result = refuse(DOCA_ERROR_INVALID_VALUE,
@@ -559,11 +561,20 @@ doca_error_t actions_args(const char *pipe, const struct action_template *templa
 			result = fill_encap(pipe, template, arg, &actions->encap_cfg, to);
 			break;
 		case ARG_DECAP_ETH: {
-			struct doca_flow_resource_decap_cfg merged = *template->decap;
+			struct doca_flow_resource_decap_cfg merged =
+				template->decap ? *template->decap : actions->decap_cfg;
+			uint8_t header[STEER_ENCAP_MAX];
 			uint16_t bytes;
 
-			decap_merge(&merged, &actions->decap_cfg);
-			decap_build(&merged, to, &bytes);
+			if (template->decap)
+				decap_merge(&merged, &actions->decap_cfg);
+			decap_build(&merged, header, &bytes);
+			if (bytes != arg->bytes)
+				return refuse(DOCA_ERROR_INVALID_VALUE,
+					AT(.pipe = pipe, .field = "decap", .rule = "encap-size"),
+					"the entry's header has %u bytes, the template's %u", bytes,
+					arg->bytes);
+			memcpy(to, header, bytes);
 			break;
 		}
 		case ARG_PUSH_VLAN:

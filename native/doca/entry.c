@@ -43,16 +43,14 @@ uint64_t entry_next_tag(void)
 
 // --- numbers
 
-doca_error_t entries_init(uint16_t nr_queues)
+void entries_init(uint32_t first)
 {
-	(void)nr_queues;
-	table.end = 0;
-	return DOCA_SUCCESS;
+	table.end = (first + BATCH - 1) / BATCH * BATCH;
 }
 
 void entries_fini(void)
 {
-	for (unsigned int i = 0; i < CHUNKS && table.chunks[i]; i++) {
+	for (unsigned int i = 0; i < CHUNKS; i++) {
 		free(table.chunks[i]);
 		table.chunks[i] = NULL;
 	}
@@ -401,6 +399,8 @@ doca_error_t entry_add(const struct entry_request *request, struct doca_flow_pip
 	entry->action_idx = request->action_idx;
 	entry->quiet = request->quiet;
 	entry->tag = request->tag;
+	entry->priority = request->priority;
+	entry->index = request->index;
 	result = take_reserves(entry, pipe, &request->monitor);
 	if (result == DOCA_SUCCESS)
 		result = post(request, entry);
@@ -524,19 +524,13 @@ doca_error_t entry_adopt(struct doca_flow_pipe *pipe, uint16_t queue, uint32_t i
 	const struct steer_entry_add *record, struct doca_flow_pipe_entry **out)
 {
 	struct doca_flow_pipe_entry *entry;
-	bool grown = true;
+	bool there;
 
 	pthread_mutex_lock(&table.lock);
-	while (grown && table.end <= id && table.end < STEER_ENTRY_ID_MAX) {
-		grown = chunk_ensure(table.end);
-		// Numbers below this entry's that nobody has are free; the ones that are taken are sorted out at adoption,
-		// for entries come in ascending order of number within a pipe only: keep the gap out of use instead.
-		if (grown)
-			__atomic_store_n(&table.end, table.end + BATCH, __ATOMIC_RELEASE);
-	}
+	there = id < STEER_ENTRY_ID_MAX && chunk_ensure(id);
 	pthread_mutex_unlock(&table.lock);
 	entry = entry_by_id(id);
-	if (!grown || !entry)
+	if (!there || !entry)
 		return refuse(DOCA_ERROR_NO_MEMORY, AT(.pipe = pipe->name), "out of memory");
 	entry->generation = (uint32_t)(record->user_data >> 32);
 	entry->pipe = pipe;
@@ -549,6 +543,8 @@ doca_error_t entry_adopt(struct doca_flow_pipe *pipe, uint16_t queue, uint32_t i
 	entry->status = DOCA_FLOW_ENTRY_STATUS_SUCCESS;
 	entry->action_idx = record->action_idx;
 	entry->tag = record->tag;
+	entry->priority = record->priority;
+	entry->index = record->index;
 	entry->counted = counter != STEER_COUNTER_NONE;
 	if (entry->counted)
 		__atomic_add_fetch(counters_used(pipe->port), 1, __ATOMIC_RELAXED);

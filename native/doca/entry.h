@@ -7,7 +7,8 @@
 
 #include "flow.h"
 
-doca_error_t entries_init(uint16_t nr_queues);
+// Numbers below first belong to entries that a resumed session has already.
+void entries_init(uint32_t first);
 void entries_fini(void);
 
 // NULL when the number was never used.

@@ -11,6 +11,7 @@
 
 #include "entry.h"
 #include "flow.h"
+#include "listing.h"
 #include "shared.h"
 
 // Recursive: callbacks run under it in a few places, and may call DOCA.
@@ -219,6 +220,36 @@ static doca_error_t check_shared(const struct doca_flow_cfg *cfg)
 	return DOCA_SUCCESS;
 }
 
+static bool note_number(
+	const struct steer_entry_info *info, const struct steer_entry_add *record, void *context)
+{
+	uint32_t *first = context;
+
+	(void)record;
+	if (info->entry >= *first)
+		*first = info->entry + 1;
+	return true;
+}
+
+// A resumed session has entries, whose numbers must not be given out again.
+static doca_error_t init_entries(void)
+{
+	const struct steer_hello_reply *hello = steering_session(flow.client);
+	struct steer_pipe_info *pipes = NULL;
+	unsigned int nr = 0;
+	uint32_t first = 0;
+	doca_error_t result = DOCA_SUCCESS;
+
+	if (hello->resumed)
+		result = list_pipes(hello->session, STEER_PORT_NONE, &pipes, &nr);
+	for (unsigned int i = 0; i < nr && result == DOCA_SUCCESS; i++)
+		result = list_entries(pipes[i].pipe, STEER_ENTRY_NONE, 0, note_number, &first);
+	free(pipes);
+	if (result == DOCA_SUCCESS)
+		entries_init(first);
+	return result;
+}
+
 doca_error_t doca_flow_init(struct doca_flow_cfg *cfg)
 {
 	doca_error_t result;
@@ -241,7 +272,7 @@ doca_error_t doca_flow_init(struct doca_flow_cfg *cfg)
 		flow.counters_used = flow.meters_used = 0;
 		result = shared_init(cfg);
 		if (result == DOCA_SUCCESS)
-			result = entries_init(cfg->pipe_queues);
+			result = init_entries();
 		flow.initialised = result == DOCA_SUCCESS;
 		if (result != DOCA_SUCCESS) {
 			shared_fini();

@@ -278,6 +278,8 @@ struct doca_flow_pipe {
 	uint32_t resize_queues; // bit set: queues that still have to be processed; 0 = no resize is running
 	doca_flow_pipe_resize_nr_entries_changed_cb resize_changed;
 	doca_flow_pipe_resize_entry_relocate_cb resize_relocate;
+	bool adopting;        // adopt_after counts
+	uint32_t adopt_after; // number of the entry adopted last
 	TAILQ_ENTRY(doca_flow_pipe) link;
 };
 
@@ -308,6 +310,8 @@ struct doca_flow_pipe_entry {
 	bool quiet;     // bulk: no callback
 	bool aged_told; // AGED was called back
 	uint16_t port;  // index of the port
+	uint32_t priority;
+	uint32_t index;
 	uint64_t tag;
 };
 

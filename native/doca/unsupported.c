@@ -78,11 +78,6 @@ doca_error_t doca_flow_port_calc_entropy(
 	return unsupported(__func__);
 }
 
-void doca_flow_pipe_dump(struct doca_flow_pipe *pipe, FILE *f)
-{
-	(void)unsupported(__func__);
-}
-
 doca_error_t doca_flow_parser_geneve_opt_create(const struct doca_flow_port *port,
 	const struct doca_flow_parser_geneve_opt_cfg tlv_list[], uint8_t nb_options,
 	struct doca_flow_parser **parser)
@@ -601,63 +596,6 @@ doca_error_t doca_flow_custom_header_graph_arc_set_dst(struct doca_flow_custom_h
 
 doca_error_t doca_flow_custom_header_graph_arc_set_transition(
 	struct doca_flow_custom_header_graph_arc *arc, bool start_tunnel)
-{
-	return unsupported(__func__);
-}
-
-doca_error_t doca_flow_ringfield_trace_frame(uint16_t port, doca_be32_t pkt_meta, const uint8_t *frame,
-	uint32_t length, struct doca_flow_ringfield_trace *trace)
-{
-	return unsupported(__func__);
-}
-
-doca_error_t doca_flow_ringfield_pipe_columns(const struct doca_flow_pipe *pipe,
-	enum doca_flow_ringfield_row_part part, uint8_t action_idx,
-	struct doca_flow_ringfield_column *columns, uint32_t max, uint32_t *nr, uint32_t *row_bytes)
-{
-	return unsupported(__func__);
-}
-
-doca_error_t doca_flow_ringfield_bulk_add(struct doca_flow_ringfield_bulk *bulk)
-{
-	return unsupported(__func__);
-}
-
-doca_error_t doca_flow_ringfield_bulk_update(struct doca_flow_ringfield_bulk *bulk)
-{
-	return unsupported(__func__);
-}
-
-doca_error_t doca_flow_ringfield_bulk_remove(struct doca_flow_ringfield_bulk *bulk)
-{
-	return unsupported(__func__);
-}
-
-doca_error_t doca_flow_ringfield_pipe_list(
-	bool own, struct doca_flow_ringfield_pipe *pipes, uint32_t max, uint32_t *nr)
-{
-	return unsupported(__func__);
-}
-
-doca_error_t doca_flow_ringfield_pipe_info(
-	const struct doca_flow_pipe *pipe, struct doca_flow_ringfield_pipe *info)
-{
-	return unsupported(__func__);
-}
-
-doca_error_t doca_flow_ringfield_entry_info(
-	const struct doca_flow_pipe_entry *entry, struct doca_flow_ringfield_entry *info)
-{
-	return unsupported(__func__);
-}
-
-doca_error_t doca_flow_ringfield_adopt_pipes(
-	struct doca_flow_port *port, struct doca_flow_pipe **pipes, uint32_t max, uint32_t *nr)
-{
-	return unsupported(__func__);
-}
-
-doca_error_t doca_flow_ringfield_adopt_entries(struct doca_flow_ringfield_adopt *adopt)
 {
 	return unsupported(__func__);
 }
