@@ -21,6 +21,8 @@
 
 enum { RX_DESCRIPTORS = 512, TX_DESCRIPTORS = 512, MTU_DEFAULT = 1500 };
 
+static const uint64_t RETRY_NS = 1000000000; // between looks for a device that has vanished
+
 static struct port ports[STEER_PORT_MAX];
 static struct port_backend *backends;
 
@@ -53,7 +55,9 @@ static const struct port_backend *find_backend(const char *name)
 
 struct port *port_get(uint16_t index)
 {
-	return index < STEER_PORT_MAX && ports[index].phase == PORT_OPEN ? &ports[index] : NULL;
+	struct port *port = index < STEER_PORT_MAX ? &ports[index] : NULL;
+
+	return port && port->phase != PORT_FREE && port->phase != PORT_CLOSING ? port : NULL;
 }
 
 struct port *port_find(const char *name)
@@ -158,8 +162,12 @@ static int start_device(struct port *port, char why[CONFIG_WHY_MAX])
 static void close_device(struct port *port)
 {
 	char why[CONFIG_WHY_MAX];
-	bool entered = !enter(port, why);
+	bool entered;
 
+	if (!port->has_device)
+		return;
+	port->has_device = false;
+	entered = !enter(port, why);
 	if (port->backend->promiscuous)
 		rte_eth_promiscuous_disable(port->dev);
 	rte_eth_dev_stop(port->dev);
@@ -181,6 +189,7 @@ static int open_device(struct port *port, char why[CONFIG_WHY_MAX])
 			port->backend->remove(port);
 	}
 	leave(port);
+	port->has_device = !status;
 	return status;
 }
 
@@ -202,7 +211,7 @@ static int hand_out_queues(void)
 		uint16_t count = 0;
 
 		for (unsigned int i = 0; i < STEER_PORT_MAX; i++) {
-			struct port *port = port_get((uint16_t)i);
+			struct port *port = ports[i].phase == PORT_OPEN ? &ports[i] : NULL;
 
 			for (uint16_t q = 0; port && q < port->nr_rx; q++) {
 				if (worker_of(port, q) != w || count == FP_RX_MAX)
@@ -260,11 +269,61 @@ void port_poll_link(struct port *port)
 	events_send(up ? STEER_EV_PORT_UP : STEER_EV_PORT_DOWN, port->index, 0, port->spec.name);
 }
 
+static void finish_loss(void *arg)
+{
+	struct port *port = arg;
+
+	close_device(port);
+	if (port->phase == PORT_LOSING)
+		port->phase = PORT_LOST;
+}
+
+static void lose(struct port *port)
+{
+	notice("port %s: its device is gone; it is looked for", port->spec.name);
+	port_poll_link(port);
+	port->phase = PORT_LOSING;
+	hand_out_queues();
+	rcu_defer(finish_loss, port);
+}
+
+static void look_for(struct port *port)
+{
+	struct fp_port *shown = &fp.ports[port->index];
+	char why[CONFIG_WHY_MAX];
+
+	if (control.now_ns - port->tried_ns < RETRY_NS)
+		return;
+	port->tried_ns = control.now_ns;
+	if (open_device(port, why))
+		return;
+	port->phase = PORT_OPEN;
+	if (!port->spec.mac[0])
+		rte_eth_macaddr_get(port->dev, (struct rte_ether_addr *)shown->mac);
+	fp_write(&shown->nr_tx, port->nr_tx);
+	fp_write(&shown->dev, port->dev);
+	if (hand_out_queues()) {
+		port->phase = PORT_LOSING;
+		rcu_defer(finish_loss, port);
+		return;
+	}
+	notice("port %s: its device is back", port->spec.name);
+	port_poll_link(port);
+}
+
 void port_poll_links(void)
 {
-	for (unsigned int i = 0; i < STEER_PORT_MAX; i++)
-		if (ports[i].phase == PORT_OPEN)
-			port_poll_link(&ports[i]);
+	for (unsigned int i = 0; i < STEER_PORT_MAX; i++) {
+		struct port *port = &ports[i];
+
+		if (port->phase == PORT_LOST) {
+			look_for(port);
+		} else if (port->phase == PORT_OPEN) {
+			port_poll_link(port);
+			if (port->backend->lost && port->backend->lost(port))
+				lose(port);
+		}
+	}
 }
 
 // -- adding and removing ----------------------------------------------------------------------------------------
@@ -391,10 +450,8 @@ int port_remove(uint16_t index, void (*closed)(void *arg, int status), void *arg
 void port_close_all(void)
 {
 	for (unsigned int i = 0; i < STEER_PORT_MAX; i++) {
-		if (ports[i].phase == PORT_OPEN)
-			close_device(&ports[i]);
-		if (ports[i].phase == PORT_OPEN)
-			ports[i].phase = PORT_FREE;
+		close_device(&ports[i]);
+		ports[i].phase = PORT_FREE;
 	}
 }
 
@@ -493,7 +550,7 @@ int port_stop(uint32_t session, uint16_t index, char why[CONFIG_WHY_MAX])
 void port_stop_all(uint32_t session)
 {
 	for (unsigned int i = 0; i < STEER_PORT_MAX; i++)
-		if (ports[i].phase == PORT_OPEN && ports[i].owner == session)
+		if (port_get((uint16_t)i) && ports[i].owner == session)
 			stop(&ports[i]);
 }
 

@@ -18,7 +18,9 @@
 enum port_phase {
 	PORT_FREE = 0,
 	PORT_OPEN,
-	PORT_CLOSING, // workers may still hold it; closed after a grace period
+	PORT_LOSING,  // the device has vanished; closed after a grace period, then
+	PORT_LOST,    // without a device, which is looked for again from time to time
+	PORT_CLOSING, // being removed: workers may still hold it
 };
 
 struct port {
@@ -32,6 +34,8 @@ struct port {
 	uint16_t dev;
 	uint16_t nr_rx, nr_tx;
 	bool link;
+	bool has_device;
+	uint64_t tried_ns;                     // LOST: when the device was last looked for
 	uint32_t owner;                        // session that started it, 0 none
 	void *state;                           // the backend's
 	void (*closed)(void *arg, int status); // whoever asked for the removal wants to know
@@ -52,6 +56,8 @@ struct port_backend {
 	int (*started)(struct port *port, char why[CONFIG_WHY_MAX]);
 	// May be NULL: then the ethdev says it. True when packets can be sent.
 	bool (*link)(struct port *port);
+	// May be NULL. True when the device has vanished for good, so that only opening it again can help.
+	bool (*lost)(struct port *port);
 	// Descriptor for the worker to sleep on, or -1. May be NULL.
 	int (*rx_fd)(struct port *port, uint16_t queue);
 	bool silent;      // fp_port.silent
@@ -79,7 +85,7 @@ int port_remove(uint16_t index, void (*closed)(void *arg, int status), void *arg
 // All ports, at the end: workers have stopped.
 void port_close_all(void);
 
-// NULL when there is no such open port.
+// NULL when there is no such port.
 struct port *port_get(uint16_t index);
 struct port *port_find(const char *name);
 void port_info(const struct port *port, struct steer_port_info *info);
@@ -91,8 +97,8 @@ int port_set(uint32_t session, const struct steer_port_set *set, char why[CONFIG
 void port_stop_all(uint32_t session);
 int port_check_owner(uint32_t session, uint16_t index, char why[CONFIG_WHY_MAX]);
 
-// Looks at the link of every port, and at taps whose namespace has gone. Called when a backend heard something, and from
-// time to time.
+// Looks at the link of every port; lets go of devices that have vanished, and takes them up again when they are back:
+// the port keeps its number, owner and pipes. Called when a backend heard something, and from time to time.
 void port_poll_links(void);
 void port_poll_link(struct port *port);
 

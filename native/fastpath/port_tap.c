@@ -12,8 +12,8 @@
 // - It asks for SIGRT signals on received packets to save system calls; main() ignores all of those signals before any
 //   probe, on which net_tap gives up on them and reads at every poll: no EINTR, no signal per packet.
 // - It offers as many tx as rx queues only.
-// - Our descriptors keep a deleted namespace alive, invisibly. So the namespace's path is looked at from time to time:
-//   when it names another namespace or nothing, the port is down for good, and removing it frees what is left.
+// - Our descriptors keep a deleted namespace alive, invisibly. So its path is looked at from time to time: when it names
+//   another namespace or nothing, or when the interface was deleted, the device is closed and looked for again.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +48,6 @@ struct tap_state {
 	struct stat netns_stat;
 	int netlink;
 	int query; // datagram socket in the namespace, for ioctl
-	bool gone; // the namespace
 };
 
 static bool has_key(const char *arguments, const char *key)
@@ -119,16 +118,21 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+static void close_watch(struct tap_state *tap)
+{
+	if (tap->netlink >= 0)
+		control_forget(&tap->source, tap->netlink);
+	close_fd(&tap->netlink);
+	close_fd(&tap->query);
+}
+
 static void free_state(struct port *port)
 {
 	struct tap_state *tap = port->state;
 
 	if (!tap)
 		return;
-	if (tap->netlink >= 0)
-		control_forget(&tap->source, tap->netlink);
-	close_fd(&tap->netlink);
-	close_fd(&tap->query);
+	close_watch(tap);
 	close_fd(&tap->netns_fd);
 	close_fd(&tap->home_fd);
 	free(tap);
@@ -310,21 +314,64 @@ static bool netns_is_there(struct tap_state *tap)
 	       now.st_dev == tap->netns_stat.st_dev;
 }
 
+static bool read_flags(struct tap_state *tap, struct ifreq *request)
+{
+	memset(request, 0, sizeof(*request));
+	memcpy(request->ifr_name, tap->interface, sizeof(request->ifr_name));
+	return tap->query >= 0 && !ioctl(tap->query, SIOCGIFFLAGS, request);
+}
+
 static bool tap_link(struct port *port)
 {
 	struct tap_state *tap = port->state;
+	struct ifreq request;
+
+	return netns_is_there(tap) && read_flags(tap, &request) && request.ifr_flags & IFF_UP &&
+	       has_carrier(tap->query, tap->interface);
+}
+
+// The sockets that tell of the interface, in the namespace where we are.
+static int open_watch(struct tap_state *tap)
+{
+	struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+
+	tap->query = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	tap->netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	if (tap->query < 0 || tap->netlink < 0 ||
+		bind(tap->netlink, (struct sockaddr *)&address, sizeof(address)))
+		return -errno;
+	return control_watch(&tap->source, tap->netlink, EPOLLIN);
+}
+
+// An interface that is not where it was may have been renamed or moved to another namespace. False: it was deleted.
+static bool follow(struct port *port, struct tap_state *tap)
+{
+	int fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port->dev, 0), netns, home;
 	struct ifreq request = {.ifr_flags = 0};
 
-	if (!tap->gone && !netns_is_there(tap)) {
-		tap->gone = true;
-		notice("port %s: its network namespace %s is gone; the port is down until it is removed and "
-		       "added again",
-			port->spec.name, port->spec.netns);
-	}
-	memcpy(request.ifr_name, tap->interface, sizeof(request.ifr_name));
-	if (tap->gone || tap->query < 0 || ioctl(tap->query, SIOCGIFFLAGS, &request))
+	if (fd < 0 || ioctl(fd, TUNGETIFF, &request))
 		return false;
-	return request.ifr_flags & IFF_UP && has_carrier(tap->query, tap->interface);
+	memcpy(tap->interface, request.ifr_name, sizeof(tap->interface));
+	netns = ioctl(fd, TUNGETDEVNETNS);
+	home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (netns >= 0 && home >= 0 && !setns(netns, CLONE_NEWNET)) {
+		close_watch(tap);
+		open_watch(tap);
+		go_home(home);
+	}
+	close_fd(&netns);
+	close_fd(&home);
+	return true;
+}
+
+static bool tap_lost(struct port *port)
+{
+	struct tap_state *tap = port->state;
+	struct ifreq request;
+
+	if (!netns_is_there(tap))
+		return true;
+	return !read_flags(tap, &request) && !follow(port, tap);
 }
 
 static void netlink_ready(struct source *source, uint32_t events)
@@ -340,21 +387,15 @@ static void netlink_ready(struct source *source, uint32_t events)
 
 static int tap_started(struct port *port, char why[CONFIG_WHY_MAX])
 {
-	struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
 	struct tap_state *tap = port->state;
+	int status;
 
-	tap->query = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	tap->netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	if (tap->query < 0 || tap->netlink < 0 ||
-		bind(tap->netlink, (struct sockaddr *)&address, sizeof(address))) {
-		int status = -errno;
-
+	tap->source.ready = netlink_ready;
+	status = open_watch(tap);
+	if (status)
 		snprintf(why, CONFIG_WHY_MAX, "port %s: cannot watch the interface: %s", port->spec.name,
 			strerror(-status));
-		return status;
-	}
-	tap->source.ready = netlink_ready;
-	return control_watch(&tap->source, tap->netlink, EPOLLIN);
+	return status;
 }
 
 static int tap_rx_fd(struct port *port, uint16_t queue)
@@ -370,6 +411,7 @@ static struct port_backend net_tap = {
 	.leave = tap_leave,
 	.started = tap_started,
 	.link = tap_link,
+	.lost = tap_lost,
 	.rx_fd = tap_rx_fd,
 	.same_queues = true,
 };

@@ -117,6 +117,34 @@ def test_deleted_namespace_takes_the_port_down_and_no_other(fastpath: START, net
     assert port_state(running, "pf0vf1") == wire.STEER_PORT_UP
 
 
+def test_namespace_that_returns_takes_its_port_up_again(fastpath: START, netns: NETNS) -> None:
+    web = netns("web")
+    running = fastpath({"pf0vf0": tap(web)})
+    wait_for("the port to be up", lambda: port_state(running, "pf0vf0") == wire.STEER_PORT_UP)
+    web.ip("link", "del", "eth0")
+    wait_for("the interface to return", lambda: web.links() == ["eth0"])
+    wait_for("the port to be up", lambda: port_state(running, "pf0vf0") == wire.STEER_PORT_UP)
+    before = running.counters()["pf0vf0"]["received"]
+    web.address("eth0", "10.0.0.1/24")
+    web.run("ping", "-c", "1", "-W", "1", "10.0.0.9")
+    wait_for("packets again", lambda: running.counters()["pf0vf0"]["received"] > before)
+
+
+def test_renamed_and_moved_interface_keeps_working(fastpath: START, netns: NETNS) -> None:
+    web, db = netns("web"), netns("db")
+    running = fastpath({"pf0vf0": tap(web)})
+    wait_for("the port to be up", lambda: port_state(running, "pf0vf0") == wire.STEER_PORT_UP)
+    web.ip("link", "set", "eth0", "name", "x0")
+    web.ip("link", "set", "x0", "netns", db.name)
+    wait_for("the port to be down", lambda: port_state(running, "pf0vf0") == wire.STEER_PORT_DOWN)
+    db.address("x0", "10.0.0.1/24")
+    db.ip("link", "set", "x0", "up")
+    wait_for("the port to be up", lambda: port_state(running, "pf0vf0") == wire.STEER_PORT_UP)
+    before = running.counters()["pf0vf0"]["received"]
+    db.run("ping", "-c", "1", "-W", "1", "10.0.0.9")
+    wait_for("packets again", lambda: running.counters()["pf0vf0"]["received"] > before)
+
+
 def test_ports_come_and_go_at_run_time(fastpath: START, netns: NETNS) -> None:
     web = netns("web")
     running = fastpath({"p0": {"backend": "net_ring"}})
