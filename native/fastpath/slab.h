@@ -8,5 +8,5 @@
 
 #include <stddef.h>
 
-void *slab_alloc(size_t bytes); // cache aligned, zeroed; NULL without memory
+void *slab_alloc(size_t bytes);             // cache aligned, zeroed; NULL without memory
 void slab_free(void *object, size_t bytes); // bytes as given to slab_alloc(); NULL is fine

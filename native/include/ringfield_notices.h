@@ -31,10 +31,10 @@ struct ringfield_notice {
 	char reason[DOCA_FLOW_RINGFIELD_REASON_MAX];
 };
 
-void ringfield_on_entry(struct doca_flow_pipe_entry *entry, uint16_t pipe_queue, enum doca_flow_entry_status status,
-	enum doca_flow_entry_op op, void *user_ctx);
-void ringfield_on_pipe(
-	struct doca_flow_pipe *pipe, enum doca_flow_pipe_status status, enum doca_flow_pipe_op op, void *user_ctx);
+void ringfield_on_entry(struct doca_flow_pipe_entry *entry, uint16_t pipe_queue,
+	enum doca_flow_entry_status status, enum doca_flow_entry_op op, void *user_ctx);
+void ringfield_on_pipe(struct doca_flow_pipe *pipe, enum doca_flow_pipe_status status,
+	enum doca_flow_pipe_op op, void *user_ctx);
 void ringfield_on_lint(const struct doca_flow_ringfield_error *warning, void *user_ctx);
 doca_error_t ringfield_on_resize(void *pipe_user_ctx, uint32_t nr_entries);
 doca_error_t ringfield_on_relocate(

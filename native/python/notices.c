@@ -33,8 +33,8 @@ static struct ringfield_notice *append(void)
 	return memset(&notices[tail++], 0, sizeof(*notices));
 }
 
-void ringfield_on_entry(struct doca_flow_pipe_entry *entry, uint16_t pipe_queue, enum doca_flow_entry_status status,
-	enum doca_flow_entry_op op, void *user_ctx)
+void ringfield_on_entry(struct doca_flow_pipe_entry *entry, uint16_t pipe_queue,
+	enum doca_flow_entry_status status, enum doca_flow_entry_op op, void *user_ctx)
 {
 	struct doca_flow_ringfield_error error;
 	struct ringfield_notice *notice;
@@ -57,8 +57,8 @@ void ringfield_on_entry(struct doca_flow_pipe_entry *entry, uint16_t pipe_queue,
 	pthread_mutex_unlock(&lock);
 }
 
-void ringfield_on_pipe(
-	struct doca_flow_pipe *pipe, enum doca_flow_pipe_status status, enum doca_flow_pipe_op op, void *user_ctx)
+void ringfield_on_pipe(struct doca_flow_pipe *pipe, enum doca_flow_pipe_status status,
+	enum doca_flow_pipe_op op, void *user_ctx)
 {
 	struct ringfield_notice *notice;
 
