@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "events.h"
 #include "fastpath.h"
 #include "packet_ring.h"
 #include "port.h"
@@ -245,7 +246,11 @@ static int op_pipe_resize(struct session *session, struct op_call *call)
 	const struct steer_pipe_resize *resize = call->request;
 	struct why why = {.reason = STEER_WHY_NONE};
 
-	return told(call, pipe_resize(session->space, resize->pipe, resize->nr_entries, &why), &why);
+	int status = told(call, pipe_resize(session->space, resize->pipe, resize->nr_entries, &why), &why);
+
+	if (!status)
+		events_send_to(session->number, STEER_EV_PIPE_RESIZED, STEER_PORT_NONE, resize->pipe, NULL);
+	return status;
 }
 
 static int op_pipe_list(struct session *session, struct op_call *call)
