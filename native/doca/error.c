@@ -153,6 +153,7 @@ doca_error_t error_from_errno(int status)
 	case ENOSPC:
 		return DOCA_ERROR_FULL;
 	case EEXIST:
+	case EALREADY:
 		return DOCA_ERROR_ALREADY_EXIST;
 	case EBUSY:
 		return DOCA_ERROR_IN_USE;

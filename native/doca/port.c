@@ -81,6 +81,28 @@ static doca_error_t check_start(const struct doca_flow_port_cfg *cfg, struct doc
 	return DOCA_SUCCESS;
 }
 
+// A resumed session's ports are started already, with their pipes. Takes one over, if it is the same port to packets.
+static doca_error_t resume_in_fast_path(struct doca_flow_port *port, uint16_t index)
+{
+	struct steer_port_info *infos;
+	unsigned int nr;
+	bool found = false;
+	doca_error_t result = flow_port_infos(flow.client, &infos, &nr);
+
+	if (result != DOCA_SUCCESS)
+		return result;
+	for (unsigned int i = 0; i < nr && !found; i++) {
+		found = infos[i].index == index && infos[i].doca_port_id == port->id;
+		if (found)
+			port->info = infos[i];
+	}
+	if (!found)
+		result = refuse(DOCA_ERROR_ALREADY_EXIST, AT(.field = "port_id", .rule = "port-resumed"),
+			"the session has started this port already, with another id than %u", port->id);
+	free(infos);
+	return result;
+}
+
 static doca_error_t start_in_fast_path(struct doca_flow_port *port, uint16_t index)
 {
 	struct steer_port_start start = {
@@ -92,16 +114,19 @@ static doca_error_t start_in_fast_path(struct doca_flow_port *port, uint16_t ind
 	};
 	int status = steering_call_exact(
 		flow.client, STEER_OP_PORT_START, &start, sizeof(start), &port->info, sizeof(port->info));
+	doca_error_t result = DOCA_SUCCESS;
 
-	if (status == -EBUSY)
+	if (status == -EALREADY && steering_session(flow.client)->resumed)
+		result = resume_in_fast_path(port, index);
+	else if (status == -EBUSY)
 		return refuse(
 			DOCA_ERROR_IN_USE, AT(.field = "port", .rule = "port-owner"), "%s", steering_why());
-	if (status < 0)
+	else if (status < 0)
 		return refuse_steering(status, AT(.field = "port"), "starting a port");
 	port->index = index;
 	port->root = start.root_port;
 	port->default_miss = DOCA_FLOW_PORT_DEFAULT_MISS_RSS;
-	return DOCA_SUCCESS;
+	return result;
 }
 
 static void port_free(struct doca_flow_port *port)
