@@ -117,6 +117,17 @@ def test_deleted_namespace_takes_the_port_down_and_no_other(fastpath: START, net
     assert port_state(running, "pf0vf1") == wire.STEER_PORT_UP
 
 
+@pytest.mark.parametrize("options", [{"one_core": "yes"}, {"workers": 3}, {"idle": "spin"}])
+def test_taps_with_other_threads(fastpath: START, netns: NETNS, options: dict[str, object]) -> None:
+    web = netns("web")
+    running = fastpath({"pf0vf0": tap(web)}, options)
+    web.address("eth0", "10.0.0.1/24")
+    web.ip("neigh", "add", "10.0.0.9", "lladdr", "02:00:00:00:00:09", "dev", "eth0")
+    before = running.counters()["pf0vf0"]["received"]
+    web.run("ping", "-c", "40", "-i", "0.002", "-W", "1", "10.0.0.9")
+    wait_for("the pings", lambda: running.counters()["pf0vf0"]["received"] >= before + 40)
+
+
 def test_namespace_that_returns_takes_its_port_up_again(fastpath: START, netns: NETNS) -> None:
     web = netns("web")
     running = fastpath({"pf0vf0": tap(web)})
