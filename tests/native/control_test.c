@@ -237,6 +237,53 @@ static void adoption(void)
 	steering_close(client);
 }
 
+// The owner of a durable session is killed while its pipeline forwards: not one packet is lost.
+static void owner_killed(void)
+{
+	struct steering_client *outside = fastpath_connect(fastpath, "outside", STEER_SESSION_READER, 0);
+	unsigned int sent = 0, received = 0;
+	struct steer_packet packet;
+	uint8_t frame[2048];
+	int ready[2];
+	pid_t owner;
+
+	require(!pipe2(ready, O_CLOEXEC), "a pipe");
+	owner = fork();
+	if (!owner) {
+		struct steering_client *client =
+			fastpath_connect(fastpath, "mortal", STEER_SESSION_DURABLE, 1);
+		bool good =
+			!start_port(client, 4, STEER_MISS_DROP) && !start_port(client, 5, STEER_MISS_DROP);
+
+		good = good && !add_entry(client, create_pipe(client, 4, STEER_FWD_DROP), 0, 20, 5).status;
+		_exit(write(ready[1], good ? "y" : "n", 1) == 1 && pause());
+	}
+	ok(read(ready[0], frame, 1) == 1 && frame[0] == 'y', "a process of its own has a pipeline");
+	listen_to(outside, STEER_RECV_WIRE);
+	memcpy(frame, frame_template, sizeof(frame_template));
+	while (received < 5000) {
+		frame[33] = 20;
+		for (; sent < 5000 && sent - received < 100; sent++)
+			if (steering_packet_post(outside, STEER_PKT_INJECT, 4, 0, frame, 64))
+				break;
+		steering_packet_push(outside);
+		if (received > 2500 && owner) {
+			kill(owner, SIGKILL);
+			waitpid(owner, NULL, 0);
+			owner = 0;
+		}
+		if (steering_wait(outside, STEERING_WAIT_PACKETS, 0, 5000000) <= 0)
+			break;
+		while (steering_packet_receive(outside, &packet, frame, sizeof(frame)) == 1)
+			received += packet.port == 5;
+		memcpy(frame, frame_template, sizeof(frame_template));
+	}
+	ok(received == 5000, "%u of %u frames arrive although it was killed", received, sent);
+	close(ready[0]);
+	close(ready[1]);
+	steering_close(outside);
+}
+
 int main(void)
 {
 	struct steering_client *client;
@@ -244,7 +291,8 @@ int main(void)
 	uint32_t pipe;
 
 	fastpath = fastpath_start("[port p0]\nbackend = net_ring\n[port p1]\nbackend = net_ring\n"
-				  "[port p2]\nbackend = net_ring\n[port p3]\nbackend = net_ring\n",
+				  "[port p2]\nbackend = net_ring\n[port p3]\nbackend = net_ring\n"
+				  "[port p4]\nbackend = net_ring\n[port p5]\nbackend = net_ring\n",
 		NULL);
 	client = fastpath_connect(fastpath, "control", 0, 2);
 	require(steering_stats(client) != NULL, "statistics");
@@ -259,6 +307,7 @@ int main(void)
 	captures(client);
 	traces(client, pipe);
 	adoption();
+	owner_killed();
 	ok(WAIT_FOR(conserved(client, mbufs)), "packets and buffers are conserved");
 	steering_close(client);
 	ok(fastpath_stop(fastpath) == 0, "the fast path ends in order");
