@@ -77,7 +77,7 @@ static uint64_t free_huge_mb(void)
 
 unsigned int eal_memory_mb(const struct config *config)
 {
-	uint64_t buffer = config->mbuf_bytes + FP_HEADROOM + sizeof(struct fp_note) + 256;
+	uint64_t buffer = config->mbuf_bytes + FP_HEADROOM + FP_NOTE_BYTES + 256;
 
 	if (config->memory_mb)
 		return config->memory_mb;

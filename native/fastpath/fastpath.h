@@ -35,10 +35,12 @@ enum {
 	FP_RING_SIZE = 4096, // default size of the rings between workers and control
 	FP_DEPTH_MAX = 64,   // pipes in a row, of all domains
 	FP_HEADROOM = 256,   // head room that mbuf pools should leave (two encapsulations)
+	// Private area of the mbufs of every pool. A cache line, so that frames begin on one: else the headers of
+	// every packet would be on two.
+	FP_NOTE_BYTES = RTE_CACHE_LINE_SIZE,
 };
 
-// Every mbuf pool has private areas of this size: rte_pktmbuf_pool_create(.., priv_size = sizeof(struct fp_note), ..).
-// It says what a packet on one of the rings below is. Written by who enqueues.
+// In every mbuf's private area: rte_pktmbuf_pool_create(.., priv_size = FP_NOTE_BYTES, ..). It says what a packet on one of the rings below is. Written by who enqueues.
 struct fp_note {
 	uint64_t timestamp_ns; // CLOCK_REALTIME; worker: of the turn
 	uint32_t pkt_meta;     // network byte order

@@ -68,7 +68,7 @@ __attribute__((unused)) static void bed_start(unsigned int ports)
 		copy[i] = (char *)(uintptr_t)argv[i];
 	require(rte_eal_init((int)RTE_DIM(argv), copy) >= 0, "EAL");
 	fp.pool = rte_pktmbuf_pool_create(
-		"pool", 8191, 64, sizeof(struct fp_note), 2048 + FP_HEADROOM, SOCKET_ID_ANY);
+		"pool", 8191, 64, FP_NOTE_BYTES, 2048 + FP_HEADROOM, SOCKET_ID_ANY);
 	require(fp.pool, "mbufs");
 	fp.stats = calloc(1, sizeof(*fp.stats));
 	fp.control_stats = calloc(1, sizeof(*fp.control_stats));
