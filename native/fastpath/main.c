@@ -84,9 +84,8 @@ static void unlock_directory(const char *path)
 
 static int make_pool(const struct config *config, char why[CONFIG_WHY_MAX])
 {
-	fp.pool = rte_pktmbuf_pool_create("packets", config->mbufs, POOL_CACHE,
-		FP_NOTE_BYTES, (uint16_t)(FP_HEADROOM + config->mbuf_bytes),
-		SOCKET_ID_ANY);
+	fp.pool = rte_pktmbuf_pool_create("packets", config->mbufs, POOL_CACHE, FP_NOTE_BYTES,
+		(uint16_t)(FP_HEADROOM + config->mbuf_bytes), SOCKET_ID_ANY);
 	if (fp.pool)
 		return 0;
 	snprintf(why, CONFIG_WHY_MAX, "no memory for %u packet buffers of %u bytes", config->mbufs,

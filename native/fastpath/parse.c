@@ -59,13 +59,6 @@ void packet_init(struct packet *p)
 	p->base[REGION_META] = (uint8_t *)&p->meta;
 }
 
-void packet_meta_reset(struct packet *p, uint16_t port_id)
-{
-	memset(&p->meta, 0, sizeof(p->meta));
-	p->meta.port_id = htons(port_id);
-	p->meta.meter_color = METER_GREEN;
-}
-
 static void regions_reset(struct packet *p)
 {
 	for (unsigned int i = 0; i < REGION_LAYER; i++)
@@ -458,7 +451,61 @@ static void parse_udp_tunnel(struct cursor *c)
 	}
 }
 
-int packet_parse(struct packet *p)
+// Without a branch: ports of ordinary traffic lie between these.
+static inline bool is_tunnel_port(uint16_t port)
+{
+	return (port == PORT_VXLAN) | (port == PORT_VXLAN_GPE) | (port == PORT_GENEVE) | (port == PORT_GTPU) |
+	       (port == PORT_MPLS);
+}
+
+// Most packets: Ethernet without tags, IPv4 without options, not a fragment, TCP or UDP that cannot be a tunnel, all of it
+// in the frame. Leaves exactly what the general parser would; false: let that one do it.
+static inline bool parse_plain(struct packet *p)
+{
+	uint8_t *h = p->data;
+	struct packet_layer_meta *meta = &p->meta.layer[0];
+	uint32_t total;
+	bool tcp;
+
+	if (p->seg_len < 42 || p->inner_set || be16(h + 12) != TYPE_IP4 || h[14] != 0x45 ||
+		(be16(h + 20) & 0x3fff))
+		return false;
+	tcp = h[23] == IPPROTO_TCP;
+	total = be16(h + 16);
+	if (total > p->frame_len - 14)
+		return false;
+	if (tcp) {
+		if (p->seg_len < 54 || total < 40)
+			return false;
+	} else if (h[23] != IPPROTO_UDP || total < 28 || is_tunnel_port(be16(h + 36))) {
+		return false;
+	}
+	p->base[REGION_ETH] = h;
+	p->base[REGION_ETYPE] = h + 12;
+	p->base[REGION_VLAN0] = ABSENT;
+	p->base[REGION_VLAN1] = ABSENT;
+	p->base[REGION_IP4] = h + 14;
+	p->base[REGION_IP6] = ABSENT;
+	p->base[REGION_L4] = h + 34;
+	p->base[REGION_TCP] = tcp ? h + 34 : ABSENT;
+	p->base[REGION_ICMP] = ABSENT;
+	p->layer[0] = (struct packet_layer){
+		.l3 = 14, .l4 = 34, .l4_proto = h[23], .first = 1, .end = 14 + total, .l4_len = total - 20};
+	p->layer[1] = (struct packet_layer){0};
+	*meta = (struct packet_layer_meta){.l2_type = L2_META_NO_VLAN,
+		.l3_type = L3_META_IPV4,
+		.l4_type = tcp ? L4_META_TCP : L4_META_UDP,
+		.l3_ok = 1};
+	p->meta.layer[1] = (struct packet_layer_meta){0};
+	p->meta.gre_key_present = 0;
+	p->tunnel = STEER_TUN_NONE;
+	p->tunnel_end = 0;
+	p->stale = false;
+	p->judged = false;
+	return true;
+}
+
+int packet_parse_general(struct packet *p)
 {
 	struct cursor c = {.p = p, .at = 0, .end = p->seg_len};
 	int type, proto;
@@ -491,6 +538,11 @@ int packet_parse(struct packet *p)
 		break;
 	}
 	return 0;
+}
+
+int packet_parse(struct packet *p)
+{
+	return __builtin_expect(parse_plain(p), 1) ? 0 : packet_parse_general(p);
 }
 
 // Whether the L4 header's own lengths are possible; *bytes = how much its checksum covers.

@@ -37,14 +37,32 @@ void walk_begin(struct walker *w, uint64_t tsc)
 	w->tsc = tsc;
 }
 
-bool walk_enter(struct walker *w, struct packet *p, struct rte_mbuf *m, uint16_t port)
+// What all packets of a burst have in common.
+struct entrance {
+	struct pipe *root; // NULL: the port has no pipeline
+	uint16_t port;
+	uint16_t doca_port_id;
+};
+
+static inline struct entrance entrance_of(const struct walker *w, uint16_t port)
 {
 	const struct fp_port *in = &fp.ports[port];
+	bool started = fp_read(&in->started);
 
+	return (struct entrance){
+		.root = started ? core_root(w, fp_read(&in->root_port), STEER_DOMAIN_DEFAULT) : NULL,
+		.port = port,
+		.doca_port_id = fp_read(&in->doca_port_id),
+	};
+}
+
+static inline bool enter(struct packet *p, struct rte_mbuf *m, const struct entrance *entrance)
+{
 	p->m = m;
+	p->pipe = entrance->root;
 	p->verdict = PACKET_WALKING;
 	p->reason = STEER_DROP_NONE;
-	p->in_port = port;
+	p->in_port = entrance->port;
 	p->out_port = STEER_PORT_NONE;
 	p->domain = STEER_DOMAIN_DEFAULT;
 	p->depth = 0;
@@ -57,18 +75,34 @@ bool walk_enter(struct walker *w, struct packet *p, struct rte_mbuf *m, uint16_t
 	p->next_copy = NULL;
 	p->root = p;
 	packet_load(p, rte_pktmbuf_mtod(m, void *), rte_pktmbuf_data_len(m), rte_pktmbuf_pkt_len(m));
-	packet_meta_reset(p, fp_read(&in->doca_port_id));
+	packet_meta_reset(p, entrance->doca_port_id);
 	if (unlikely(packet_parse(p))) {
 		packet_drop(p, STEER_DROP_MALFORMED);
 		return false;
 	}
-	p->pipe = likely(fp_read(&in->started)) ? core_root(w, fp_read(&in->root_port), STEER_DOMAIN_DEFAULT)
-						: NULL;
 	if (unlikely(!p->pipe)) {
 		packet_drop(p, STEER_DROP_NO_PIPELINE);
 		return false;
 	}
 	return true;
+}
+
+bool walk_enter(struct walker *w, struct packet *p, struct rte_mbuf *m, uint16_t port)
+{
+	struct entrance entrance = entrance_of(w, port);
+
+	return enter(p, m, &entrance);
+}
+
+void walk_enter_burst(
+	struct walker *w, struct packet **packets, struct rte_mbuf **burst, unsigned int n, uint16_t port)
+{
+	struct entrance entrance = entrance_of(w, port);
+
+	for (unsigned int i = 0; i < n; i++) {
+		packets[i] = walker_get(w);
+		enter(packets[i], burst[i], &entrance);
+	}
 }
 
 void walk_run(struct walker *w, struct packet **packets, unsigned int n)

@@ -73,6 +73,10 @@ void walk_begin(struct walker *w, uint64_t tsc);
 // false when the verdict is there already (malformed, no pipeline).
 bool walk_enter(struct walker *w, struct packet *p, struct rte_mbuf *m, uint16_t port);
 
+// Contexts for a burst of one port, filled in likewise. n <= FP_BURST, and no contexts are in use but for copies.
+void walk_enter_burst(
+	struct walker *w, struct packet **packets, struct rte_mbuf **burst, unsigned int n, uint16_t port);
+
 // Walks n packets, as walk_enter left them, to their verdicts. Flooded copies hang on the packet they were made of.
 void walk_run(struct walker *w, struct packet **packets, unsigned int n);
 // The same, telling w->recorder of each step, without counting or taking tokens.

@@ -219,13 +219,12 @@ static void judge_burst(
 
 	for (unsigned int i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(burst[i], void *));
-	for (unsigned int i = 0; i < n; i++) {
-		bytes += rte_pktmbuf_pkt_len(burst[i]);
-		if (unlikely(fp_read(&fp.ports[port].capture) & STEER_CAP_RX))
+	if (unlikely(fp_read(&fp.ports[port].capture) & STEER_CAP_RX))
+		for (unsigned int i = 0; i < n; i++)
 			capture(w, burst[i], port, STEER_PKT_CAPTURE_RX, 0, 0);
-		packets[i] = walker_get(w->walker);
-		walk_enter(w->walker, packets[i], burst[i], port);
-	}
+	for (unsigned int i = 0; i < n; i++)
+		bytes += rte_pktmbuf_pkt_len(burst[i]);
+	walk_enter_burst(w->walker, packets, burst, n, port);
 	add(injected ? &stats->injected : &stats->received, n, bytes);
 	walk_run(w->walker, packets, n);
 	for (unsigned int i = 0; i < n; i++) {

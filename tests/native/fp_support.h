@@ -67,8 +67,7 @@ __attribute__((unused)) static void bed_start(unsigned int ports)
 	for (unsigned int i = 0; i < RTE_DIM(argv); i++)
 		copy[i] = (char *)(uintptr_t)argv[i];
 	require(rte_eal_init((int)RTE_DIM(argv), copy) >= 0, "EAL");
-	fp.pool = rte_pktmbuf_pool_create(
-		"pool", 8191, 64, FP_NOTE_BYTES, 2048 + FP_HEADROOM, SOCKET_ID_ANY);
+	fp.pool = rte_pktmbuf_pool_create("pool", 8191, 64, FP_NOTE_BYTES, 2048 + FP_HEADROOM, SOCKET_ID_ANY);
 	require(fp.pool, "mbufs");
 	fp.stats = calloc(1, sizeof(*fp.stats));
 	fp.control_stats = calloc(1, sizeof(*fp.control_stats));
