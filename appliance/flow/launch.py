@@ -90,7 +90,8 @@ class FastpathProcess:
         config = self.runtime_dir / "fastpath.conf"
         config.write_text(config_text(ports, options or {}))
         self._executable = contextlib.ExitStack()
-        program = self._executable.enter_context(
+        # Another build of it, with sanitizers for example, is named by the environment.
+        program = os.environ.get("RINGFIELD_FASTPATH") or self._executable.enter_context(
             importlib.resources.as_file(importlib.resources.files("appliance") / "bin" / "fastpath")
         )
         command = [str(program), "--runtime-dir", str(self.runtime_dir), "--config", str(config)]

@@ -27,11 +27,6 @@ from tests.support.wire import Stats, Wire, ffi
 EXECUTABLE = BUILD / "native" / "fastpath" / "fastpath"
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
-SANITIZERS = {
-    "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99:detect_stack_use_after_return=0",
-    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
-    "LSAN_OPTIONS": f"suppressions={Path(__file__).with_name('lsan.supp')}:print_suppressions=0",
-}
 
 Options = Mapping[str, object]
 
@@ -68,7 +63,6 @@ def refused(directory: Path, config: str, *arguments: str, **options: Any) -> st
         capture_output=True,
         text=True,
         timeout=START_SECONDS,
-        env=os.environ | SANITIZERS,
         **options,
     )
     assert done.returncode in (1, 2), f"exit status {done.returncode}\n{done.stderr}"
@@ -107,7 +101,6 @@ class Fastpath:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=os.environ | SANITIZERS,
             )
         try:
             self._wait_ready()
