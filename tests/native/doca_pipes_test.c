@@ -476,7 +476,7 @@ int main(int argc, char **argv)
 	refused(doca_flow_port_stop(ports[0]), DOCA_ERROR_IN_USE, "switch-port-last");
 	for (int i = 2; i >= 0; i--)
 		must(doca_flow_port_stop(ports[i]));
-	doca_flow_destroy();
+	flow_close();
 	ok(!fastpath_stop(fastpath), "the fast path ends in good order");
 	return tap_done();
 }

@@ -84,6 +84,18 @@ __attribute__((unused)) static void flow_start(
 	must(doca_flow_cfg_destroy(cfg));
 }
 
+// Opened by flow_ports(), closed by flow_close().
+static struct doca_dev_rep *flow_reps[8];
+
+// The end of what flow_start() and flow_ports() began, once the ports are stopped.
+__attribute__((unused)) static void flow_close(void)
+{
+	doca_flow_destroy();
+	for (unsigned int i = 0; i < sizeof(flow_reps) / sizeof(*flow_reps); i++)
+		if (flow_reps[i])
+			must(doca_dev_rep_close(flow_reps[i]));
+}
+
 // Ports p0 .. with logical ids 0 ..; in switch mode p0 is the switch port and the others are representors.
 __attribute__((unused)) static void flow_ports(unsigned int nr, bool representors)
 {
@@ -98,6 +110,7 @@ __attribute__((unused)) static void flow_ports(unsigned int nr, bool representor
 		must(doca_flow_port_cfg_set_port_id(cfg, (uint16_t)i));
 		if (i && representors) {
 			must(doca_flow_ringfield_dev_rep_open(name, &rep));
+			flow_reps[i] = rep;
 			must(doca_flow_port_cfg_set_dev_rep(cfg, rep));
 		} else {
 			must(doca_flow_ringfield_dev_open(name, &dev));
