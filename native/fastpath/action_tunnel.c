@@ -40,8 +40,9 @@ static void trim(struct packet *p)
 
 // --- Encapsulation ------------------------------------------------------------------------------------------------
 
-// Where the protocol of the payload stands in a tunnel header; 0 = nowhere.
-static void fill_tunnel(uint8_t *header, uint32_t room, uint8_t tunnel, uint32_t payload)
+// What a tunnel header of `room` bytes says about its payload: protocol, or length where it has one. `behind`: bytes of
+// the frame from the tunnel header on.
+static void fill_tunnel(uint8_t *header, uint32_t room, uint8_t tunnel, uint32_t payload, uint32_t behind)
 {
 	switch (tunnel) {
 	case STEER_TUN_GRE:
@@ -52,6 +53,10 @@ static void fill_tunnel(uint8_t *header, uint32_t room, uint8_t tunnel, uint32_t
 	case STEER_TUN_GENEVE:
 		if (room >= 4 && !get16(header + 2))
 			put16(header + 2, payload);
+		break;
+	case STEER_TUN_GTPU:
+		if (room >= 8 && !get16(header + 2))
+			put16(header + 2, behind - 8);
 		break;
 	case STEER_TUN_VXLAN_GPE:
 		if (room >= 4 && !header[3])
@@ -120,7 +125,7 @@ static bool fill(struct packet *p, uint32_t length, uint8_t tunnel, uint32_t pay
 		put16(h + at + 4, p->frame_len - at);
 		at += 8;
 	}
-	fill_tunnel(h + at, length - at, tunnel, payload);
+	fill_tunnel(h + at, length - at, tunnel, payload, p->frame_len - at);
 	return true;
 }
 
