@@ -6,6 +6,7 @@
 
 #include "actions.h"
 #include "match.h"
+#include "shared.h"
 
 // One compilation.
 struct compiler {
@@ -330,7 +331,10 @@ static doca_error_t compile_shared(struct compiler *c, uint8_t kind, int source,
 	if (id == UINT32_MAX && !c->per_entry)
 		return add_arg(c, action, source, sizeof(id)) ? DOCA_SUCCESS : too_many(c);
 	memcpy(action->value, &id, sizeof(id));
-	return DOCA_SUCCESS;
+	return shared_check(c->pipe,
+		kind == STEER_ACT_SHARED_ENCAP ? DOCA_FLOW_SHARED_RESOURCE_ENCAP
+					       : DOCA_FLOW_SHARED_RESOURCE_DECAP,
+		id);
 }
 
 static doca_error_t compile_decap(struct compiler *c)

@@ -108,6 +108,10 @@ doca_error_t doca_flow_cfg_set_nr_shared_resource(
 	if ((unsigned int)type >= FLOW_SHARED_TYPES)
 		return refuse_argument(
 			__func__, "type", "%u is no kind of shared resource", (unsigned int)type);
+	if (nr_shared_resource &&
+		(type == DOCA_FLOW_SHARED_RESOURCE_PSP || type == DOCA_FLOW_SHARED_RESOURCE_IPSEC_SA))
+		return refuse(DOCA_ERROR_NOT_SUPPORTED, AT(.field = "type", .rule = "shared-kind"),
+			"Ringfield has no IPsec and no PSP");
 	cfg->nr_shared[type] = nr_shared_resource;
 	return DOCA_SUCCESS;
 }

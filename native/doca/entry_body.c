@@ -58,16 +58,43 @@ static doca_error_t body_data(
 
 // --- control
 
+// Takes the member of a wire field out of a match.
+static void forget_field(struct doca_flow_match *match, uint16_t field)
+{
+	struct field_gate gates[FIELD_LAYERS];
+	struct field_view view;
+
+	field_view_match(&view, match);
+	field_gates(gates, &view);
+	for (int layer = 0; layer < FIELD_LAYERS; layer++) {
+		unsigned int nr;
+		const struct field_map *rows = field_table(layer, &nr);
+
+		for (unsigned int i = 0; i < nr; i++)
+			if (field_id(&rows[i], layer) == field && field_selected(&rows[i], &gates[layer]))
+				memset((uint8_t *)match + (view.base[layer] - (const uint8_t *)match) +
+						rows[i].offset,
+					0, rows[i].size);
+	}
+}
+
 static doca_error_t put_match(struct body *body, const struct doca_flow_pipe *pipe,
 	const struct doca_flow_match *match, const struct doca_flow_match *mask, uint16_t not_this)
 {
 	struct match_template template;
 	struct steer_match_field *fields;
+	struct doca_flow_match rest;
 	struct field_view view;
 	doca_error_t result;
 
 	if (!match)
 		return DOCA_SUCCESS;
+	// The value that a condition compares with is not matched as well; metadata there needs no mask.
+	if (not_this != STEER_F_NONE) {
+		rest = *match;
+		forget_field(&rest, not_this);
+		match = &rest;
+	}
 	result = match_compile(&template, pipe->name, DOCA_FLOW_PIPE_CONTROL, match, mask);
 	if (result != DOCA_SUCCESS)
 		return result;

@@ -48,8 +48,9 @@ static doca_error_t check_added(
 	const char *function, const struct doca_flow_pipe *pipe, const struct doca_flow_match *match)
 {
 	if (!match && pipe->match.key_bytes)
-		return refuse_argument(
-			function, "match", "is NULL, but the pipe matches fields of its entries");
+		return refuse(DOCA_ERROR_INVALID_VALUE,
+			AT(.pipe = pipe->name, .field = "match", .rule = "argument"),
+			"%s(): match is NULL, but the pipe matches fields of its entries", function);
 	return DOCA_SUCCESS;
 }
 
@@ -141,6 +142,22 @@ doca_error_t doca_flow_pipe_acl_add_entry(uint16_t pipe_queue, struct doca_flow_
 	return result == DOCA_SUCCESS ? entry_add(&request, entry) : result;
 }
 
+// All entries of a flooding pipe have one type of forward: the first entry's.
+static doca_error_t check_flooding(struct doca_flow_pipe *pipe, const struct doca_flow_fwd *fwd)
+{
+	uint8_t first = 0, mine = fwd ? (uint8_t)fwd->type : 0;
+
+	if (pipe->algorithm != STEER_HASH_FLOODING || !mine)
+		return DOCA_SUCCESS;
+	if (__atomic_compare_exchange_n(
+		    &pipe->flood_fwd, &first, mine, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED) ||
+		first == mine)
+		return DOCA_SUCCESS;
+	return refuse(DOCA_ERROR_INVALID_VALUE,
+		AT(.pipe = pipe->name, .field = "fwd", .rule = "flooding-fwd"),
+		"all entries of a flooding pipe have one type of forward");
+}
+
 doca_error_t doca_flow_pipe_hash_add_entry(uint16_t pipe_queue, struct doca_flow_pipe *pipe,
 	uint32_t entry_index, uint8_t action_idx, const struct doca_flow_actions *actions,
 	const struct doca_flow_monitor *monitor, const struct doca_flow_fwd *fwd, uint32_t flags,
@@ -163,6 +180,8 @@ doca_error_t doca_flow_pipe_hash_add_entry(uint16_t pipe_queue, struct doca_flow
 			"%u: the pipe has %u entries", entry_index, pipe->nr_entries);
 	if (result == DOCA_SUCCESS)
 		result = fill_rest(&request, &buffers, actions, monitor, fwd);
+	if (result == DOCA_SUCCESS)
+		result = check_flooding(pipe, fwd);
 	return result == DOCA_SUCCESS ? entry_add(&request, entry) : result;
 }
 

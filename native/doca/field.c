@@ -400,5 +400,10 @@ uint16_t field_by_string(const char *name, uint32_t bit_offset, uint32_t *bit)
 			at + strlen(spellings[i].theirs));
 		field = by_exact_name(other);
 	}
-	return field && bit_offset < wire[field].bits ? field : STEER_F_NONE;
+	if (!field || bit_offset >= wire[field].bits)
+		return STEER_F_NONE;
+	// The header's byte has the offset in its upper half: bit 0 is that of the number.
+	if (field == STEER_F_OUTER_TCP_DATA_OFFSET || field == STEER_F_INNER_TCP_DATA_OFFSET)
+		*bit = bit_offset + 4;
+	return field;
 }

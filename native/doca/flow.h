@@ -169,6 +169,8 @@ struct doca_flow_port {
 	enum doca_flow_port_operation_state state;
 	enum doca_flow_port_default_miss_type default_miss;
 	bool default_miss_counted;
+	struct doca_flow_resource_query
+		default_miss_before;              // what had been counted when counting was asked for
 	uint32_t nr_resources[FLOW_RESOURCES];    // port resource mode
 	uint32_t counters_used;                   // atomic
 	uint32_t meters_used;                     // atomic
@@ -264,6 +266,7 @@ struct doca_flow_pipe {
 	bool congested; // reported
 	uint32_t excluded_queues;
 	uint32_t algorithm; // enum steer_hash_algorithm
+	uint8_t flood_fwd;  // enum doca_flow_fwd_type of a flooding pipe's entries, 0 before the first
 	void *user_ctx;
 	struct match_template match;
 	uint16_t nr_templates;

@@ -28,6 +28,11 @@ static doca_error_t to_port(
 		return refuse(DOCA_ERROR_INVALID_VALUE,
 			AT(.pipe = at->pipe, .field = at->role, .rule = "fwd-port"),
 			"no port with id %u is started", port_id);
+	if (!flow.switch_mode && at->egress && at->port && port != at->port)
+		return refuse(DOCA_ERROR_INVALID_VALUE,
+			AT(.pipe = at->pipe, .field = at->role, .rule = "egress-own-port"),
+			"in the egress domain a packet leaves by its own port %u, not by %u", at->port->id,
+			port_id);
 	if (!flow.switch_mode && at->port && port != at->port && at->port->pair != port)
 		return refuse(DOCA_ERROR_INVALID_VALUE,
 			AT(.pipe = at->pipe, .field = at->role, .rule = "hairpin-peers"),
@@ -186,7 +191,10 @@ doca_error_t fwd_miss_to_wire(const struct fwd_at *at, const struct doca_flow_fw
 doca_error_t fwd_of_entry(const struct doca_flow_pipe *pipe, const struct doca_flow_fwd *fwd,
 	struct steer_fwd *out, bool *present)
 {
-	const struct fwd_at at = {.port = pipe->port, .pipe = pipe->name, .role = "entry's fwd"};
+	const struct fwd_at at = {.port = pipe->port,
+		.pipe = pipe->name,
+		.role = "entry's fwd",
+		.egress = pipe->domain == DOCA_FLOW_PIPE_DOMAIN_EGRESS};
 	doca_error_t result;
 
 	*present = false;

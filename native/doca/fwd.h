@@ -9,6 +9,7 @@ struct fwd_at {
 	const struct doca_flow_port *port;
 	const char *pipe;
 	const char *role; // "fwd", "fwd_miss", "entry's fwd"
+	bool egress;      // in the egress domain
 };
 
 // Translates a forward. open (NULL: nothing may be left open) tells what is left to entries.

@@ -148,6 +148,20 @@ static doca_error_t lint_unselected(
 	return DOCA_SUCCESS;
 }
 
+// What the match leaves open the mask may select; a mask of all ones selects nothing.
+static void merge_gate(struct field_gate *gate, const struct field_gate *mask)
+{
+	gate->l2_valid |= mask->l2_valid;
+	if (!gate->l3_type && mask->l3_type <= DOCA_FLOW_L3_TYPE_IP6)
+		gate->l3_type = mask->l3_type;
+	if (!gate->l4_type && mask->l4_type <= DOCA_FLOW_L4_TYPE_EXT_ROCE_V2)
+		gate->l4_type = mask->l4_type;
+	if (!gate->tun_type && mask->tun_type < DOCA_FLOW_TUN_MAX) {
+		gate->tun_type = mask->tun_type;
+		gate->tun_ext = mask->tun_ext;
+	}
+}
+
 static doca_error_t compile_row(struct match_template *template, const char *pipe,
 	enum doca_flow_pipe_type type, enum field_layer layer, const struct field_map *map,
 	const uint8_t *values, const uint8_t *masks)
@@ -305,7 +319,7 @@ doca_error_t match_compile(struct match_template *template, const char *pipe, en
 
 		field_gates(more, &masks);
 		for (int layer = 0; layer < FIELD_LAYERS; layer++)
-			template->gates[layer].l2_valid |= more[layer].l2_valid;
+			merge_gate(&template->gates[layer], &more[layer]);
 	}
 	if (result == DOCA_SUCCESS)
 		result = lint_unselected(pipe, &values, template->gates);

@@ -99,7 +99,10 @@ static doca_error_t compile_lists(struct doca_flow_pipe *pipe, const struct doca
 static doca_error_t compile_fwd(struct doca_flow_pipe *pipe, const struct doca_flow_pipe_cfg *cfg,
 	const struct doca_flow_fwd *fwd, const struct doca_flow_fwd *fwd_miss)
 {
-	struct fwd_at at = {.port = cfg->port, .pipe = pipe->name, .role = "fwd"};
+	struct fwd_at at = {.port = cfg->port,
+		.pipe = pipe->name,
+		.role = "fwd",
+		.egress = pipe->domain == DOCA_FLOW_PIPE_DOMAIN_EGRESS};
 	doca_error_t result = DOCA_SUCCESS;
 
 	if (fwd)

@@ -118,7 +118,7 @@ static doca_error_t start_in_fast_path(struct doca_flow_port *port, uint16_t ind
 
 	if (status == -EALREADY && steering_session(flow.client)->resumed)
 		result = resume_in_fast_path(port, index);
-	else if (status == -EBUSY)
+	else if (status == -EBUSY || status == -EALREADY)
 		return refuse(
 			DOCA_ERROR_IN_USE, AT(.field = "port", .rule = "port-owner"), "%s", steering_why());
 	else if (status < 0)
@@ -329,11 +329,13 @@ doca_error_t doca_flow_port_update_default_miss(
 	if ((unsigned int)default_miss > DOCA_FLOW_PORT_DEFAULT_MISS_DROP)
 		return refuse_argument(
 			__func__, "default_miss", "%u is no default miss", (unsigned int)default_miss);
-	if (counter_en)
-		return refuse(DOCA_ERROR_NOT_SUPPORTED,
-			AT(.field = "counter_en", .rule = "default-miss-counter"),
-			"default misses have no counter of their own; the port's statistics count them by "
-			"reason");
+	// The fast path always counts; what a program gets to see begins with the first call that asks for it.
+	if (counter_en && !port->default_miss_counted) {
+		result = query_slot(port->info.miss_counter, &port->default_miss_before);
+		if (result != DOCA_SUCCESS)
+			return result;
+		port->default_miss_counted = true;
+	}
 	set.port = port->index;
 	set.default_miss = wire[default_miss];
 	flow_lock();
@@ -355,8 +357,14 @@ doca_error_t doca_flow_port_query_default_miss(
 		return result;
 	NEED(port);
 	NEED(data);
-	return refuse(DOCA_ERROR_NOT_SUPPORTED, AT(.rule = "default-miss-counter"),
-		"default misses have no counter of their own; the port's statistics count them by reason");
+	if (!port->default_miss_counted)
+		return refuse(DOCA_ERROR_BAD_STATE, AT(.field = "port", .rule = "default-miss-counter"),
+			"port %u: doca_flow_port_update_default_miss() has not asked for a counter",
+			port->id);
+	result = query_slot(port->info.miss_counter, data);
+	data->counter.total_pkts -= port->default_miss_before.counter.total_pkts;
+	data->counter.total_bytes -= port->default_miss_before.counter.total_bytes;
+	return result;
 }
 
 void doca_flow_port_pipes_flush(struct doca_flow_port *port)
