@@ -138,12 +138,9 @@ class Fastpath:
         """A new connection that has said hello, as a reader or as a session that may own ports."""
         connection = Wire(self.socket)
         try:
-            if owner:
-                _, fds = connection.hello(flags=0, nr_queues=1, queue_depth=64)
-                for fd in fds:
-                    os.close(fd)
-            else:
-                connection.hello()
+            owning = {"flags": 0, "nr_queues": 1, "queue_depth": 64} if owner else {}
+            for fd in connection.hello(**owning)[1]:
+                os.close(fd)
         except BaseException:
             connection.socket.close()
             raise
