@@ -658,7 +658,7 @@ def test_ipv6_extension_headers(rig: MakeRig) -> None:
 
 def test_control_pipe_priorities(rig: MakeRig) -> None:
     """A control pipe takes the entry with the lowest priority value; of two equal ones the later."""
-    r = rig(ports=3)
+    r = rig(ports=3, mode="switch")
     pipe = r.pipe(0, name="CONTROL", type=PipeType.CONTROL, is_root=True)
     both = HeaderFormat(l3_type=L3Type.IP4, transport=Transport(dst_port=80))
     r.add(pipe, match=Match(parser_meta=TCP4, outer=both), priority=1, fwd=FwdPort(port_id=1))
@@ -709,13 +709,15 @@ def test_parser_meta_l3_ok(rig: MakeRig) -> None:
     """flow_parser_meta: an IP header with a wrong length or version is not ok, and is judged nevertheless."""
     r = rig()
     r.requires("wrong IP headers")
+    rest = r.pipe(0, name="REST", fwd=FwdPort(port_id=0))
+    r.add(rest)
     pipe = r.pipe(
         0,
         name="L3_OK",
         is_root=True,
         match=Match(parser_meta=ParserMeta(outer_l3_ok=1)),
         fwd=FwdPort(port_id=1),
-        fwd_miss=FwdPort(port_id=0),
+        fwd_miss=FwdPipe(pipe=rest),
     )
     r.add(pipe)
     good = frames.tcp()

@@ -138,7 +138,7 @@ class Fastpath:
         """A new connection that has said hello, as a reader or as a session that may own ports."""
         connection = Wire(self.socket)
         try:
-            owning = {"flags": 0, "nr_queues": 1, "queue_depth": 64} if owner else {}
+            owning: dict[str, Any] = {"flags": 0, "nr_queues": 1, "queue_depth": 64} if owner else {}
             for fd in connection.hello(**owning)[1]:
                 os.close(fd)
         except BaseException:

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""C programs against libdoca_flow and a real fast path, where the point of a sample is the C API itself.
+
+Each program prints TAP and checks packets, counters and callbacks; the fast path's fixture checks that packets are
+conserved and buffers back.
+"""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.behaviour.stack import port_table
+from tests.support.fastpath import Fastpath
+
+SECONDS = 90.0
+# Program: ports, mode, uplinks.
+PROGRAMS = {
+    "aging": (2, "vnf", 2),
+    "entries": (2, "vnf", 2),
+    "fwd_miss": (2, "vnf", 2),
+    "hashing": (2, "vnf", 2),
+    "lifecycle": (2, "vnf", 2),
+    "refusals": (4, "vnf", 4),
+    "refusals_switch": (2, "switch", 1),
+    "resize": (3, "switch", 1),
+    "shared": (2, "vnf", 2),
+    "switching": (3, "switch", 1),
+    "two_switches": (6, "switch", 2),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_program(program: str, fastpath: Callable[..., Fastpath], build_dir: Path) -> None:
+    """All test points of the program are ok."""
+    ports, mode, uplinks = PROGRAMS[program]
+    running = fastpath(port_table(ports, mode, uplinks), {"huge": "no"})
+    result = subprocess.run(
+        [str(build_dir / "tests" / "behaviour" / "c" / program)],
+        env=os.environ | {"RINGFIELD_RUNTIME_DIR": str(running.directory)},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    lines = result.stdout.splitlines()
+    failed = [line for line in lines if not line.startswith(("ok ", "1.."))]
+    assert result.returncode == 0, "\n".join([*failed, result.stderr[-3000:]])
+    assert not [line for line in lines if line.startswith("not ok ")]
+    assert lines[-1].startswith("1.."), "the program did not come to its end"
