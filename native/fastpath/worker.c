@@ -215,6 +215,7 @@ static void judge_burst(
 {
 	struct packet *packets[FP_BURST];
 	struct stats_port *stats = &w->stats->port[port];
+	bool noted = injected || fp_read(&fp.ports[port].silent); // all that comes in by a ring port was injected
 	uint64_t bytes = 0;
 
 	for (unsigned int i = 0; i < n; i++)
@@ -225,6 +226,9 @@ static void judge_burst(
 	for (unsigned int i = 0; i < n; i++)
 		bytes += rte_pktmbuf_pkt_len(burst[i]);
 	walk_enter_burst(w->walker, packets, burst, n, port);
+	if (unlikely(noted))
+		for (unsigned int i = 0; i < n; i++)
+			packets[i]->meta.pkt_meta = fp_note(burst[i])->pkt_meta;
 	add(injected ? &stats->injected : &stats->received, n, bytes);
 	walk_run(w->walker, packets, n);
 	for (unsigned int i = 0; i < n; i++) {
