@@ -406,7 +406,7 @@ class Pipe:
         return convert.pipe_info(pipes.pipe_info(self.handle), self.port.name)
 
     def query_miss(self) -> Counter:
-        """Packets that missed; zero without ``miss_counter`` (``doca_flow_resource_query_pipe_miss``)."""
+        """Packets that missed (``doca_flow_resource_query_pipe_miss``). ``InvalidValue`` without ``miss_counter``."""
         return Counter(*pipes.pipe_query_miss(self.handle))
 
     def update_miss(self, fwd: Fwd | None) -> None:

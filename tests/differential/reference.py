@@ -599,9 +599,7 @@ def _describe(packet: Packet, desc: ActionDesc, template: Actions, values: Actio
         operand = _get_bits(packet, desc.src, width)
     else:
         constant = template.flat().get(name, 0)
-        # Zero or all ones is changeable; where the entry says nothing all ones is the number -1.
-        given = values.flat().get(name, 0) if constant in (0, fields.ACTIONS[name].ones) else 0
-        operand = (given or constant) >> bit
+        operand = (constant or values.flat().get(name, 0)) >> bit  # all ones is -1 here, zero is changeable
     new = operand & ones if desc.type is ActionType.COPY else (now + operand) & ones
     packet.write(name, (old & ~(ones << bit)) | (new << bit))
 

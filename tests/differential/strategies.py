@@ -10,7 +10,9 @@ here; the negative table tests it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
+from dataclasses import fields as dataclass_fields
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -85,7 +87,30 @@ class Program:
     pipes: tuple[tuple[int, PipeSpec], ...]
     entries: tuple[tuple[str, EntrySpec], ...]
     packets: tuple[tuple[int, bytes, int], ...]
-    shared_counters: int = 2
+
+    def __str__(self) -> str:
+        """Short enough to be read in a failure."""
+        lines = [f"{self.mode} mode", *(str(plan) for plan in self.ports)]
+        lines += [f"on port {port}: {short(pipe)}" for port, pipe in self.pipes]
+        lines += [f"to {name}: {short(entry)}" for name, entry in self.entries]
+        lines += [
+            f"packet on port {port}, pkt_meta {meta}: {frame.hex()}" for port, frame, meta in self.packets
+        ]
+        return "\n".join(lines)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
+
+def short(value: object) -> str:
+    """A dataclass without its defaults."""
+    assert is_dataclass(value)
+    shown = []
+    for member in dataclass_fields(value):
+        given = getattr(value, member.name)
+        if given != member.default and given not in ((), None):
+            shown.append(f"{member.name}={given.flat() if isinstance(given, (Match, Actions)) else given}")
+    return f"{type(value).__name__}({', '.join(shown)})"
 
 
 # -- forwards --------------------------------------------------------------------------------------------------------
