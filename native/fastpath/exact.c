@@ -13,36 +13,49 @@
 #include "rcu.h"
 
 struct exact {
-	struct rte_hash *hash;
+	struct rte_hash *hash; // RCU
+	uint32_t capacity;
 	unsigned int key_bytes;
 };
 
 enum {
-	SLACK_MIN = 32, // slots of removed keys are in use until the grace period is over
-	SLACK_MAX = 1024,
-	ADD_TRIES = 64,
+	// Slots of removed keys stay in use until the grace period is over; when these are used up the table is built anew.
+	SLACK_MIN = 32,
+	SLACK_SHIFT = 3,  // an eighth of the capacity
+	SLACK_ALL = 1024, // up to here, as many as the capacity
 };
 
-int exact_create(struct exact **out, uint32_t capacity, unsigned int key_bytes)
+static struct rte_hash *hash_new(uint32_t capacity, unsigned int key_bytes)
 {
 	static unsigned int serial;
 	char name[RTE_HASH_NAMESIZE];
-	uint32_t slack = capacity < SLACK_MIN ? SLACK_MIN : capacity > SLACK_MAX ? SLACK_MAX : capacity;
+	uint32_t slack = capacity < SLACK_ALL ? capacity : capacity >> SLACK_SHIFT;
 	struct rte_hash_parameters params = {
 		.name = name,
-		.entries = capacity + slack,
 		.key_len = key_bytes,
 		.hash_func = rte_hash_crc,
 		.socket_id = SOCKET_ID_ANY,
 		.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF | RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
 	};
+
+	if (slack < SLACK_MIN)
+		slack = SLACK_MIN;
+	else if (capacity >= SLACK_ALL && slack < SLACK_ALL)
+		slack = SLACK_ALL;
+	params.entries = capacity + slack;
+	snprintf(name, sizeof(name), "exact%u", serial++);
+	return rte_hash_create(&params);
+}
+
+int exact_create(struct exact **out, uint32_t capacity, unsigned int key_bytes)
+{
 	struct exact *x = calloc(1, sizeof(*x));
 
 	if (!x)
 		return -ENOMEM;
-	snprintf(name, sizeof(name), "exact%u", serial++);
+	x->capacity = capacity;
 	x->key_bytes = key_bytes;
-	x->hash = rte_hash_create(&params);
+	x->hash = hash_new(capacity, key_bytes);
 	if (!x->hash) {
 		free(x);
 		return -ENOMEM;
@@ -59,6 +72,32 @@ void exact_destroy(struct exact *x)
 	free(x);
 }
 
+static void hash_free(void *hash)
+{
+	rte_hash_free(hash);
+}
+
+int exact_resize(struct exact *x, uint32_t capacity)
+{
+	struct rte_hash *old = x->hash, *new = hash_new(capacity, x->key_bytes);
+	const void *key;
+	void *head;
+	uint32_t next = 0;
+
+	if (!new)
+		return -ENOMEM;
+	while (rte_hash_iterate(old, &key, &head, &next) >= 0) {
+		if (rte_hash_add_key_data(new, key, head)) {
+			rte_hash_free(new);
+			return -ENOMEM;
+		}
+	}
+	x->capacity = capacity;
+	fp_publish(&x->hash, new);
+	rcu_defer(hash_free, old);
+	return 0;
+}
+
 struct entry *exact_head(const struct exact *x, const void *key)
 {
 	void *head;
@@ -70,11 +109,13 @@ static int put(struct exact *x, const void *key, struct entry *head)
 {
 	int err = rte_hash_add_key_data(x->hash, key, head);
 
-	// Slots of keys that were just removed come back as workers pass; they do so within microseconds.
-	for (unsigned int i = 0; err == -ENOSPC && i < ADD_TRIES; i++) {
-		rcu_poll();
+	if (err != -ENOSPC)
+		return err;
+	// Removed keys may be due; else they are left behind in the old table.
+	rcu_poll();
+	err = rte_hash_add_key_data(x->hash, key, head);
+	if (err == -ENOSPC && !exact_resize(x, x->capacity))
 		err = rte_hash_add_key_data(x->hash, key, head);
-	}
 	return err;
 }
 
@@ -130,26 +171,11 @@ void exact_unlink(struct exact *x, const void *key, struct entry *e)
 		fp_publish(&i->older, e->older);
 }
 
-int exact_move(const struct exact *from, struct exact *to)
-{
-	const void *key;
-	void *head;
-	uint32_t next = 0;
-
-	while (rte_hash_iterate(from->hash, &key, &head, &next) >= 0) {
-		int err = rte_hash_add_key_data(to->hash, key, head);
-
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
 void exact_lookup(const struct exact *x, const void **keys, unsigned int n, void **heads)
 {
 	uint64_t hits = 0;
 
-	rte_hash_lookup_bulk_data(x->hash, keys, n, &hits, heads);
+	rte_hash_lookup_bulk_data(fp_read_acquire(&x->hash), keys, n, &hits, heads);
 	for (unsigned int i = 0; i < n; i++)
 		if (!(hits >> i & 1))
 			heads[i] = NULL;

@@ -19,8 +19,8 @@ int exact_link(struct exact *x, const void *key, struct entry *e);
 // Puts e in the place of old, in one step.
 int exact_replace(struct exact *x, const void *key, struct entry *old, struct entry *e);
 void exact_unlink(struct exact *x, const void *key, struct entry *e);
-// Links every chain of `from` into `to` as it is: for a resize.
-int exact_move(const struct exact *from, struct exact *to);
+// Another capacity, no less than what is in use: all keys move to a new table, which takes the old one's place in one step.
+int exact_resize(struct exact *x, uint32_t capacity);
 
 // Heads for n <= FP_LOOKUP keys, NULL where there is none; packed pointers to keys.
 void exact_lookup(const struct exact *x, const void **keys, unsigned int n, void **heads);

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "exact.h"
-#include "rcu.h"
 #include "walk.h"
 
 struct basic {
@@ -117,34 +116,13 @@ static void basic_unlink(struct pipe *pipe, struct entry *e)
 		fp_publish(at, e->older);
 }
 
-static void free_table(void *arg)
-{
-	struct basic *b = arg;
-
-	exact_destroy(b->exact);
-	free(b);
-}
-
 static int basic_resize(struct pipe *pipe, uint32_t capacity, struct why *why)
 {
-	struct basic *old = pipe->table, *new;
-	int err;
+	struct basic *b = pipe->table;
 
-	if (!old->exact)
-		return 0;
-	new = calloc(1, sizeof(*new));
-	err = new ? exact_create(&new->exact, capacity, pipe->key.bytes) : -ENOMEM;
-	if (!err)
-		err = exact_move(old->exact, new->exact);
-	if (err) {
-		if (new)
-			exact_destroy(new->exact);
-		free(new);
+	if (b->exact && exact_resize(b->exact, capacity))
 		return why_set(
 			why, STEER_WHY_NO_MEMORY, -ENOMEM, "no memory for a table of %u entries", capacity);
-	}
-	fp_publish(&pipe->table, new);
-	rcu_defer(free_table, old);
 	return 0;
 }
 
@@ -166,7 +144,7 @@ static void lookup_single(struct walker *w, struct entry *head, const struct pip
 
 static void basic_lookup(struct walker *w, const struct pipe *pipe, struct packet **packets, unsigned int n)
 {
-	const struct basic *b = fp_read_acquire(&pipe->table);
+	const struct basic *b = pipe->table;
 	unsigned int bytes = pipe->key.bytes;
 
 	if (!b->exact) {

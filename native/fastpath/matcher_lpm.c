@@ -164,34 +164,19 @@ static void lpm_unlink(struct pipe *pipe, struct entry *e)
 		publish_lengths(l, NULL);
 }
 
-static void free_exact(void *arg)
-{
-	exact_destroy(arg);
-}
-
 static int lpm_resize(struct pipe *pipe, uint32_t capacity, struct why *why)
 {
 	struct lpm *l = pipe->table;
-	struct exact *old = l->exact, *new;
-	int err = exact_create(&new, capacity, l->key_bytes);
 
-	if (!err) {
-		err = exact_move(old, new);
-		if (err)
-			exact_destroy(new);
-	}
-	if (err)
+	if (exact_resize(l->exact, capacity))
 		return why_set(
 			why, STEER_WHY_NO_MEMORY, -ENOMEM, "no memory for a table of %u entries", capacity);
-	fp_publish(&l->exact, new);
-	rcu_defer(free_exact, old);
 	return 0;
 }
 
 static void lpm_lookup(struct walker *w, const struct pipe *pipe, struct packet **packets, unsigned int n)
 {
 	const struct lpm *l = pipe->table;
-	const struct exact *exact = fp_read_acquire(&l->exact);
 	const struct lengths *lengths = fp_read_acquire(&l->lengths);
 	unsigned int stride = l->key_bytes, left = n, index[FP_LOOKUP];
 
@@ -214,7 +199,7 @@ static void lpm_lookup(struct walker *w, const struct pipe *pipe, struct packet 
 			key[l->length] = length->bits;
 			w->key_at[i] = key;
 		}
-		exact_lookup(exact, w->key_at, left, w->found);
+		exact_lookup(l->exact, w->key_at, left, w->found);
 		for (unsigned int i = 0; i < left; i++) {
 			struct entry *e = entry_visible(w->found[i], w->revision);
 
