@@ -139,10 +139,9 @@ class Fastpath:
         connection = Wire(self.socket)
         try:
             owning: dict[str, Any] = {"flags": 0, "nr_queues": 1, "queue_depth": 64} if owner else {}
-            for fd in connection.hello(**owning)[1]:
-                os.close(fd)
+            connection.hello(**owning)
         except BaseException:
-            connection.socket.close()
+            connection.close()
             raise
         return connection
 

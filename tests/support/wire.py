@@ -43,6 +43,7 @@ class Wire:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(timeout)
         self._seq = 0
+        self._fds: list[int] = []
         try:
             self.socket.connect(str(path))
         except BaseException:
@@ -55,7 +56,13 @@ class Wire:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the session; a second call does nothing."""
         self.socket.close()
+        while self._fds:
+            os.close(self._fds.pop())
 
     def request(self, op: int, payload: bytes = b"") -> tuple[bytes, list[int]]:
         """Send one request, wait for its reply: payload and file descriptors (the caller closes them)."""
@@ -82,8 +89,8 @@ class Wire:
             raise WireError(-reply.status, body.decode() or os.strerror(-reply.status))
         return body, list(fds)
 
-    def hello(self, name: str = "test", flags: int | None = None, **fields: int) -> tuple[Any, list[int]]:
-        """Say hello, as a reader unless told otherwise: `steer_hello_reply` and the session's descriptors."""
+    def hello(self, name: str = "test", flags: int | None = None, **fields: int) -> Any:
+        """Say hello, as a reader unless told otherwise; the session's descriptors close with the connection."""
         given = {
             "magic": wire.STEERING_MAGIC,
             "abi": wire.STEERING_ABI,
@@ -92,9 +99,10 @@ class Wire:
         } | fields
         hello = ffi.new("struct steer_hello *", given)
         body, fds = self.request(wire.STEER_OP_HELLO, bytes(ffi.buffer(hello)))
+        self._fds += fds
         reply = ffi.new("struct steer_hello_reply *")
         ffi.memmove(reply, body, ffi.sizeof("struct steer_hello_reply"))
-        return reply, fds
+        return reply
 
     def ports(self) -> list[Any]:
         """`steer_port_info` of every port."""
