@@ -307,9 +307,10 @@ static int make_root(struct pipe *pipe, struct root_version **out, struct why *w
 			return why_set(why, STEER_WHY_UNSUPPORTED, -EEXIST,
 				"pipe '%s': the port has a root pipe in this domain already: '%s'",
 				pipe->spec->name, v->pipe->spec->name);
-	if (pipe->type != STEER_PIPE_BASIC && pipe->type != STEER_PIPE_CONTROL)
+	if (pipe->type != STEER_PIPE_BASIC && pipe->type != STEER_PIPE_CONTROL &&
+		pipe->type != STEER_PIPE_HASH)
 		return why_set(why, STEER_WHY_UNSUPPORTED, -EINVAL,
-			"pipe '%s': only basic and control pipes can be root", pipe->spec->name);
+			"pipe '%s': only basic, control and hash pipes can be root", pipe->spec->name);
 	v = calloc(1, sizeof(*v));
 	if (!v)
 		return why_set(why, STEER_WHY_NO_MEMORY, -ENOMEM, "no memory for the pipe");

@@ -229,6 +229,31 @@ static void hash(void)
 	clear();
 }
 
+// A root that copies each packet to all its entries; the samples of DOCA have it.
+static void flooding_root(void)
+{
+	struct doca_flow_fwd any = {.type = DOCA_FLOW_FWD_PORT, .port_id = UINT16_MAX};
+	struct doca_flow_pipe_cfg *cfg = pipe_cfg(ports[0], "FLOOD", DOCA_FLOW_PIPE_HASH, true);
+	uint32_t length = make_frame(frame, IP(1, 1, 1, 1), IP(8, 8, 8, 8), 17, 1234, 80), nr;
+	struct doca_flow_pipe *pipe;
+	unsigned int seen = 0;
+
+	must(doca_flow_pipe_cfg_set_nr_entries(cfg, 2));
+	must(doca_flow_pipe_cfg_set_hash_map_algorithm(cfg, DOCA_FLOW_PIPE_HASH_MAP_ALGORITHM_FLOODING));
+	pipe = create(cfg, &any, NULL);
+	must(doca_flow_pipe_hash_add_entry(0, pipe, 0, 0, NULL, NULL, &to_p1, 0, &results, NULL));
+	must(doca_flow_pipe_hash_add_entry(0, pipe, 1, 0, NULL, NULL, &to_p2, 0, &results, NULL));
+	process(ports[0], &results, 2);
+	must(doca_flow_ringfield_inject(0, 0, frame, &length, 1, NULL));
+	for (int i = 0; i < 2; i++) {
+		must(doca_flow_ringfield_receive(&packet, 1, got, sizeof(got), 1000000, &nr));
+		if (nr && packet.length == length && !memcmp(got, frame, length))
+			seen |= 1u << packet.port;
+	}
+	ok(seen == 6, "a hash pipe as root floods both ports (%x)", seen);
+	clear();
+}
+
 static void ordered_list(void)
 {
 	struct doca_flow_actions actions = {0}, mask = {0};
@@ -469,6 +494,7 @@ int main(int argc, char **argv)
 	acl();
 	control();
 	hash();
+	flooding_root();
 	ordered_list();
 	encap_and_shared();
 	resize();
