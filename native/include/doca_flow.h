@@ -890,7 +890,7 @@ doca_error_t doca_flow_pipe_cfg_set_type(struct doca_flow_pipe_cfg *cfg, enum do
 // ALREADY_EXIST: it was set before.
 DOCA_STABLE
 doca_error_t doca_flow_pipe_cfg_set_domain(struct doca_flow_pipe_cfg *cfg, enum doca_flow_pipe_domain domain);
-// Packets of the port start here; one per port and domain.
+// Packets of the port start here; one per port and domain. For BASIC, CONTROL and HASH pipes.
 DOCA_STABLE
 doca_error_t doca_flow_pipe_cfg_set_is_root(struct doca_flow_pipe_cfg *cfg, bool is_root);
 // Most entries; default 8192. FULL beyond.

@@ -116,9 +116,6 @@ static void pipes(void)
 		d.match = (struct doca_flow_match){0}, d.match.outer.l3_type = DOCA_FLOW_L3_TYPE_IP4,
 		d.match.outer.ip4.src_ip = UINT32_MAX);
 	PIPE(INVALID_VALUE, "root", NULL, d.p.type = DOCA_FLOW_PIPE_ACL, d.p.is_root = true);
-	PIPE(INVALID_VALUE, "root", NULL, d.p.type = DOCA_FLOW_PIPE_HASH, d.p.is_root = true,
-		d.mask.outer.ip4.dst_ip = UINT32_MAX, d.mask.outer.l3_type = DOCA_FLOW_L3_TYPE_IP4,
-		d.p.match = NULL, d.p.match_mask = &d.mask, d.p.fwd_miss.type = 0);
 	PIPE(INVALID_VALUE, "nr_entries", "power of two", d.p.type = DOCA_FLOW_PIPE_HASH, d.p.nr_entries = 3,
 		d.mask.outer.ip4.dst_ip = UINT32_MAX, d.mask.outer.l3_type = DOCA_FLOW_L3_TYPE_IP4,
 		d.p.match = NULL, d.p.match_mask = &d.mask, d.p.fwd_miss.type = 0);
