@@ -145,9 +145,12 @@ static int start_device(struct port *port, char why[CONFIG_WHY_MAX])
 		status = rte_eth_tx_queue_setup(port->dev, i, TX_DESCRIPTORS, SOCKET_ID_ANY, NULL);
 	if (status)
 		return device_refused(port, "a send queue", status, why);
-	status = rte_eth_dev_set_mtu(port->dev, mtu);
+	// Not unless asked for: some devices would change the interface that they stand on.
+	status = mtu ? rte_eth_dev_set_mtu(port->dev, mtu) : 0;
 	if (status && status != -ENOTSUP)
-		return device_refused(port, "its MTU", status, why);
+		return refuse(status, why,
+			"port %s: mtu %u does not fit %s, which carries frames of at most %u bytes",
+			port->spec.name, mtu, port->spec.backend, info.max_rx_pktlen);
 	status = rte_eth_dev_start(port->dev);
 	if (status)
 		return device_refused(port, "to start", status, why);
@@ -236,7 +239,7 @@ static void show_port(struct port *port)
 	struct fp_port *shown = &fp.ports[port->index];
 
 	memset(shown, 0, sizeof(*shown));
-	shown->mtu = (uint16_t)port->spec.mtu;
+	shown->mtu = port->spec.mtu ? (uint16_t)port->spec.mtu : MTU_DEFAULT;
 	shown->doca_port_id = STEER_PORT_NONE;
 	shown->root_port = port->index;
 	shown->nr_tx = port->nr_tx;
@@ -396,8 +399,6 @@ int port_add(const struct steer_port_add *spec, bool persist, uint16_t *index, c
 	port->spec = *spec;
 	port->persist = persist;
 	port->backend = backend;
-	if (!port->spec.mtu)
-		port->spec.mtu = MTU_DEFAULT;
 	snprintf(port->device, sizeof(port->device), "%s_%s", spec->backend, spec->name);
 	snprintf(port->detail, sizeof(port->detail), "%.63s", spec->args);
 	status = open_device(port, why);
