@@ -46,6 +46,8 @@ class Declared:
     shared: tuple[shared_resource_pb2.SharedResource, ...] = ()
     pipes: tuple[pipe_pb2.Pipe, ...] = ()
     entries: tuple[entry_pb2.Entry, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
+    """vnf mode: ports that forward to each other."""
     where: Mapping[str, str] | None = None
     """``file:line`` by name of pipe, for refusals."""
 
@@ -143,8 +145,8 @@ class Node:
         for spec in specs:
             if spec.name not in started:
                 dpu.port_start(spec)
-        if dpu.mode == "vnf":
-            pair_all(dpu)
+        for one, other in self.declared.pairs:
+            dpu.port(one).pair(dpu.port(other))
         for resource in [*self.declared.shared, *state.resources.values()]:
             self._set_resource(dpu, resource)
         for name, miss in state.default_misses.items():
@@ -550,14 +552,6 @@ class Node:
                 return 0
             numbers = [entry.spec.tag for port in dpu.ports.values() for entry in port.age()]
             return sum(error is None for error in self.remove_entries(numbers))
-
-
-def pair_all(dpu: Dpu) -> None:
-    """vnf mode: let every two ports forward to each other, as in one card."""
-    ports = list(dpu.ports.values())
-    for index, port in enumerate(ports):
-        for other in ports[index + 1 :]:
-            port.pair(other)
 
 
 def port_config(port: port_pb2.Port) -> PortConfig:

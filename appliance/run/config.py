@@ -102,6 +102,8 @@ class RunConfig:
     shared: tuple[SharedConfig, ...] = ()
     pipes: tuple[PipeConfig, ...] = ()
     namespaces: tuple[Namespace, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
+    """vnf mode: ports that forward to each other."""
     session: str = "appliance"
     log: Literal["text", "json"] = "text"
     port_ids: Mapping[str, int] = field(default_factory=dict)
@@ -254,6 +256,24 @@ def _namespaces(node: Node | None, ports: Mapping[str, PortConfig]) -> tuple[Nam
     return tuple(found)
 
 
+def _pairs(node: Node | None, ports: tuple[PortConfig, ...]) -> tuple[tuple[str, str], ...]:
+    """Ports that forward to each other: as given, else every two in their order."""
+    names = [port.name for port in ports]
+    if node is None:
+        return tuple(zip(names[::2], names[1::2], strict=False))
+    pairs: list[tuple[str, str]] = []
+    seen: set[str] = set()
+    for item in node.items():
+        members = [member.as_choice(*names) for member in item.items()]
+        if len(members) != 2:
+            item.fail("a pair has two ports: [p0, p1]")
+        if set(members) & seen or members[0] == members[1]:
+            item.fail("a port is in one pair at most")
+        seen |= set(members)
+        pairs.append((members[0], members[1]))
+    return tuple(pairs)
+
+
 def _check_pipes(pipes: tuple[PipeConfig, ...], nodes: list[Node]) -> None:
     seen: dict[str, str] = {}
     for pipe, node in zip(pipes, nodes, strict=True):
@@ -297,6 +317,7 @@ def config_from(root: Node, path: Path, *, runtime_dir: Path | None = None) -> R
         shared=() if shared is None else read_shared(shared, names),
         pipes=pipes,
         namespaces=_namespaces(root.get("namespaces"), {port.name: port for port in ports}),
+        pairs=_pairs(root.get("pairs"), ports),
         session=root.text("session", "appliance"),
         log="json" if root.choice("log", "text", "text", "json") == "json" else "text",
         port_ids=dict(names.ports),

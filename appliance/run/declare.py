@@ -36,7 +36,8 @@ def declared(config: RunConfig) -> Declared:
         shared,
         pipes,
         entries,
-        {p.spec.name: p.where for p in config.pipes},
+        config.pairs if config.mode == "vnf" else (),
+        {pipe.spec.name: pipe.where for pipe in config.pipes},
     )
 
 

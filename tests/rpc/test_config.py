@@ -178,6 +178,8 @@ def test_shared_resources() -> None:
             "pipes[0].entries[0].match.outer.tcp.dst_port",
             "empty",
         ),
+        (PORTS + "pairs: [[p0]]", 4, "pairs[0]", "two ports"),
+        (PORTS + "pairs: [[p0, p0]]", 4, "pairs[0]", "one pair"),
         (PORTS + "namespaces: {x: {port: p0}}", 4, "namespaces.x.port", "netns"),
         (PORTS + "shared: {meters: {99999: {cir: 1, cbs: 1}}}", 4, "shared.meters.99999", "65535"),
     ],

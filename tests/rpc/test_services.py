@@ -552,7 +552,8 @@ def test_receive_and_capture(rig: Running) -> None:
             points=[packet_pb2.PACKET_POINT_DROP], drop_reasons=["pipe"], limit=1
         )
     )
-    for stream in (wire, capture, drops):
+    streams: list[Any] = [wire, capture, drops]
+    for stream in streams:
         assert not next(stream).packets
     rig.inject("p0", good, bad)
     seen = [packet for response in capture for packet in response.packets]

@@ -30,6 +30,7 @@ from tests.support.fastpath import wait_for
 TIMEOUT = 10.0
 
 RINGS = """\
+mode: switch
 fastpath: {hugepages: 'no'}
 ports:
   p0: {backend: net_ring, mac: "02:00:00:00:00:10"}
