@@ -35,6 +35,8 @@ from appliance.v1 import entry_pb2, flow_pb2, pipe_pb2, port_pb2, shared_resourc
 log = structlog.get_logger(__name__)
 
 MAX_ENTRIES: Final = 1 << 24
+WAIT_SECONDS: Final = 60.0
+"""Of calls without a deadline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,9 @@ class Node:
     @contextmanager
     def use(self, seconds: float | None = None) -> Iterator[Dpu]:
         """The DPU for one caller at a time; ``TimedOut`` when it was not to be had in time."""
-        if not self._lock.acquire(timeout=-1 if seconds is None else max(0.0, seconds)):
+        if not self._lock.acquire(
+            timeout=min(max(0.0, WAIT_SECONDS if seconds is None else seconds), WAIT_SECONDS)
+        ):
             raise TimedOut("the deadline passed while other calls were served")
         try:
             if self._dpu is None:
