@@ -349,7 +349,7 @@ def sweep(pattern: str, namespaces: Iterable[str]) -> bool:
     found = False
     for directory in Path(tempfile.gettempdir()).glob(pattern):
         try:
-            with (directory / "appliance.lock").open("a") as file:
+            with (directory / "appliance.lock").open("r+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 kill_recorded(directory)
         except OSError:
