@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -60,14 +61,57 @@ def _from_scapy(expression: str) -> list[bytes]:
         raise click.BadParameter(f"{expression!r} is no scapy packet: {error}") from None
 
 
-def summary(frame: bytes) -> str:
-    """A frame in a line: by scapy when it is there, else its first bytes."""
-    try:
-        from scapy.layers.l2 import Ether
+_PROTOCOLS: Final = {1: "ICMP", 6: "TCP", 17: "UDP", 47: "GRE", 50: "ESP", 58: "ICMPv6", 132: "SCTP"}
+_FLAGS: Final = "FSRPAUEC"
 
-        return str(Ether(frame).summary())
-    except Exception:
-        return f"{len(frame)} bytes: {frame[:34].hex()}{'...' if len(frame) > 34 else ''}"
+
+def summary(frame: bytes) -> str:
+    """A frame in a line: ``10.0.0.1:40000 > 10.0.0.2:80 TCP S``."""
+    try:
+        return _ethernet(frame)
+    except (IndexError, struct.error, ValueError):
+        return f"{len(frame)} bytes, cut short: {frame[:34].hex()}"
+
+
+def _ethernet(frame: bytes) -> str:
+    ethertype = struct.unpack_from("!H", frame, 12)[0]
+    at, tags = 14, ""
+    while ethertype in (0x8100, 0x88A8):
+        tci, ethertype = struct.unpack_from("!HH", frame, at)
+        tags += f"VLAN {tci & 0xFFF} "
+        at += 4
+    if ethertype == 0x0800:
+        return tags + _ip(frame, at, 4)
+    if ethertype == 0x86DD:
+        return tags + _ip(frame, at, 6)
+    if ethertype == 0x0806:
+        sender, target = ip_address(frame[at + 14 : at + 18]), ip_address(frame[at + 24 : at + 28])
+        return f"{tags}ARP {'who has' if frame[at + 7] == 1 else 'is at'} {target} {sender}"
+    return f"{tags}{frame[6:12].hex(':')} > {frame[:6].hex(':')} type {ethertype:#06x}, {len(frame)} bytes"
+
+
+def _ip(frame: bytes, at: int, version: int) -> str:
+    if version == 4:
+        protocol, size = frame[at + 9], (frame[at] & 15) * 4
+        source, target = ip_address(frame[at + 12 : at + 16]), ip_address(frame[at + 16 : at + 20])
+        if struct.unpack_from("!H", frame, at + 6)[0] & 0x1FFF:
+            return f"{source} > {target} {_PROTOCOLS.get(protocol, protocol)} later fragment"
+    else:
+        protocol, size = frame[at + 6], 40
+        source, target = ip_address(frame[at + 8 : at + 24]), ip_address(frame[at + 24 : at + 40])
+    name = _PROTOCOLS.get(protocol, f"protocol {protocol}")
+    at += size
+    if protocol not in (6, 17, 132):
+        return f"{source} > {target} {name}"
+    from_port, to_port = struct.unpack_from("!HH", frame, at)
+    shown = f"{source}:{from_port} > {target}:{to_port} {name}"
+    if protocol == 6:
+        flags = frame[at + 13]
+        return f"{shown} {''.join(letter for bit, letter in enumerate(_FLAGS) if flags >> bit & 1) or '-'}"
+    if protocol == 17 and to_port == 4789 and len(frame) >= at + 30:
+        vni = int.from_bytes(frame[at + 12 : at + 15], "big")
+        return f"{source} > {target} VXLAN {vni} [{_ethernet(frame[at + 16 :])}]"
+    return shown
 
 
 def read_pcap(path: Path) -> Iterator[bytes]:

@@ -42,7 +42,7 @@ def trace_tree(trace: trace_pb2.Trace, port: str, frame: bytes) -> Tree:
             branch.add(Text(", ".join(_compared(field, hop.hit) for field in hop.fields), style="cyan"))
         for action in hop.actions:
             branch.add(Text(action, style="magenta"))
-        if hop.meter_color:
+        if hop.meter_color not in ("", "green") or "meter" in " ".join(hop.actions):
             branch.add(Text(f"meter says {hop.meter_color}", style=COLORS.get(hop.meter_color, "")))
         branch.add(Text(f"-> {fwd_text(hop.fwd) or hop.fwd_text or 'default miss'}"))
     for outcome in trace.outcomes:

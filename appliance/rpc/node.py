@@ -50,6 +50,8 @@ class Declared:
     entries: tuple[entry_pb2.Entry, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
     """vnf mode: ports that forward to each other."""
+    netns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Namespaces of taps by name of port."""
     where: Mapping[str, str] | None = None
     """``file:line`` by name of pipe, for refusals."""
 

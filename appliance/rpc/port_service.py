@@ -33,7 +33,7 @@ class PortServicer(port_service_pb2_grpc.PortServiceServicer):
         added = self._node.state.ports.get(info.name)
         if added is not None:
             return port_to(info, miss or flow.DefaultMiss.DROP, netns=added.netns, args=added.args)
-        return port_to(info, miss)
+        return port_to(info, miss, netns=self._node.declared.netns.get(info.name, ""))
 
     def _find(self, dpu: Dpu, name: str) -> port_pb2.Port:
         known = {info.name: info for info in dpu.port_list()}

@@ -80,7 +80,7 @@ def _mask_text(bits: str) -> str:
 
 def short_name(name: str) -> str:
     """``outer.ipv4.src_ip`` is ``src_ip``; inner and tunnel fields keep their layer."""
-    for prefix in ("outer.ipv4.", "outer.", "parser_meta."):
+    for prefix in ("outer.ipv4.", "outer.transport.", "outer.", "parser_meta.", "tunnel.vxlan."):
         if name.startswith(prefix):
             return name.removeprefix(prefix)
     return name

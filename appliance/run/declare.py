@@ -37,6 +37,7 @@ def declared(config: RunConfig) -> Declared:
         pipes,
         entries,
         config.pairs if config.mode == "vnf" else (),
+        {port.name: port.netns for port in config.ports if port.netns},
         {pipe.spec.name: pipe.where for pipe in config.pipes},
     )
 

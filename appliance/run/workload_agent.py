@@ -50,7 +50,9 @@ class Agent:
             finally:
                 writer.close()
 
-        self.keep.append(await asyncio.start_server(answer, ANY, port, family=socket.AF_INET))
+        self.keep.append(
+            await asyncio.start_server(answer, ANY, port, family=socket.AF_INET, reuse_port=True)
+        )
         return {"ok": True}
 
     async def serve_udp(self, port: int) -> Reply:
@@ -64,6 +66,22 @@ class Agent:
         self.udp[port] = protocol
         return {"ok": True}
 
+    async def connect(
+        self, host: str, port: int, source_port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection, from a port of our choice even when a server of ours has it."""
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            if source_port:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                sock.bind((ANY, source_port))
+            await asyncio.get_running_loop().sock_connect(sock, (host, port))
+        except BaseException:
+            sock.close()
+            raise
+        return await asyncio.open_connection(sock=sock)
+
     async def get(
         self, host: str, port: int, size: int = 0, source_port: int = 0, timeout: float = 1.0
     ) -> Reply:
@@ -72,18 +90,15 @@ class Agent:
         writer = None
         try:
             async with asyncio.timeout(timeout):
-                local = (ANY, source_port) if source_port else None
-                reader, writer = await asyncio.open_connection(
-                    host, port, local_addr=local, family=socket.AF_INET
-                )
+                reader, writer = await self.connect(host, port, source_port)
                 connected = time.perf_counter()
                 writer.write(b"GET %d\n" % size)
                 name = (await reader.readline()).decode().strip()
                 got = len(await reader.read(-1)) if size else 0
         except TimeoutError:
             return {"ok": False, "why": "no answer"}
-        except OSError as error:
-            return {"ok": False, "why": error.strerror or str(error)}
+        except ConnectionRefusedError:
+            return {"ok": False, "why": "refused"}
         finally:
             if writer is not None:
                 writer.close()

@@ -9,11 +9,12 @@ from pathlib import Path
 import click
 import pytest
 
-from appliance.cli.frames import PcapWriter, read_frames, read_pcap
+from appliance.cli.frames import PcapWriter, read_frames, read_pcap, summary
 from appliance.flow import fields
 from appliance.rpc import show
 from appliance.rpc.convert import flow as convert
 from appliance.rpc.convert.base import PortNames
+from appliance.run import frames
 from appliance.run.config import read_config
 from tests.support.tree import ROOT
 
@@ -95,6 +96,17 @@ def test_frames_are_read_from_hex_pcap_and_scapy(tmp_path: Path) -> None:
     made = read_frames("Ether(dst='02:00:00:00:00:02')/IP(dst='10.0.0.1')/TCP(dport=80)")
     assert made[0][:6] == FRAME[:6]
     assert made[0][36:38] == bytes([0, 80])
+
+
+def test_frames_in_a_line() -> None:
+    one, two = frames.Host("02:00:00:00:00:01", "10.0.0.1"), frames.Host("02:00:00:00:00:02", "10.0.0.2")
+    inner = frames.tcp(one, two, 40000, 80, frames.SYN | frames.ACK)
+    assert summary(inner) == "10.0.0.1:40000 > 10.0.0.2:80 TCP SA"
+    outer = frames.udp(two, one, 1, 4789, bytes.fromhex("0800000000006400") + inner)
+    assert summary(outer) == "10.0.0.2 > 10.0.0.1 VXLAN 100 [10.0.0.1:40000 > 10.0.0.2:80 TCP SA]"
+    assert "type 0x0000" in summary(bytes(14))
+    for length in range(len(outer)):
+        assert summary(outer[:length])
 
 
 @pytest.mark.parametrize("what", ["hello", "0x1", "Ether(", "Nonsense()", "__import__('os')"])
