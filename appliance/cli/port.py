@@ -19,33 +19,26 @@ MISSES = {
 
 def ports_table(ports: list[port_pb2.Port], received: dict[str, int], sent: dict[str, int]) -> Table:
     """Ports with their packets."""
-    made = table(
-        "port",
-        "id",
-        "backend",
-        "state",
-        "mac",
-        "mtu",
-        "netns",
-        "owner",
-        "received",
-        "sent",
-        right=["id", "mtu", "received", "sent"],
-    )
+    owners = {port.owner for port in ports}
+    netns = any(port.netns for port in ports)
+    right = ["id", "mtu", "received", "sent"]
+    names = ["port", "id", "backend", "state", "mac", "mtu"]
+    names += ["netns"] if netns else []
+    names += ["owner"] if len(owners) > 1 else []
+    made = table(*names, "received", "sent", right=right)
+    made.columns[names.index("mac")].no_wrap = True
     for port in ports:
-        state = "[green]up[/]" if port.up else "[red]down[/]"
-        made.add_row(
+        cells = [
             f"[bold]{port.name}[/]",
             str(port.port_id) if port.started else "-",
             port.backend,
-            state,
+            "[green]up[/]" if port.up else "[red]down[/]",
             port.mac,
             str(port.mtu),
-            port.netns,
-            port.owner or "-",
-            number(received.get(port.name, 0)),
-            number(sent.get(port.name, 0)),
-        )
+        ]
+        cells += [port.netns] if netns else []
+        cells += [port.owner or "-"] if len(owners) > 1 else []
+        made.add_row(*cells, number(received.get(port.name, 0)), number(sent.get(port.name, 0)))
     return made
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from appliance.errors import AlreadyExists, FlowError, NotConnected, NotFound, TimedOut
+from appliance.errors import AlreadyExists, FlowError, InUse, NotConnected, NotFound, TimedOut
 from appliance.flow import Dpu, Entries, Entry, Pipe, PortConfig, results
 from appliance.flow import types as flow
 from appliance.rpc import columns as bulk
@@ -335,8 +335,12 @@ class Node:
         return pipe
 
     def destroy_pipe(self, name: str) -> None:
-        """Destroy a pipe and its entries."""
-        self.pipe(name).destroy()
+        """Destroy a pipe and its entries; refused while another pipe forwards to it."""
+        pipe = self.pipe(name)
+        for other in self.state.pipes.values():
+            if other.name != name and (how := other.refers_to(name)):
+                raise InUse(f"pipe {name!r} is in use: {how} of pipe {other.name!r} forwards to it")
+        pipe.destroy()
         self._forget(name)
         self.journal.write(state_pb2.StateRecord(pipe_destroyed=name))
 

@@ -82,6 +82,13 @@ class PacketServicer(packet_service_pb2_grpc.PacketServiceServicer):
         self._check_ports(ports, context)
         if request.drop_reasons and PacketKind.CAPTURE_DROP not in kinds:
             raise BadField("drop_reasons", "needs PACKET_POINT_DROP among the points")
+        with self._node.use(context.time_remaining()) as dpu:
+            known = dpu.drop_reasons()
+        for index, reason in enumerate(request.drop_reasons):
+            if reason not in known:
+                raise BadField(
+                    f"drop_reasons[{index}]", f"there is no reason {reason!r} ({', '.join(known)})"
+                )
         wish = Wish(kinds, frozenset(ports), frozenset(request.drop_reasons), request.snap_length)
         left = request.limit or -1
         with self._hub.subscribe(wish, context.time_remaining()) as subscriber:

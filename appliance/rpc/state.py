@@ -85,6 +85,22 @@ class PipeState:
         """Entries in force."""
         return len(self.entries) + sum(batch.live for batch in self.columns)
 
+    def refers_to(self, name: str) -> str:
+        """What of this pipe forwards to a pipe of that name; empty when nothing does."""
+        if self.message.fwd.pipe == name:
+            return "the forward"
+        miss = self.miss if self.miss_changed else self.message.fwd_miss
+        if miss is not None and miss.pipe == name:
+            return "the miss"
+        for number, entry in self.entries.items():
+            if entry.message.fwd.pipe == name:
+                return f"entry {number}"
+        for batch in self.columns:
+            given = [batch.columns.fwd, *batch.columns.fwd_table]
+            if any(fwd.pipe == name for fwd in given) and batch.live:
+                return f"one of the entries from {batch.first} on"
+        return ""
+
     def numbers(self) -> list[int]:
         """Numbers of all entries in force, ascending."""
         found = list(self.entries)

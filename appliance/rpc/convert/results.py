@@ -11,7 +11,7 @@ from appliance.flow import types as flow
 from appliance.rpc import fieldtext
 from appliance.rpc.convert.base import PortNames, enum_to
 from appliance.rpc.convert.flow import counter_to, fwd_to
-from appliance.v1 import packet_pb2, port_pb2, stats_pb2, trace_pb2
+from appliance.v1 import flow_pb2, packet_pb2, port_pb2, stats_pb2, trace_pb2
 
 MISSES: Final = {
     port_pb2.DEFAULT_MISS_DROP: flow.DefaultMiss.DROP,
@@ -86,6 +86,20 @@ def _trace_field(key: results.TraceKey, hit: bool) -> trace_pb2.TraceField:
     )
 
 
+def _fwd_of(text: str) -> flow_pb2.Fwd | None:
+    """A forward that is known by its words."""
+    word, _, name = text.partition(" ")
+    match word:
+        case "port":
+            return flow_pb2.Fwd(type=flow_pb2.FWD_TYPE_PORT, port=name)
+        case "pipe":
+            return flow_pb2.Fwd(type=flow_pb2.FWD_TYPE_PIPE, pipe=name)
+        case "drop":
+            return flow_pb2.Fwd(type=flow_pb2.FWD_TYPE_DROP)
+        case _:
+            return None
+
+
 def trace_to(trace: results.Trace, ports: PortNames) -> trace_pb2.Trace:
     """A trace."""
     message = trace_pb2.Trace(revision=trace.revision)
@@ -97,7 +111,7 @@ def trace_to(trace: results.Trace, ports: PortNames) -> trace_pb2.Trace:
             tag=hop.tag,
             fields=[_trace_field(key, hop.hit) for key in hop.keys],
             actions=list(hop.actions),
-            fwd=fwd_to(hop.fwd, ports),
+            fwd=fwd_to(hop.fwd, ports) or _fwd_of(hop.fwd_text),
             fwd_text=hop.fwd_text,
             domain=hop.domain.name.lower(),
             meter_color="" if hop.color is None else hop.color.name.lower(),
