@@ -187,7 +187,7 @@ class Demo:
         for check in self.checks:
             mark = "[green]✔[/]" if check.good else "[bold red]✘[/]"
             style = "" if check.good else "bold red"
-            cells = [mark, check.what, check.expected, Text(check.measured, style=style)]
+            cells: list[str | Text] = [mark, check.what, check.expected, Text(check.measured, style=style)]
             made.add_row(*cells, *([f"[dim]{check.note}[/]"] if wide else []))
         self.console.print(made)
         good = all(check.good for check in self.checks)

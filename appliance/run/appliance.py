@@ -64,6 +64,7 @@ class Appliance:
         self.started_at = time.time()
         self._process: FastpathProcess | None = None
         self._dpu: Dpu | None = None
+        self._found = False
         self._stop = threading.Event()
         self._lock_file = self._lock()
         self.lab: Lab | None = None
@@ -74,7 +75,8 @@ class Appliance:
         try:
             self._start(fresh)
         except BaseException:
-            self.close()
+            # What was there before this start goes on as it was.
+            self.close(linger=self._found)
             raise
 
     def _lock(self) -> IO[str]:
@@ -102,6 +104,7 @@ class Appliance:
         if running and fresh:
             self._shut_down_found()
             running, state = False, None
+        self._found = running
         leftovers = state is not None or running or fresh
         self.lab = Lab(self.config, adopt=leftovers)
         if not running:

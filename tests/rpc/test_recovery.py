@@ -170,25 +170,24 @@ def test_calls_are_refused_while_there_is_no_fast_path() -> None:
 @contextmanager
 def process(file: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """`ringfield run` as a process of its own."""
-    started = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "appliance",
-            "run",
-            "-c",
-            str(file),
-            "--runtime-dir",
-            str(file.parent),
-            *options,
-        ],
-        stdout=subprocess.PIPE,
-        stderr=(file.parent / "run.log").open("a"),
-        text=True,
-        env=os.environ | {"COLUMNS": "100"},
-    )
+    command = [
+        sys.executable,
+        "-m",
+        "appliance",
+        "run",
+        "-c",
+        str(file),
+        "--runtime-dir",
+        str(file.parent),
+        *options,
+    ]
+    with (file.parent / "run.log").open("a") as log:
+        started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         yield started
+    except BaseException:
+        print((file.parent / "run.log").read_text())
+        raise
     finally:
         if started.poll() is None:
             started.kill()
@@ -202,7 +201,7 @@ def wait_ready(started: subprocess.Popen[str]) -> None:
     for line in started.stdout:
         if line.startswith("READY "):
             return
-    raise AssertionError(f"ended before READY, status {started.wait()}")
+    raise AssertionError(f"ended before READY, status {started.wait()}: see run.log above")
 
 
 class Load:
@@ -221,6 +220,11 @@ class Load:
             "while not select.select([sys.stdin], [], [], 0.001)[0] and time.monotonic() < end:\n"
             "    dpu.inject('p0', [frame] * 5)\n"
             "    sent += 5\n"
+            "def taken():\n"
+            "    stats = dpu.port_stats('p0')\n"
+            "    return stats.received.total_pkts + stats.injected.total_pkts\n"
+            "while taken() < sent and time.monotonic() < end:\n"
+            "    time.sleep(0.01)\n"
             "print(sent, flush=True)\n"
         )
         self._process = subprocess.Popen(
@@ -278,6 +282,7 @@ def test_a_killed_appliance_loses_no_packet_and_finds_everything() -> None:
                         rig.settle()
                         # Every packet was judged by the same entry, before, during and after.
                         assert sent > 100
+                        wait_for("all packets", lambda: rig.counter(declared.id) >= sent)
                         assert rig.counter(declared.id) == sent
                         ports = client.stats.GetStats(
                             stats_service_pb2.GetStatsRequest(), timeout=TIMEOUT
@@ -317,6 +322,7 @@ def test_lingering_is_an_upgrade_without_a_lost_packet() -> None:
                         "10.0.0.3",
                     ]
                     declared = next(entry for entry in entries if entry.tag == 71)
+                    wait_for("all packets", lambda: rig.counter(declared.id) >= sent)
                     assert rig.counter(declared.id) == sent > 0
                 second.send_signal(signal.SIGINT)
                 assert second.wait(20) == 0
@@ -372,6 +378,7 @@ def test_injecting_needs_no_ownership(tmp_path: Path) -> None:
         sent = load.stop()
         rig.settle()
         declared = next(entry for entry in rig.entries("router") if entry.tag == 71)
+        wait_for("all packets", lambda: rig.counter(declared.id) >= sent)
         assert rig.counter(declared.id) == sent
         request = packet_service_pb2.InjectPacketsRequest(port="p0", frames=[GOOD])
         rig.client.packets.InjectPackets(request, timeout=TIMEOUT)

@@ -80,9 +80,17 @@ class Running:
         self.appliance, self.client = appliance, client
 
     def inject(self, port: str, *frames: bytes) -> None:
-        """Frames as if received."""
+        """Frames as if received; returns when the port has them."""
+
+        def came() -> int:
+            stats = self.client.stats.GetStats(stats_service_pb2.GetStatsRequest(), timeout=TIMEOUT).stats
+            found = next(item for item in stats.ports if item.port == port)
+            return found.received.packets + found.injected.packets
+
+        before = came()
         request = packet_service_pb2.InjectPacketsRequest(port=port, frames=frames)
         self.client.packets.InjectPackets(request, timeout=TIMEOUT)
+        wait_for("the frames to come in", lambda: came() >= before + len(frames))
 
     def counter(self, number: int) -> int:
         """Packets of an entry."""
