@@ -27,6 +27,8 @@ struct arguments {
 	char text[ARGUMENT_MAX][TEXT_MAX];
 };
 
+static bool huge_in_use;
+
 static void add(struct arguments *arguments, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void add(struct arguments *arguments, const char *format, ...)
@@ -180,6 +182,7 @@ int eal_start(const struct config *config, char why[CONFIG_WHY_MAX])
 
 	if (huge < 0)
 		return huge;
+	huge_in_use = huge;
 	memset(&arguments, 0, sizeof(arguments));
 	add(&arguments, "fastpath");
 	add_lcores(&arguments, config);
@@ -223,6 +226,11 @@ void eal_remove_files(const char *runtime_dir)
 
 	snprintf(path, sizeof(path), "%s/dpdk", runtime_dir);
 	nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+bool eal_huge_by_chance(const struct config *config)
+{
+	return huge_in_use && config->huge == CONFIG_HUGE_AUTO;
 }
 
 void eal_stop(void)

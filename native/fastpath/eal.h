@@ -11,6 +11,10 @@
 // worker lcores, or a negative errno and the sentence.
 int eal_start(const struct config *config, char why[CONFIG_WHY_MAX]);
 
+// True when hugepages were taken because enough were free, not because they were asked for: then a start that fails for
+// want of memory may be tried again without. Others can have taken them since.
+bool eal_huge_by_chance(const struct config *config);
+
 // Ends EAL. No DPDK call after this.
 void eal_stop(void);
 

@@ -38,7 +38,7 @@
 enum { POOL_CACHE = 256 };
 
 static int lock_fd = -1;
-static bool made_directory, eal_runs;
+static bool made_directory, eal_runs, no_memory;
 static unsigned int nr_workers_ready;
 
 // -- the runtime directory --------------------------------------------------------------------------------------
@@ -88,6 +88,7 @@ static int make_pool(const struct config *config, char why[CONFIG_WHY_MAX])
 		(uint16_t)(FP_HEADROOM + config->mbuf_bytes), SOCKET_ID_ANY);
 	if (fp.pool)
 		return 0;
+	no_memory = true;
 	snprintf(why, CONFIG_WHY_MAX, "no memory for %u packet buffers of %u bytes", config->mbufs,
 		config->mbuf_bytes);
 	return -ENOMEM;
@@ -173,8 +174,10 @@ static int start(struct config *config, char why[CONFIG_WHY_MAX])
 	if (status)
 		return status;
 	lcores = eal_start(config, why);
-	if (lcores < 0)
+	if (lcores < 0) {
+		no_memory = true;
 		return lcores;
+	}
 	eal_runs = true;
 	if (!config->one_core && (lcores < 1 || lcores > STEER_WORKER_MAX)) {
 		snprintf(why, CONFIG_WHY_MAX,
@@ -240,10 +243,25 @@ static void raise_limits(void)
 	setrlimit(RLIMIT_NOFILE, &files);
 }
 
+// EAL cannot be started twice in one process.
+static void start_again(int argc, char **argv)
+{
+	char **words = calloc((size_t)argc + 2, sizeof(*words));
+	char option[] = "--no-huge";
+
+	if (!words)
+		return;
+	memcpy(words, argv, (size_t)argc * sizeof(*words));
+	words[argc] = option;
+	execv("/proc/self/exe", words);
+	notice("cannot start again: %m");
+}
+
 int main(int argc, char **argv)
 {
 	static char why[CONFIG_WHY_MAX];
 	struct config *config = &control.config;
+	bool again;
 	int status;
 
 	config_init(config);
@@ -260,7 +278,10 @@ int main(int argc, char **argv)
 		if (getrandom(&control.boot_id, sizeof(control.boot_id), 0) < 0)
 			control.boot_id = (uint32_t)getpid() ^ (uint32_t)time(NULL);
 	status = start(config, why);
-	if (status) {
+	again = status && no_memory && eal_huge_by_chance(config);
+	if (again) {
+		notice("%s; trying without hugepages", why);
+	} else if (status) {
 		notice("%s", why);
 	} else {
 		printf("READY %s\n", sessions_path());
@@ -268,5 +289,7 @@ int main(int argc, char **argv)
 		control_loop();
 	}
 	stop(config);
+	if (again)
+		start_again(argc, argv);
 	return status ? 1 : 0;
 }
