@@ -22,6 +22,7 @@ ARROWS: dict[str, set[str]] = {
     "policy.reconciler": {"flow"},
     "intelligence": {"policy", "rpc.convert", "v1"},
     "run": {"rpc", "flow", "telemetry", "v1"},
+    "bench": {"flow", "rpc", "v1"},
     "rpc": {"flow", "policy", "telemetry", "intelligence", "v1"},
 }
 FREE = {"cli", "__main__"}

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""Forwarding: packets per second of one worker core, through chains of pipes, with testpmd beside it.
+
+A rate is packets sent on both ports per second *of the worker's time on its core*: on a machine that is
+shared, what the kernel gives to others does not count against either side. The part of the core that the
+worker had is in the JSON (``core``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from appliance.bench.figures import Collection, Figure, Section, ratio
+from appliance.bench.machine import BenchError
+from appliance.bench.programs import Settings, buffers, fastpath, flow, has_testpmd, replay, testpmd
+
+CHAINS = (1, 2, 4, 8)
+PEERS = ("io", "5tswap")
+SAME = 8
+GOAL_CHAIN = 0.35
+GOAL_CHURN = 0.9
+
+
+def _rate(window: dict[str, Any]) -> float:
+    """Millions of packets per second of the worker's time."""
+    if not window["ran_ns"]:
+        raise BenchError("the kernel does not tell how long threads have run (schedstat)")
+    if window["dropped"]:
+        raise BenchError(f"{window['dropped']} packets were dropped while forwarding was measured")
+    return 1e3 * float(window["sent"]) / float(window["ran_ns"])
+
+
+def _chain(found: Collection, settings: Settings, process: Any, flows: int, pipes: int, shape: str) -> None:
+    answer = flow(
+        "forward", process, ports="p0,p1", pipes=pipes, flows=flows, shape=shape, windows=1,
+        window_ms=settings.window_ms,
+    )  # fmt: skip
+    window = answer["windows"][0]
+    kind = "" if shape == "mixed" else " full"
+    found.add(f"{flows} connections: {pipes}{kind} pipes", "Mpps", _rate(window))
+    found.add(f"{flows} connections: {pipes}{kind} pipes, cost", "cycles/packet", window["cycles"] / window["sent"],
+              less=True)  # fmt: skip
+
+
+def _peer(found: Collection, settings: Settings, flows: int, mode: str) -> None:
+    rate, core = testpmd(settings, mode, flows)
+    found.add(f"{flows} connections: testpmd {mode}", "Mpps", rate / core / 1e6)
+
+
+def _one_run(found: Collection, settings: Settings, flows: int) -> None:
+    """Ours and the peer's in turns."""
+    if has_testpmd():
+        _peer(found, settings, flows, PEERS[0])
+    with fastpath(settings, replay(flows, settings.scratch), mbufs=buffers(flows)) as process:
+        for pipes in CHAINS:
+            _chain(found, settings, process, flows, pipes, "mixed")
+        _chain(found, settings, process, flows, SAME, "same")
+    if has_testpmd() and not settings.quick:
+        _peer(found, settings, flows, PEERS[1])
+
+
+def _compare(found: Collection, flows: int) -> list[Figure]:
+    def one(name: str) -> Figure:
+        return found.figure(f"{flows} connections: {name}")
+
+    made = [
+        ratio(f"{flows} connections: 8 pipes / 1 pipe (P3, no cache)", one("8 pipes"), one("1 pipes"), GOAL_CHAIN),
+        ratio(f"{flows} connections: 8 full pipes / 1 pipe", one("8 full pipes"), one("1 pipes")),
+    ]  # fmt: skip
+    if has_testpmd():
+        made.append(ratio(f"{flows} connections: 1 pipe / testpmd io", one("1 pipes"), one("testpmd io")))
+    return made
+
+
+def chains(settings: Settings) -> Section:
+    """Chains of 1 to 8 pipes against testpmd."""
+    figures: list[Figure] = []
+    for flows in settings.flows:
+        found = Collection()
+        for _ in range(settings.runs):
+            _one_run(found, settings, flows)
+        figures += [*found.figures(), *_compare(found, flows)]
+    remarks = [
+        "N pipes: BASIC pipes in a row, the last one with an entry and a counter per connection; those before "
+        "look at type, MAC, protocol, address, port. N full pipes: every one holds all connections.",
+    ]
+    if not has_testpmd():
+        remarks.append("testpmd is not installed (Debian package dpdk-dev): no peer.")
+    return Section("forward", "Forwarding, one worker core", tuple(figures), tuple(remarks))
+
+
+def _disturbed(found: Collection, settings: Settings, process: Any, flows: int, where: str) -> None:
+    """Windows with and without churn take turns in one process."""
+    answer = flow(
+        "forward", process, ports="p0,p1", pipes=1, flows=flows, churn=where, windows=2 * settings.runs,
+        window_ms=settings.window_ms,
+    )  # fmt: skip
+    for window in answer["windows"]:
+        name = f"{where}: disturbed" if window["churn"] else f"{where}: undisturbed"
+        found.add(name, "Mpps", _rate(window))
+        if window["churn"]:
+            found.add(
+                f"{where}: entries added and removed", "thousand/s", 1e6 * window["added"] / window["ns"]
+            )
+
+
+def churn(settings: Settings) -> Section:
+    """Forwarding while entries come and go (P4)."""
+    flows = settings.flows[-1]
+    figures: list[Figure] = []
+    with fastpath(settings, replay(flows, settings.scratch), mbufs=buffers(flows)) as process:
+        for where in ("hit", "miss"):
+            found = Collection()
+            _disturbed(found, settings, process, flows, where)
+            figures += found.figures()
+            one, other = found.figure(f"{where}: disturbed"), found.figure(f"{where}: undisturbed")
+            figures.append(ratio(f"{where}: disturbed / undisturbed (P4)", one, other, GOAL_CHURN))
+    remarks = (
+        f"{flows} connections. hit: in the pipe that the traffic hits; miss: in one before it that it misses. "
+        "100,000 adds and as many removes a second are asked for, in batches every millisecond.",
+    )
+    return Section("churn", "Forwarding while entries come and go", tuple(figures), remarks)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""All parts in order, with what they need around them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from appliance.bench import entries, forward, latency, start
+from appliance.bench.figures import Section
+from appliance.bench.machine import (
+    BUSY,
+    BenchError,
+    Hugepages,
+    describe,
+    orderly_end,
+    pick_cores,
+    preferred,
+)
+from appliance.bench.programs import RESERVE_MIB, Settings
+from appliance.errors import FlowError
+
+PARTS: dict[str, Callable[[Settings], Section]] = {
+    "forward": forward.chains,
+    "churn": forward.churn,
+    "entries": entries.rates,
+    "posts": entries.posts,
+    "latency": latency.latency,
+    "start": start.start,
+}
+
+
+@dataclass(slots=True)
+class Suite:
+    """One call of the bench."""
+
+    names: Sequence[str]
+    settings: Settings
+    machine: dict[str, Any]
+    notices: list[str]
+    done: list[Section] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def sections(self, say: Callable[[str], object]) -> Iterator[Section]:
+        """Run the parts. One that cannot be done is told and left out."""
+        for name in self.names:
+            try:
+                section = PARTS[name](self.settings)
+            except (BenchError, FlowError, OSError, subprocess.SubprocessError) as error:
+                reason = error.reason if isinstance(error, FlowError) else str(error)
+                self.failed[name] = reason
+                say(f"{name}: {reason}")
+                continue
+            self.done.append(section)
+            yield section
+
+
+@contextmanager
+def run_parts(names: Sequence[str], runs: int, *, quick: bool, huge: bool) -> Iterator[Suite]:
+    """What the parts need: cores, hugepages, precedence, a directory. All is given back at the end."""
+    cores = pick_cores()
+    notices = []
+    machine = describe()
+    if machine["others_cores"] > BUSY:
+        notices.append(
+            f"other programs use {machine['others_cores']:.1f} cores of this machine: figures will be low and "
+            "lie apart"
+        )
+    affinity = os.sched_getaffinity(0)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(orderly_end())
+        pages = stack.enter_context(Hugepages(RESERVE_MIB if huge else 0))
+        if not (huge and pages.have):
+            notices.append(
+                "no hugepages"
+                + (f" ({RESERVE_MIB} MiB wanted; root can reserve them)" if huge else "")
+                + ": packets and tables are in ordinary memory, which costs speed"
+            )
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="ringfield-bench-"))
+        machine["precedence"] = stack.enter_context(preferred())
+        os.sched_setaffinity(0, {cores.control})
+        stack.callback(os.sched_setaffinity, 0, affinity)
+        settings = Settings(
+            cores=cores, huge=huge and pages.have, runs=runs, quick=quick, scratch=Path(scratch)
+        )
+        yield Suite(names, settings, machine, notices)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""Traffic to replay: pairs of pcap files of 60-byte UDP frames, initiators in one, replies in the other.
+
+The connections are those of ``native/bench/traffic.c``. Initiators 10.0.0.0/16, responders 10.128.0.0/20,
+responder ports 443, 8080, 5432, 6379. The same bytes on every run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+FRAME = 60
+SERVICES = (443, 8080, 5432, 6379)
+INITIATOR, RESPONDER = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
+_ETHER, _IP, _UDP = 14, 20, 8
+
+
+def _columns(flows: int) -> tuple[NDArray[np.int64], ...]:
+    i = np.arange(flows, dtype=np.int64)
+    src = 0x0A000000 | (i % 64000 + 1)
+    sport = 1024 + (i // 64000 * 31 + i * 7919) % 60000
+    dst = 0x0A800000 | (i * 2654435761 % 4096 + 1)
+    return src, dst, sport, np.array(SERVICES, np.int64)[i % 4]
+
+
+def _put(frames: NDArray[np.uint8], at: int, values: NDArray[np.int64], size: int) -> None:
+    for byte in range(size):
+        frames[:, at + byte] = values >> 8 * (size - 1 - byte) & 0xFF
+
+
+def frames(flows: int, reverse: bool) -> NDArray[np.uint8]:
+    """One frame of each connection, a row each."""
+    src, dst, sport, dport = _columns(flows)
+    macs = RESPONDER + INITIATOR
+    if reverse:
+        src, dst, sport, dport, macs = dst, src, dport, sport, INITIATOR + RESPONDER
+    length = FRAME - _ETHER
+    head = macs + b"\x08\x00\x45\x00" + length.to_bytes(2, "big") + bytes(4) + b"\x40\x11" + bytes(10)
+    head += bytes(4) + (length - _IP).to_bytes(2, "big")
+    made = np.zeros((flows, FRAME), np.uint8)
+    made[:, : len(head)] = np.frombuffer(head, np.uint8)
+    _put(made, _ETHER + 12, src, 4)
+    _put(made, _ETHER + 16, dst, 4)
+    _put(made, _ETHER + _IP, sport, 2)
+    _put(made, _ETHER + _IP + 2, dport, 2)
+    words = made[:, _ETHER : _ETHER + _IP].reshape(flows, -1, 2).astype(np.int64)
+    total = (words[:, :, 0] << 8 | words[:, :, 1]).sum(axis=1)
+    total = (total & 0xFFFF) + (total >> 16)
+    total = (total & 0xFFFF) + (total >> 16)
+    _put(made, _ETHER + 10, ~total & 0xFFFF, 2)
+    return made
+
+
+def write(path: Path, flows: int, packets: int, reverse: bool) -> None:
+    """A pcap file of so many frames, every connection equally often, in an order of its own."""
+    order = np.tile(np.arange(flows), max(1, packets // flows))[:packets]
+    np.random.default_rng(8 if reverse else 7).shuffle(order)
+    record = np.zeros(
+        len(order), np.dtype([("time", "<u4", 2), ("length", "<u4", 2), ("frame", "u1", FRAME)])
+    )
+    record["length"] = FRAME
+    record["frame"] = frames(flows, reverse)[order]
+    header = np.array([0xA1B2C3D4, 2 | 4 << 16, 0, 0, 65535, 1], "<u4")
+    path.write_bytes(header.tobytes() + record.tobytes())
+
+
+def write_pair(directory: Path, flows: int) -> tuple[Path, Path]:
+    """Both directions of so many connections."""
+    packets = max(16384, 2 * flows)
+    pair = directory / f"udp_{flows}.fwd.pcap", directory / f"udp_{flows}.rev.pcap"
+    for path, reverse in zip(pair, (False, True), strict=True):
+        if not path.exists():
+            write(path, flows, packets, reverse)
+    return pair

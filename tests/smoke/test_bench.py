@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""`ringfield bench` runs and tells what it found; how much that is, is no test's business."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from appliance.bench import traffic
+from appliance.bench.figures import Collection, ratio
+from appliance.bench.machine import PAGES
+
+pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="the bench needs two cores")
+
+
+def bench(*arguments: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "appliance", "bench", *arguments, "--quick", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def test_report_of_a_quick_run() -> None:
+    pages = PAGES / "nr_hugepages"
+    before = pages.read_text() if pages.exists() else ""
+    report = bench("start", "--no-huge")
+    assert not report["failed"]
+    assert not report["settings"]["hugepages"]
+    assert report["machine"]["cores"] >= 2
+    (section,) = report["sections"]
+    names = [figure["name"] for figure in section["figures"]]
+    assert "start to first packet forwarded (P10)" in names
+    assert all(figure["value"] > 0 for figure in section["figures"] if figure["unit"] == "s")
+    assert (pages.read_text() if pages.exists() else "") == before
+
+
+def test_latency_of_a_quick_run() -> None:
+    report = bench("latency", "--no-huge")
+    assert not report["failed"]
+    assert report["sections"][0]["figures"][0]["value"] > 0
+
+
+def test_frames_are_distinct_connections_with_right_checksums(tmp_path: Path) -> None:
+    made = traffic.frames(4096, reverse=False)
+    assert len(np.unique(made[:, 26:38], axis=0)) == 4096
+    words = made[:, 14:34].reshape(4096, -1, 2).astype(np.int64)
+    total = (words[:, :, 0] << 8 | words[:, :, 1]).sum(axis=1)
+    assert ((total & 0xFFFF) + (total >> 16) == 0xFFFF).all()
+    replies = traffic.frames(4096, reverse=True)
+    assert (replies[:, 26:30] == made[:, 30:34]).all()
+    forward, _ = traffic.write_pair(tmp_path, 1024)
+    assert forward.stat().st_size == 24 + 16384 * (16 + traffic.FRAME)
+
+
+def test_noisy_figures_are_not_compared() -> None:
+    found = Collection()
+    for steady, noisy in ((10.0, 5.0), (10.5, 10.0), (9.9, 20.0)):
+        found.add("steady", "Mpps", steady)
+        found.add("noisy", "Mpps", noisy)
+    assert ratio("x", found.figure("steady"), found.figure("steady")).value == 1.0
+    refused = ratio("x", found.figure("noisy"), found.figure("steady"))
+    assert refused.value is None
+    assert "noisy" in refused.refused
