@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The Ringfield authors
 //
-// Connections and sessions: accepting, messages in and out, the turn over busy sessions, the end of a session.
+// Messages in and out, hello, the turn over busy sessions, the end of one.
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "events.h"
@@ -27,10 +24,7 @@ static const uint64_t HELLO_NS = 10 * 1000000000ull; // a connection must have s
 
 struct session_list sessions = TAILQ_HEAD_INITIALIZER(sessions);
 
-static struct source listen_source;
-static int listen_fd = -1, spare_fd = -1;
-static struct sockaddr_un address;
-static unsigned int nr_clients, max_clients;
+static unsigned int nr_clients;
 static uint32_t next_number = 1;
 static bool any_dead;
 
@@ -411,20 +405,7 @@ static void socket_ready(struct source *source, uint32_t events)
 
 // -- connections ------------------------------------------------------------------------------------------------
 
-// Without a free descriptor the waiting connection would keep us awake for ever: take it with the spare one, drop it.
-static void turn_away(void)
-{
-	int fd;
-
-	close(spare_fd);
-	fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd >= 0)
-		close(fd);
-	spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	notice("no descriptor is free for another client");
-}
-
-static void add_client(int fd, const struct ucred *peer)
+void session_add(int fd, pid_t pid)
 {
 	struct session *session = calloc(1, sizeof(*session));
 
@@ -434,7 +415,7 @@ static void add_client(int fd, const struct ucred *peer)
 	}
 	session->socket = fd;
 	session->doorbell = session->notify = -1;
-	session->pid = peer->pid;
+	session->pid = pid;
 	session->connected_ns = control.now_ns;
 	session->socket_source.ready = socket_ready;
 	session->doorbell_source.ready = doorbell_ready;
@@ -442,42 +423,6 @@ static void add_client(int fd, const struct ucred *peer)
 	nr_clients++;
 	if (control_watch(&session->socket_source, fd, EPOLLIN))
 		session_kill(session, "cannot be watched");
-}
-
-static void refuse_client(int fd, int status, const char *why)
-{
-	struct {
-		struct steer_msg head;
-		char text[CONFIG_WHY_MAX];
-	} reply = {
-		.head = {.op = STEER_OP_HELLO, .seq = 1, .status = status, .length = (uint32_t)strlen(why)}};
-
-	memcpy(reply.text, why, reply.head.length);
-	send_with_fds(fd, &reply, sizeof(reply.head) + reply.head.length, NULL, 0);
-	close(fd);
-}
-
-static void listen_ready(struct source *source, uint32_t events)
-{
-	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct ucred peer;
-	socklen_t bytes = sizeof(peer);
-
-	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE)
-			turn_away();
-		return;
-	}
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) || (peer.uid != geteuid() && peer.uid)) {
-		refuse_client(fd, -EACCES, "the fast path serves its own user and root only");
-		return;
-	}
-	if (nr_clients >= max_clients) {
-		refuse_client(
-			fd, -EMFILE, "the fast path has as many clients as it serves at once (max_clients)");
-		return;
-	}
-	add_client(fd, &peer);
 }
 
 static int join_durable(struct session *session, struct session *old, char why[CONFIG_WHY_MAX])
@@ -581,39 +526,12 @@ bool sessions_waiting(void)
 	return false;
 }
 
-// -- listening --------------------------------------------------------------------------------------------------
-
-const char *sessions_path(void)
+unsigned int sessions_connected(void)
 {
-	return address.sun_path;
+	return nr_clients;
 }
 
-int sessions_open(const char *runtime_dir, unsigned int most, char why[CONFIG_WHY_MAX])
-{
-	mode_t mask;
-	int status = 0;
-
-	max_clients = most;
-	address.sun_family = AF_UNIX;
-	snprintf(address.sun_path, sizeof(address.sun_path), "%.90s/steering.sock", runtime_dir);
-	listen_source.ready = listen_ready;
-	spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	// We hold the directory's lock: a socket that is there is left over from a fast path that was killed.
-	unlink(address.sun_path);
-	mask = umask(0177);
-	if (listen_fd < 0 || bind(listen_fd, (struct sockaddr *)&address, sizeof(address)) ||
-		listen(listen_fd, 64))
-		status = -errno;
-	umask(mask);
-	if (!status)
-		status = control_watch(&listen_source, listen_fd, EPOLLIN);
-	if (status)
-		snprintf(why, CONFIG_WHY_MAX, "cannot listen at %s: %s", address.sun_path, strerror(-status));
-	return status;
-}
-
-void sessions_close(void)
+void sessions_end(void)
 {
 	struct session *session;
 
@@ -621,11 +539,4 @@ void sessions_close(void)
 		detach(session);
 		destroy(session);
 	}
-	if (listen_fd >= 0) {
-		close(listen_fd);
-		unlink(address.sun_path);
-	}
-	if (spare_fd >= 0)
-		close(spare_fd);
-	listen_fd = spare_fd = -1;
 }

@@ -70,11 +70,19 @@ struct session {
 TAILQ_HEAD(session_list, session);
 extern struct session_list sessions;
 
+// -- session_accept.c
 // Listens at runtime_dir/steering.sock.
 int sessions_open(const char *runtime_dir, unsigned int max_clients, char why[CONFIG_WHY_MAX]);
 // Ends all sessions, and the listening.
 void sessions_close(void);
 const char *sessions_path(void);
+
+// -- session.c
+// A connection that was let in.
+void session_add(int fd, pid_t pid);
+unsigned int sessions_connected(void);
+// All of them, durable ones too.
+void sessions_end(void);
 
 // One turn over the sessions that may have work. Returns how much was done.
 unsigned int sessions_turn(void);
