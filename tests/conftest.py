@@ -3,6 +3,7 @@
 """Fixtures of all tests. The work is in tests/support."""
 
 import os
+import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -32,6 +33,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 FAILED = pytest.StashKey[bool]()
+TEST_SECONDS = 300  # of one test with its fixtures; soak tests take what they need
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test that hangs, so that its fixtures still clean up."""
+
+    def too_long(number: int, frame: object) -> None:
+        raise TimeoutError(f"the test takes longer than {TEST_SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(0 if item.get_closest_marker("soak") else TEST_SECONDS)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.hookimpl(wrapper=True)
