@@ -113,9 +113,16 @@ def parse(frame: bytes) -> Parsed:
         _tunnel(frame, parsed)
     except Cut:
         return Parsed(malformed=True)
-    for name in ("outer", "inner"):
-        _layer_meta(frame, name, parsed)
+    parsed.meta = parser_meta(frame, parsed)
     return parsed
+
+
+def parser_meta(frame: bytes, parsed: Parsed) -> dict[str, int]:
+    """What the parser says about the layers that it found."""
+    meta: dict[str, int] = {}
+    for name in ("outer", "inner"):
+        _layer_meta(frame, name, parsed, meta)
+    return meta
 
 
 def _put(
@@ -309,11 +316,10 @@ def _inner(frame: bytes, at: int, ethertype: int, tunnel: str, parsed: Parsed) -
         return
 
 
-def _layer_meta(frame: bytes, name: str, parsed: Parsed) -> None:
+def _layer_meta(frame: bytes, name: str, parsed: Parsed, meta: dict[str, int]) -> None:
     layer = parsed.outer if name == "outer" else parsed.inner
     if layer is None:
         return
-    meta = parsed.meta
     vlans = {0: L2Meta.NO_VLAN, 1: L2Meta.SINGLE_VLAN}.get(layer.vlans, L2Meta.MULTI_VLAN)
     meta[f"{name}_l2_type"] = vlans
     meta[f"{name}_l3_type"] = layer.l3_type
