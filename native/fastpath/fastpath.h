@@ -89,6 +89,7 @@ struct fp_rx {
 
 // Immutable once published with worker_set_rx().
 struct fp_rx_list {
+	uint32_t serial; // differs between lists, also when one takes the memory of another
 	uint16_t nr;
 	struct fp_rx rx[];
 };

@@ -13,6 +13,12 @@
 	{                                                                                    \
 		.region = (REGION), .offset = (OFFSET), .bytes = (BYTES), .first_mask = 0xff \
 	}
+// A field that says where or what another header is.
+#define SHAPE(REGION, OFFSET, BYTES)                                                          \
+	{                                                                                     \
+		.region = (REGION), .offset = (OFFSET), .bytes = (BYTES), .first_mask = 0xff, \
+		.needs = FIELD_SHAPES                                                         \
+	}
 #define META(MEMBER)                                                                   \
 	{                                                                              \
 		.region = REGION_META, .offset = offsetof(struct packet_meta, MEMBER), \
@@ -38,16 +44,16 @@
 #define LAYER(L, I)                                                                    \
 	[STEER_F_##L##_ETH_DST] = PLACE((I)*REGION_LAYER + REGION_ETH, 0, 6),          \
 	[STEER_F_##L##_ETH_SRC] = PLACE((I)*REGION_LAYER + REGION_ETH, 6, 6),          \
-	[STEER_F_##L##_ETH_TYPE] = PLACE((I)*REGION_LAYER + REGION_ETYPE, 0, 2),       \
+	[STEER_F_##L##_ETH_TYPE] = SHAPE((I)*REGION_LAYER + REGION_ETYPE, 0, 2),       \
 	[STEER_F_##L##_VLAN0_TCI] = PLACE((I)*REGION_LAYER + REGION_VLAN0, 0, 2),      \
 	[STEER_F_##L##_VLAN1_TCI] = PLACE((I)*REGION_LAYER + REGION_VLAN1, 0, 2),      \
-	[STEER_F_##L##_IP4_VERSION_IHL] = PLACE((I)*REGION_LAYER + REGION_IP4, 0, 1),  \
+	[STEER_F_##L##_IP4_VERSION_IHL] = SHAPE((I)*REGION_LAYER + REGION_IP4, 0, 1),  \
 	[STEER_F_##L##_IP4_DSCP_ECN] = PLACE((I)*REGION_LAYER + REGION_IP4, 1, 1),     \
-	[STEER_F_##L##_IP4_TOTAL_LEN] = PLACE((I)*REGION_LAYER + REGION_IP4, 2, 2),    \
+	[STEER_F_##L##_IP4_TOTAL_LEN] = SHAPE((I)*REGION_LAYER + REGION_IP4, 2, 2),    \
 	[STEER_F_##L##_IP4_ID] = PLACE((I)*REGION_LAYER + REGION_IP4, 4, 2),           \
-	[STEER_F_##L##_IP4_FLAGS_FRAG] = PLACE((I)*REGION_LAYER + REGION_IP4, 6, 2),   \
+	[STEER_F_##L##_IP4_FLAGS_FRAG] = SHAPE((I)*REGION_LAYER + REGION_IP4, 6, 2),   \
 	[STEER_F_##L##_IP4_TTL] = PLACE((I)*REGION_LAYER + REGION_IP4, 8, 1),          \
-	[STEER_F_##L##_IP4_PROTO] = PLACE((I)*REGION_LAYER + REGION_IP4, 9, 1),        \
+	[STEER_F_##L##_IP4_PROTO] = SHAPE((I)*REGION_LAYER + REGION_IP4, 9, 1),        \
 	[STEER_F_##L##_IP4_SRC] = PLACE((I)*REGION_LAYER + REGION_IP4, 12, 4),         \
 	[STEER_F_##L##_IP4_DST] = PLACE((I)*REGION_LAYER + REGION_IP4, 16, 4),         \
 	[STEER_F_##L##_IP6_TRAFFIC_CLASS] = {.region = (I)*REGION_LAYER + REGION_IP6,  \
@@ -59,13 +65,13 @@
 		.offset = 1,                                                           \
 		.bytes = 3,                                                            \
 		.first_mask = 0x0f},                                                   \
-	[STEER_F_##L##_IP6_PAYLOAD_LEN] = PLACE((I)*REGION_LAYER + REGION_IP6, 4, 2),  \
-	[STEER_F_##L##_IP6_NEXT_PROTO] = PLACE((I)*REGION_LAYER + REGION_IP6, 6, 1),   \
+	[STEER_F_##L##_IP6_PAYLOAD_LEN] = SHAPE((I)*REGION_LAYER + REGION_IP6, 4, 2),  \
+	[STEER_F_##L##_IP6_NEXT_PROTO] = SHAPE((I)*REGION_LAYER + REGION_IP6, 6, 1),   \
 	[STEER_F_##L##_IP6_HOP_LIMIT] = PLACE((I)*REGION_LAYER + REGION_IP6, 7, 1),    \
 	[STEER_F_##L##_IP6_SRC] = PLACE((I)*REGION_LAYER + REGION_IP6, 8, 16),         \
 	[STEER_F_##L##_IP6_DST] = PLACE((I)*REGION_LAYER + REGION_IP6, 24, 16),        \
 	[STEER_F_##L##_L4_SRC_PORT] = PLACE((I)*REGION_LAYER + REGION_L4, 0, 2),       \
-	[STEER_F_##L##_L4_DST_PORT] = PLACE((I)*REGION_LAYER + REGION_L4, 2, 2),       \
+	[STEER_F_##L##_L4_DST_PORT] = SHAPE((I)*REGION_LAYER + REGION_L4, 2, 2),       \
 	[STEER_F_##L##_TCP_SEQ] = PLACE((I)*REGION_LAYER + REGION_TCP, 4, 4),          \
 	[STEER_F_##L##_TCP_ACK] = PLACE((I)*REGION_LAYER + REGION_TCP, 8, 4),          \
 	[STEER_F_##L##_TCP_DATA_OFFSET] = PLACE((I)*REGION_LAYER + REGION_TCP, 12, 1), \
@@ -94,28 +100,28 @@ const struct field_place field_places[STEER_F_MAX] = {
 	LAYER(OUTER, 0),
 	LAYER(INNER, 1),
 	[STEER_F_TUN_VXLAN_VNI] = PLACE(REGION_VXLAN, 4, 3),
-	[STEER_F_TUN_VXLAN_FLAGS] = PLACE(REGION_VXLAN, 0, 1),
-	[STEER_F_TUN_VXLAN_RSVD1] = PLACE(REGION_VXLAN, 1, 3),
+	[STEER_F_TUN_VXLAN_FLAGS] = SHAPE(REGION_VXLAN, 0, 1),
+	[STEER_F_TUN_VXLAN_RSVD1] = SHAPE(REGION_VXLAN, 1, 3),
 	[STEER_F_TUN_VXLAN_RSVD2] = PLACE(REGION_VXLAN, 7, 1),
-	[STEER_F_TUN_VXLAN_GPE_NEXT_PROTO] = PLACE(REGION_VXLAN, 3, 1),
-	[STEER_F_TUN_VXLAN_GBP_POLICY_ID] = PLACE(REGION_VXLAN, 2, 2),
+	[STEER_F_TUN_VXLAN_GPE_NEXT_PROTO] = SHAPE(REGION_VXLAN, 3, 1),
+	[STEER_F_TUN_VXLAN_GBP_POLICY_ID] = SHAPE(REGION_VXLAN, 2, 2),
 	[STEER_F_TUN_GRE_KEY_PRESENT] = PARSED(gre_key_present, 0),
-	[STEER_F_TUN_GRE_PROTOCOL] = PLACE(REGION_GRE, 2, 2),
+	[STEER_F_TUN_GRE_PROTOCOL] = SHAPE(REGION_GRE, 2, 2),
 	[STEER_F_TUN_GRE_KEY] = PLACE(REGION_GRE_KEY, 0, 4),
 	[STEER_F_TUN_NVGRE_VS_ID] = PLACE(REGION_GRE_KEY, 0, 3),
 	[STEER_F_TUN_NVGRE_FLOW_ID] = PLACE(REGION_GRE_KEY, 3, 1),
 	[STEER_F_TUN_GENEVE_VNI] = PLACE(REGION_GENEVE, 4, 3),
-	[STEER_F_TUN_GENEVE_VER_OPT_LEN] = PLACE(REGION_GENEVE, 0, 1),
+	[STEER_F_TUN_GENEVE_VER_OPT_LEN] = SHAPE(REGION_GENEVE, 0, 1),
 	[STEER_F_TUN_GENEVE_O_C] = PLACE(REGION_GENEVE, 1, 1),
-	[STEER_F_TUN_GENEVE_NEXT_PROTO] = PLACE(REGION_GENEVE, 2, 2),
+	[STEER_F_TUN_GENEVE_NEXT_PROTO] = SHAPE(REGION_GENEVE, 2, 2),
 	[STEER_F_TUN_GTP_TEID] = PLACE(REGION_GTP, 4, 4),
 	[STEER_F_TUN_ESP_SPI] = PLACE(REGION_ESP, 0, 4),
 	[STEER_F_TUN_ESP_SN] = PLACE(REGION_ESP, 4, 4),
-	[STEER_F_TUN_MPLS_0] = PLACE(REGION_MPLS0, 0, 4),
-	[STEER_F_TUN_MPLS_1] = PLACE(REGION_MPLS1, 0, 4),
-	[STEER_F_TUN_MPLS_2] = PLACE(REGION_MPLS2, 0, 4),
-	[STEER_F_TUN_MPLS_3] = PLACE(REGION_MPLS3, 0, 4),
-	[STEER_F_TUN_MPLS_4] = PLACE(REGION_MPLS4, 0, 4),
+	[STEER_F_TUN_MPLS_0] = SHAPE(REGION_MPLS0, 0, 4),
+	[STEER_F_TUN_MPLS_1] = SHAPE(REGION_MPLS1, 0, 4),
+	[STEER_F_TUN_MPLS_2] = SHAPE(REGION_MPLS2, 0, 4),
+	[STEER_F_TUN_MPLS_3] = SHAPE(REGION_MPLS3, 0, 4),
+	[STEER_F_TUN_MPLS_4] = SHAPE(REGION_MPLS4, 0, 4),
 };
 
 #define FIELD_NAME(id, name, bits) [STEER_F_##id] = name,
@@ -265,6 +271,7 @@ void field_write(struct packet *p, unsigned int field, const uint8_t *value, con
 		return;
 	delta = checksum_add(checksum_add(0, b - before, span), old, span);
 	p->judged = false;
+	p->stale |= (place->needs & FIELD_SHAPES) != 0;
 	patch_checksums(p, place->region, place->offset, delta);
 }
 

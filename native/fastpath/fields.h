@@ -24,6 +24,8 @@ enum field_needs {
 	FIELD_NEEDS_JUDGE = 1 << 0,  // packet_judge() before it is read
 	FIELD_NEEDS_RANDOM = 1 << 1, // a fresh random number
 	FIELD_READ_ONLY = 1 << 2,
+	FIELD_SHAPES =
+		1 << 3, // says what other headers there are: a packet is parsed again after it was written
 };
 
 extern const struct field_place field_places[STEER_F_MAX];

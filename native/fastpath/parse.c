@@ -505,7 +505,7 @@ static inline bool parse_plain(struct packet *p)
 	return true;
 }
 
-int packet_parse_general(struct packet *p)
+static int parse_all(struct packet *p)
 {
 	struct cursor c = {.p = p, .at = 0, .end = p->seg_len};
 	int type, proto;
@@ -538,6 +538,16 @@ int packet_parse_general(struct packet *p)
 		break;
 	}
 	return 0;
+}
+
+int packet_parse_general(struct packet *p)
+{
+	int err = parse_all(p);
+
+	// What made it malformed may stand behind headers that were found: none of them counts.
+	if (__builtin_expect(err, 0))
+		regions_reset(p);
+	return err;
 }
 
 int packet_parse(struct packet *p)

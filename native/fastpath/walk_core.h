@@ -90,6 +90,7 @@ static inline void core_forward(struct walker *w, struct packet *p, const struct
 		break;
 	case STEER_FWD_PIPE:
 		p->pipe = fwd->pipe;
+		p->algorithm = STEER_HASH_DEFAULT;
 		break;
 	case STEER_FWD_DROP:
 		packet_drop(p, STEER_DROP_PIPE);

@@ -215,7 +215,8 @@ static void judge_burst(
 {
 	struct packet *packets[FP_BURST];
 	struct stats_port *stats = &w->stats->port[port];
-	bool noted = injected || fp_read(&fp.ports[port].silent); // all that comes in by a ring port was injected
+	bool noted =
+		injected || fp_read(&fp.ports[port].silent); // all that comes in by a ring port was injected
 	uint64_t bytes = 0;
 
 	for (unsigned int i = 0; i < n; i++)
@@ -330,12 +331,17 @@ unsigned int worker_poll(struct fp_worker *w)
 
 // --- Sleep --------------------------------------------------------------------------------------------------------
 
+static uint32_t serial_of(const struct fp_rx_list *rx)
+{
+	return rx ? rx->serial : 0;
+}
+
 // What the worker waits on, rebuilt when the rx list changed. Returns how long it may sleep.
-static uint64_t watch(struct fp_worker *w, const struct fp_rx_list *rx, const struct fp_rx_list **watched)
+static uint64_t watch(struct fp_worker *w, const struct fp_rx_list *rx, uint32_t *watched)
 {
 	uint64_t ns = SLEEP_NS_MAX;
 
-	if (rx != *watched) {
+	if (serial_of(rx) != *watched) {
 		struct epoll_event event = {.events = EPOLLIN, .data.fd = w->doorbell};
 
 		close(w->epoll);
@@ -346,7 +352,7 @@ static uint64_t watch(struct fp_worker *w, const struct fp_rx_list *rx, const st
 			if (rx->rx[i].fd >= 0)
 				epoll_ctl(w->epoll, EPOLL_CTL_ADD, rx->rx[i].fd, &event);
 		}
-		*watched = rx;
+		*watched = serial_of(rx);
 	}
 	for (unsigned int i = 0; rx && i < rx->nr; i++)
 		if (rx->rx[i].fd < 0 && !fp_read(&fp.ports[rx->rx[i].port].silent))
@@ -371,13 +377,13 @@ static void nap(struct fp_worker *w, uint64_t ns)
 }
 
 // Announces the sleep, looks once more, then sleeps offline.
-static void worker_sleep(struct fp_worker *w, const struct fp_rx_list **watched)
+static void worker_sleep(struct fp_worker *w, uint32_t *watched)
 {
 	uint64_t ns = watch(w, fp_read_acquire(&w->rx), watched);
 
 	fp_write(&w->sleeping, 1);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!worker_poll(w) && !fp_read(&w->quit) && fp_read(&w->rx) == *watched) {
+	if (!worker_poll(w) && !fp_read(&w->quit) && serial_of(fp_read_acquire(&w->rx)) == *watched) {
 		rcu_offline(w->index);
 		nap(w, ns);
 		rcu_online(w->index);
@@ -388,7 +394,7 @@ static void worker_sleep(struct fp_worker *w, const struct fp_rx_list **watched)
 int worker_main(void *arg)
 {
 	struct fp_worker *w = arg;
-	const struct fp_rx_list *watched = NULL;
+	uint32_t watched = UINT32_MAX;
 	unsigned int empty = 0;
 
 	rcu_online(w->index);
@@ -472,6 +478,7 @@ void worker_fini(struct fp_worker *w)
 
 int worker_set_rx(struct fp_worker *w, const struct fp_rx *rx, uint16_t nr)
 {
+	static uint32_t serial;
 	struct fp_rx_list *list, *old = w->rx;
 
 	if (nr > FP_RX_MAX)
@@ -479,6 +486,7 @@ int worker_set_rx(struct fp_worker *w, const struct fp_rx *rx, uint16_t nr)
 	list = malloc(sizeof(*list) + nr * sizeof(list->rx[0]));
 	if (!list)
 		return -ENOMEM;
+	list->serial = ++serial;
 	list->nr = nr;
 	memcpy(list->rx, rx, nr * sizeof(list->rx[0]));
 	fp_publish(&w->rx, list);

@@ -292,6 +292,25 @@ static void test_add_copy(void)
 		"copy from metadata");
 }
 
+// A field that says what follows: the next action and the next pipe see the packet as it is then.
+static void test_shape(void)
+{
+	uint8_t inner[256];
+	uint32_t bytes, n = frame_tcp(inner, 1, 2, 3, 4, 5);
+	struct steer_action to_plain[2] = {
+		set(STEER_F_OUTER_L4_DST_PORT, 9, UINT64_MAX), set(STEER_F_INNER_IP4_TTL, 1, UINT64_MAX)};
+	struct steer_action and_back[3] = {
+		to_plain[0], set(STEER_F_OUTER_L4_DST_PORT, 4789, UINT64_MAX), to_plain[1]};
+
+	bytes = vxlan(in, inner, n);
+	ok(transform(to_plain, 2, NULL, 0, NULL, 0, bytes) == bytes && out[50 + 22] == 64 &&
+			sums_right(out, bytes),
+		"no tunnel, no inner header");
+	ok(transform(and_back, 3, NULL, 0, NULL, 0, bytes) == bytes && out[50 + 22] == 1 &&
+			sums_right(out, bytes),
+		"a tunnel again");
+}
+
 static void test_arguments(void)
 {
 	static const uint8_t args[8] = {9, 8, 7, 6, 0, 0, 0, 0};
@@ -482,6 +501,7 @@ int main(void)
 	test_sets();
 	test_udp_without_checksum();
 	test_add_copy();
+	test_shape();
 	test_arguments();
 	test_vlan();
 	test_vxlan();

@@ -120,6 +120,30 @@ static uint32_t hash_pipe(uint8_t algorithm, uint32_t entries, unsigned int fill
 	return pipe;
 }
 
+// A forward to a pipe means the pipe's own algorithm, whatever an earlier jump asked for.
+static void test_algorithm_is_per_jump(void)
+{
+	uint32_t last = hash_pipe(STEER_HASH_ROUND_ROBIN, 2, 2), first, root;
+	struct spec *s = spec_new("first", 0, STEER_PIPE_HASH, 1);
+	struct steer_fwd jump = {.type = STEER_FWD_HASH, .algorithm = STEER_HASH_IDENTITY};
+	struct work w;
+
+	spec_match(s, STEER_F_OUTER_IP4_DST, STEER_MATCH_CHANGEABLE, 0, UINT64_MAX);
+	first = spec_create(s, NULL);
+	w = work_new(first, NULL, 0, NULL, 0);
+	work_fwd(&w, fwd_pipe(last));
+	ok(!work_add(&w, NULL), "entry");
+	jump.pipe = first;
+	root = pass("root", 0, 0, jump, true);
+	for (unsigned int i = 0; i < 8; i++)
+		send_udp(0, 0x08080800, 1);
+	poll_all();
+	ok(count_out(1) == 4 && count_out(2) == 4, "round robin behind identity");
+	destroy(root);
+	destroy(first);
+	destroy(last);
+}
+
 static void test_hash(void)
 {
 	struct steer_fwd jump = {.type = STEER_FWD_HASH};
@@ -626,6 +650,7 @@ int main(void)
 	bed_start(4);
 	test_port_forward();
 	test_hash();
+	test_algorithm_is_per_jump();
 	test_flooding();
 	test_ordered_list();
 	test_egress();
