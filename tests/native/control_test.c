@@ -237,6 +237,42 @@ static void adoption(void)
 	steering_close(client);
 }
 
+// A session that asks for packets and never reads loses its own, and nobody else's.
+static void deaf_listener(struct steering_client *client)
+{
+	struct steering_options options = {.path = fastpath->socket,
+		.name = "deaf",
+		.flags = STEER_SESSION_READER,
+		.packet_ring_bytes = 1 << 18};
+	struct steering_client *deaf;
+	unsigned int received = 0;
+	struct steer_packet packet;
+	uint8_t frame[2048];
+
+	require(!steering_connect(&options, &deaf, NULL, 0), "a session that will not read");
+	listen_to(deaf, STEER_RECV_WIRE);
+	memcpy(frame, frame_template, sizeof(frame_template));
+	frame[33] = 20;
+	for (unsigned int sent = 0; sent < 6000; sent += 50) {
+		uint8_t got[2048];
+
+		for (unsigned int i = 0; i < 50; i++)
+			steering_packet_post(client, STEER_PKT_INJECT, 0, 0, frame, 64);
+		steering_packet_push(client);
+		while (received < sent + 50 && steering_wait(client, STEERING_WAIT_PACKETS, 0, 5000000) > 0)
+			while (steering_packet_receive(client, &packet, got, sizeof(got)) == 1)
+				received++;
+	}
+	ok(received == 6000 && !steering_packets_lost(client), "a good one gets all %u", received);
+	ok(steering_packets_lost(deaf) > 1000, "the deaf one lost %llu",
+		(unsigned long long)steering_packets_lost(deaf));
+	received = 0;
+	while (steering_packet_receive(deaf, &packet, frame, sizeof(frame)) == 1)
+		received++;
+	ok(received + steering_packets_lost(deaf) == 6000, "and can tell");
+	steering_close(deaf);
+}
+
 // The owner of a durable session is killed while its pipeline forwards: not one packet is lost.
 static void owner_killed(void)
 {
@@ -311,6 +347,7 @@ int main(void)
 	software(client);
 	captures(client);
 	traces(client, pipe);
+	deaf_listener(client);
 	adoption();
 	owner_killed();
 	ok(WAIT_FOR(conserved(client, mbufs)), "packets and buffers are conserved");

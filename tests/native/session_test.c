@@ -455,8 +455,11 @@ static void killed(void)
 
 int main(void)
 {
+	const char *seed = getenv("SEED");
 	struct stat stat_before;
 
+	if (seed)
+		random_state = (uint32_t)strtoul(seed, NULL, 0);
 	fastpath = fastpath_start(config, NULL);
 	ok(!stat(fastpath->socket, &stat_before) && (stat_before.st_mode & 0777) == 0600,
 		"the socket has mode 0600");
