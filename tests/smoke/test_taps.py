@@ -5,12 +5,13 @@
 import errno
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.fastpath import Fastpath, descriptors, refused, wait_for
+from tests.support.fastpath import EXECUTABLE, Fastpath, descriptors, refused, wait_for
 from tests.support.netns import Netns
 from tests.support.wire import Wire, WireError, ffi, wire
 
@@ -210,6 +211,9 @@ def test_missing_permission_is_told(tmp_path: Path) -> None:
     private = tmp_path / "run"
     private.mkdir()
     os.chown(private, 65534, 65534)
-    sentence = refused(private, "[port p0]\nbackend = net_tap\n", user=65534, group=65534, extra_groups=[])
+    copy = Path(shutil.copy(EXECUTABLE, tmp_path))  # the tree may lie where others cannot look
+    sentence = refused(
+        private, "[port p0]\nbackend = net_tap\n", executable=copy, user=65534, group=65534, extra_groups=[]
+    )
     assert "p0" in sentence
     assert "permi" in sentence.lower() or "root" in sentence

@@ -53,12 +53,14 @@ def config_text(ports: Mapping[str, Options], options: Options) -> str:
     return "\n".join(lines) + "\n"
 
 
-def refused(directory: Path, config: str, *arguments: str, **options: Any) -> str:
+def refused(
+    directory: Path, config: str, *arguments: str, executable: Path = EXECUTABLE, **options: Any
+) -> str:
     """Start a fast path that must not start: exit status 1 or 2 (bad options), one sentence on stderr, returned."""
     file = directory / "refused.conf"
     file.write_text(config)
     done: subprocess.CompletedProcess[str] = subprocess.run(
-        [EXECUTABLE, "--runtime-dir", directory, "--config", file, *arguments],
+        [executable, "--runtime-dir", directory, "--config", file, *arguments],
         check=False,
         capture_output=True,
         text=True,
@@ -93,7 +95,8 @@ class Fastpath:
         self.stats: Stats | None = None
         self.killed = False
         config = self.directory / "fastpath.conf"
-        config.write_text(config_text(ports, options or {}))
+        # Without hugepages unless asked for: they are shared with whatever else runs on this machine.
+        config.write_text(config_text(ports, {"huge": "no", **(options or {})}))
         command = [str(EXECUTABLE), "--runtime-dir", str(self.directory), "--config", str(config), *arguments]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
