@@ -392,7 +392,7 @@ doca_error_t entry_add(const struct entry_request *request, struct doca_flow_pip
 		return refuse(DOCA_ERROR_NO_MEMORY, AT(.pipe = pipe->name, .rule = "entry-numbers"),
 			"out of memory or of entry numbers (%d in a session)", STEER_ENTRY_ID_MAX);
 	}
-	entry->pipe = pipe;
+	entry_pipe_set(entry, pipe);
 	entry->port = pipe->port->index;
 	entry->user_ctx = request->user_ctx;
 	entry->queue = request->queue;
@@ -495,7 +495,7 @@ void entry_release(struct doca_flow_pipe_entry *entry, uint16_t queue)
 		give_back(entry, entry->pipe);
 		reserve_give(&entry->pipe->used);
 	}
-	entry->pipe = NULL;
+	entry_pipe_set(entry, NULL);
 	entry->state = ENTRY_FREE;
 	id_release(entry->id, queue);
 }
@@ -505,10 +505,10 @@ void entries_drop_pipe(struct doca_flow_pipe *pipe)
 	for (uint32_t id = 0, end = entries_end(); id < end; id++) {
 		struct doca_flow_pipe_entry *entry = entry_by_id(id);
 
-		if (!entry || entry->pipe != pipe)
+		if (!entry || entry_pipe(entry) != pipe)
 			continue;
 		give_back(entry, pipe);
-		entry->pipe = NULL;
+		entry_pipe_set(entry, NULL);
 		entry->state = ENTRY_ZOMBIE;
 		if (!entry->in_flight) {
 			entry->state = ENTRY_FREE;
@@ -533,7 +533,7 @@ doca_error_t entry_adopt(struct doca_flow_pipe *pipe, uint16_t queue, uint32_t i
 	if (!there || !entry)
 		return refuse(DOCA_ERROR_NO_MEMORY, AT(.pipe = pipe->name), "out of memory");
 	entry->generation = (uint32_t)(record->user_data >> 32);
-	entry->pipe = pipe;
+	entry_pipe_set(entry, pipe);
 	entry->port = pipe->port->index;
 	entry->user_ctx = NULL;
 	entry->counter = counter;

@@ -318,6 +318,17 @@ struct doca_flow_pipe_entry {
 	uint64_t tag;
 };
 
+// Destroying a pipe looks through all entries, those of other threads among them.
+static inline struct doca_flow_pipe *entry_pipe(const struct doca_flow_pipe_entry *entry)
+{
+	return __atomic_load_n(&entry->pipe, __ATOMIC_RELAXED);
+}
+
+static inline void entry_pipe_set(struct doca_flow_pipe_entry *entry, struct doca_flow_pipe *pipe)
+{
+	__atomic_store_n(&entry->pipe, pipe, __ATOMIC_RELAXED);
+}
+
 // === Process-wide state
 
 struct shared_resource {

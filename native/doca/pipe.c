@@ -144,9 +144,7 @@ static int destroy_in_fast_path(const struct doca_flow_pipe *pipe)
 	struct steer_pipe_ref ref = {.pipe = pipe->number};
 	int status;
 
-	for (uint16_t queue = 0; queue < flow.cfg.pipe_queues; queue++)
-		if (!(pipe->excluded_queues & 1u << queue) && pipe->port->queues[queue].in_flight)
-			steering_push(flow.client, queue);
+	// What queues still hold back for this pipe fails when it is published: the queues belong to other threads.
 	status = steering_call_exact(flow.client, STEER_OP_PIPE_DESTROY, &ref, sizeof(ref), NULL, 0);
 	return status == -ENOENT || status == -ENOTCONN ? 0 : status;
 }
@@ -278,7 +276,8 @@ static void relocate(struct doca_flow_pipe *pipe, uint16_t queue)
 		struct doca_flow_pipe_entry *entry = entry_by_id(id);
 		void *user_ctx;
 
-		if (!entry || entry->pipe != pipe || entry->queue != queue || entry->state != ENTRY_ALIVE)
+		if (!entry || entry_pipe(entry) != pipe || entry->queue != queue ||
+			entry->state != ENTRY_ALIVE)
 			continue;
 		user_ctx = entry->user_ctx;
 		if (pipe->resize_relocate(pipe->user_ctx, queue, entry->user_ctx, &user_ctx) == DOCA_SUCCESS)
