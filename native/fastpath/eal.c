@@ -107,18 +107,26 @@ static int choose_memory(const struct config *config, char why[CONFIG_WHY_MAX])
 	return 0;
 }
 
-// The CPUs that we may use, as EAL writes sets: (0,1,5).
+// The CPUs that we may use, as EAL writes sets: (0-3,8). A set too long for the room is cut behind a whole range.
 static void allowed_cpus(char *text, size_t bytes)
 {
+	size_t used = 1;
 	cpu_set_t set;
-	size_t used = 0;
 
 	CPU_ZERO(&set);
 	sched_getaffinity(0, sizeof(set), &set);
-	used += (size_t)snprintf(text, bytes, "(");
-	for (int cpu = 0; cpu < CPU_SETSIZE && used + 8 < bytes; cpu++)
-		if (CPU_ISSET(cpu, &set))
-			used += (size_t)snprintf(text + used, bytes - used, "%s%d", used > 1 ? "," : "", cpu);
+	text[0] = '(';
+	for (int cpu = 0; cpu < CPU_SETSIZE && used + 16 < bytes; cpu++) {
+		int last = cpu;
+
+		if (!CPU_ISSET(cpu, &set))
+			continue;
+		while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, &set))
+			last++;
+		used += (size_t)snprintf(
+			text + used, bytes - used, "%s%d-%d", used > 1 ? "," : "", cpu, last);
+		cpu = last;
+	}
 	snprintf(text + used, bytes - used, ")");
 }
 
