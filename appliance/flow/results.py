@@ -81,6 +81,11 @@ class TraceHop:
         """Whether an entry matched."""
         return self.entry is not None
 
+    def __str__(self) -> str:
+        found = "miss" if self.entry is None else f"entry {self.entry}"
+        steps = [f"{self.pipe}: {found}", *self.actions, f"-> {self.fwd_text or 'stops'}"]
+        return (f"copy {self.copy}: " if self.copy else "") + ", ".join(steps)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -94,6 +99,11 @@ class Outcome:
     pkt_meta: int = 0
     copy: int = 0
 
+    def __str__(self) -> str:
+        where = {Verdict.PORT: self.port, Verdict.RSS: f"queue {self.queue}", Verdict.DROP: self.reason}
+        end = " ".join((self.verdict.value, where.get(self.verdict, ""))).strip()
+        return (f"copy {self.copy}: " if self.copy else "") + f"verdict: {end}"
+
 
 @dataclass(frozen=True, slots=True)
 class Trace:
@@ -103,6 +113,9 @@ class Trace:
     outcomes: tuple[Outcome, ...]
     revision: int = 0
     """Of the tables that judged."""
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, (*self.hops, *self.outcomes)))
 
 
 @dataclass(frozen=True, slots=True)
