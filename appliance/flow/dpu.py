@@ -500,6 +500,11 @@ class Dpu:
             ports={name: self.port_stats(name) for name in names},
         )
 
+    @property
+    def heartbeat_age_s(self) -> float:
+        """Since the control loop's last turn; no call to the fast path, so it tells one that hangs."""
+        return max(0.0, (time.monotonic_ns() - int(session.stats()["heartbeat_ns"])) / 1e9)
+
     def drop_reasons(self) -> dict[str, str]:
         """Every drop reason with its meaning."""
         return dict(self._reasons)

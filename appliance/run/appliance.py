@@ -47,7 +47,7 @@ log = structlog.get_logger(__name__)
 
 WATCH_SECONDS: Final = 0.1
 AGE_SECONDS: Final = 1.0
-HUNG_SECONDS: Final = 10.0
+HUNG_SECONDS: Final = 3.0
 RETRY_SECONDS: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
 GONE_SECONDS: Final = 5.0
 
@@ -174,6 +174,7 @@ class Appliance:
             reserves=reserves(self.config),
         )
         try:
+            dpu.heartbeat_age_s  # maps the statistics while the fast path answers  # noqa: B018
             change = self.node.bring_up(dpu)
         except BaseException:
             dpu.close()
@@ -228,7 +229,7 @@ class Appliance:
         if not dpu.alive:
             return "the fast path closed the connection"
         try:
-            age = dpu.stats().heartbeat_age_s
+            age = dpu.heartbeat_age_s
         except FlowError as error:
             return f"the fast path does not answer: {error.reason}"
         return f"the fast path has not moved for {age:.0f} s" if age > HUNG_SECONDS else ""

@@ -156,6 +156,17 @@ def test_a_killed_fast_path_comes_back_with_everything() -> None:
         assert rig.counter(declared.id) == 1
 
 
+def test_a_hanging_fast_path_is_replaced() -> None:
+    with running() as rig:
+        pid = rig.appliance.fastpath_pid
+        os.kill(pid, signal.SIGSTOP)
+        wait_for("recovery", lambda: rig.appliance.restarts == 1, 30.0)
+        assert "has not moved" in rig.appliance.last_error
+        assert rig.appliance.fastpath_pid != pid
+        assert not Path(f"/proc/{pid}").exists()
+        assert verdict(rig.client, GOOD) == (trace_pb2.VERDICT_PORT, "p1")
+
+
 def test_calls_are_refused_while_there_is_no_fast_path() -> None:
     with running() as rig:
         rig.appliance.node.lost("gone for a test")
