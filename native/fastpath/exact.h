@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The Ringfield authors
 //
-// A table from fixed-size keys to chains of entry versions: rte_hash with lock-free readers. Control writes, workers read.
+// A table from fixed-size keys to chains of entry versions: rte_hash with lock-free readers, and a short array for as long
+// as there are few keys. Control writes, workers read.
 #pragma once
 
 #include "table.h"
@@ -22,5 +23,5 @@ void exact_unlink(struct exact *x, const void *key, struct entry *e);
 // Another capacity, no less than what is in use: all keys move to a new table, which takes the old one's place in one step.
 int exact_resize(struct exact *x, uint32_t capacity);
 
-// Heads for n <= FP_LOOKUP keys, NULL where there is none; packed pointers to keys.
+// Heads for n <= FP_LOOKUP keys, NULL where there is none; keys are aligned to 16 bytes.
 void exact_lookup(const struct exact *x, const void **keys, unsigned int n, void **heads);
