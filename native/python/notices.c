@@ -52,8 +52,8 @@ void ringfield_on_entry(struct doca_flow_pipe_entry *entry, uint16_t pipe_queue,
 		if (status == DOCA_FLOW_ENTRY_STATUS_ERROR)
 			notice->code = known ? error.code : DOCA_ERROR_UNKNOWN;
 		if (known)
-			snprintf(notice->reason, sizeof(notice->reason), "pipe %s [%s]: %.200s", error.pipe, error.rule,
-				error.reason);
+			snprintf(notice->reason, sizeof(notice->reason), "pipe %s [%s]: %.200s", error.pipe,
+				error.rule, error.reason);
 	}
 	pthread_mutex_unlock(&lock);
 }
