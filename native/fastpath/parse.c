@@ -6,7 +6,6 @@
 
 #include <netinet/in.h>
 
-#include "checksum.h"
 #include "parse.h"
 
 enum {
@@ -165,33 +164,13 @@ static int parse_ip4(struct cursor *c, unsigned int layer)
 	return l->first ? h[9] : -1;
 }
 
-// IPv6 at the cursor with its extension headers; like parse_ip4.
-static int parse_ip6(struct cursor *c, unsigned int layer)
+// The extension headers from the cursor on; returns the protocol behind them, or -1 when nothing is to be parsed there.
+static int parse_ip6_extensions(struct cursor *c, unsigned int layer, uint8_t proto)
 {
 	struct packet *p = c->p;
 	struct packet_layer *l = &p->layer[layer];
 	struct packet_layer_meta *meta = &p->meta.layer[layer];
-	uint8_t *h = p->data + c->at;
-	uint32_t total, left, start = c->at;
-	uint8_t proto;
 
-	if (!fits(c, 40))
-		return -EBADMSG;
-	p->base[layer * REGION_LAYER + REGION_IP6] = h;
-	meta->l3_type = L3_META_IPV6;
-	l->l3 = (uint16_t)c->at;
-	l->first = 1;
-	total = 40u + be16(h + 4);
-	left = p->frame_len - c->at;
-	meta->l3_ok = h[0] >> 4 == 6 && total <= left;
-	if (h[0] >> 4 != 6)
-		return -1;
-	total = total < left ? total : left;
-	l->end = c->at + total;
-	if (l->end < c->end)
-		c->end = l->end;
-	proto = h[6];
-	c->at += 40;
 	for (unsigned int i = 0; i < IP6_EXT_MAX; i++) {
 		const uint8_t *e = p->data + c->at;
 		uint32_t bytes;
@@ -217,7 +196,7 @@ static int parse_ip6(struct cursor *c, unsigned int layer)
 			bytes = 8;
 			break;
 		default:
-			l->l4_len = start + total - c->at;
+			l->l4_len = l->end - c->at;
 			return proto;
 		}
 		if (!fits(c, bytes))
@@ -228,6 +207,34 @@ static int parse_ip6(struct cursor *c, unsigned int layer)
 			return -1;
 	}
 	return -1;
+}
+
+// IPv6 at the cursor with its extension headers; like parse_ip4.
+static int parse_ip6(struct cursor *c, unsigned int layer)
+{
+	struct packet *p = c->p;
+	struct packet_layer *l = &p->layer[layer];
+	struct packet_layer_meta *meta = &p->meta.layer[layer];
+	uint8_t *h = p->data + c->at;
+	uint32_t total, left;
+
+	if (!fits(c, 40))
+		return -EBADMSG;
+	p->base[layer * REGION_LAYER + REGION_IP6] = h;
+	meta->l3_type = L3_META_IPV6;
+	l->l3 = (uint16_t)c->at;
+	l->first = 1;
+	total = 40u + be16(h + 4);
+	left = p->frame_len - c->at;
+	meta->l3_ok = h[0] >> 4 == 6 && total <= left;
+	if (h[0] >> 4 != 6)
+		return -1;
+	total = total < left ? total : left;
+	l->end = c->at + total;
+	if (l->end < c->end)
+		c->end = l->end;
+	c->at += 40;
+	return parse_ip6_extensions(c, layer, h[6]);
 }
 
 // Ethernet and VLAN tags at the cursor. Returns the ethertype behind them or -EBADMSG.
@@ -553,81 +560,4 @@ int packet_parse_general(struct packet *p)
 int packet_parse(struct packet *p)
 {
 	return __builtin_expect(parse_plain(p), 1) ? 0 : packet_parse_general(p);
-}
-
-// Whether the L4 header's own lengths are possible; *bytes = how much its checksum covers.
-static bool l4_lengths_ok(const struct packet *p, const struct packet_layer *l, uint32_t *bytes)
-{
-	const uint8_t *h = p->data + l->l4;
-	uint32_t length;
-
-	*bytes = l->l4_len;
-	switch (l->l4_proto) {
-	case IPPROTO_TCP:
-		length = (h[12] >> 4) * 4u;
-		return length >= 20 && length <= l->l4_len;
-	case IPPROTO_UDP:
-		length = be16(h + 4);
-		*bytes = length;
-		return length >= 8 && length <= l->l4_len;
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
-	case IPPROTO_ESP:
-		return l->l4_len >= 8;
-	default:
-		return false;
-	}
-}
-
-static bool l4_checksum_ok(const struct packet *p, unsigned int layer, uint32_t bytes)
-{
-	const struct packet_layer *l = &p->layer[layer];
-	const uint8_t *h = p->data + l->l4;
-	const uint8_t *ip = p->data + l->l3;
-	bool ip6 = p->meta.layer[layer].l3_type == L3_META_IPV6;
-	uint64_t sum = 0;
-
-	switch (l->l4_proto) {
-	case IPPROTO_UDP:
-		if (!h[6] && !h[7])
-			return true;
-		break;
-	case IPPROTO_TCP:
-		break;
-	case IPPROTO_ICMPV6:
-		if (!ip6)
-			return false;
-		break;
-	case IPPROTO_ICMP:
-		return checksum_fold(checksum_frame(p, l->l4, bytes)) == 0xffff;
-	default:
-		return false;
-	}
-	sum = ip6 ? checksum_add(0, ip + 8, 32) : checksum_add(0, ip + 12, 8);
-	sum += htons(l->l4_proto);
-	sum += htonl(bytes) >> 16;
-	sum += htonl(bytes) & 0xffff;
-	return checksum_fold(sum + checksum_frame(p, l->l4, bytes)) == 0xffff;
-}
-
-void packet_judge(struct packet *p)
-{
-	if (p->judged)
-		return;
-	p->judged = true;
-	for (unsigned int i = 0; i < 2; i++) {
-		const struct packet_layer *l = &p->layer[i];
-		struct packet_layer_meta *meta = &p->meta.layer[i];
-		uint32_t bytes;
-
-		meta->ip4_checksum_ok = 0;
-		if (meta->l3_type == L3_META_IPV4) {
-			const uint8_t *h = p->data + l->l3;
-			uint32_t ihl = (h[0] & 0xfu) * 4;
-
-			meta->ip4_checksum_ok = ihl >= 20 && checksum_fold(checksum_add(0, h, ihl)) == 0xffff;
-		}
-		meta->l4_ok = l->l4 && meta->l4_type != L4_META_NONE && l4_lengths_ok(p, l, &bytes);
-		meta->l4_checksum_ok = meta->l4_ok && !meta->ip_fragmented && l4_checksum_ok(p, i, bytes);
-	}
 }

@@ -68,6 +68,10 @@ struct entry_parts {
 	const uint8_t *data;
 };
 
+// A complete but unlinked entry. key_of: an update takes key, priority and index from there; else NULL. On failure *out,
+// when not NULL, is to be undone by the caller.
+int entry_build(struct pipe *pipe, const struct steer_entry_add *rec, size_t bytes, struct entry *key_of,
+	struct entry **out, struct why *why);
 // Splits a record; every part lies within `bytes`. -EINVAL.
 int entry_parse(const struct steer_entry_add *rec, size_t bytes, struct entry_parts *parts, struct why *why);
 void entry_doom(struct entry *e, bool doomed);            // removal pending: out of the id table, or back
