@@ -25,6 +25,7 @@ from appliance.flow.values import (
     Ip6Value,
     MacValue,
     Value,
+    at,
     flatten,
     parse_ip4,
     parse_ip6,
@@ -308,7 +309,7 @@ class Tun(Value):
         kinds = {
             self._TYPE_OF.get(row.name.split(".")[0], TunType.MPLS_O_UDP)
             for row in fields.TUN
-            if not row.selector and flatten(self, (row,))
+            if not row.selector and at(self, row.path)
         }
         if len(kinds) > 1:
             names = " and ".join(sorted(kind.name for kind in kinds))

@@ -8,6 +8,7 @@ Base of the dataclasses in ``types``; it knows no header, only the table of ``fi
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final, TypeAlias
@@ -102,17 +103,34 @@ class Value:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
+def at(value: object, path: tuple[str | int, ...]) -> Any:
+    """What a path of attribute names and indices leads to; None where it ends early."""
+    node: Any = value
+    for part in path:
+        node = node[part] if isinstance(part, int) else getattr(node, part)
+        if node is None:
+            break
+    return node
+
+
+@functools.cache
+def _empty_defaults(cls: Any) -> dict[str, object]:
+    members = {member.name: member.default for member in dataclasses.fields(cls)}
+    return {name: default for name, default in members.items() if not default or isinstance(default, Value)}
+
+
 def flatten(value: object, rows: Sequence[Field]) -> dict[str, int]:
     """The non-zero fields of a value, by name."""
     flat = {}
+    # Most members of most values are the empty default object itself: their rows need no look.
+    cls: Any = type(value)
+    idle = {name for name, default in _empty_defaults(cls).items() if getattr(value, name) is default}
     for row in rows:
-        node: Any = value
-        for part in row.path:
-            node = node[part] if isinstance(part, int) else getattr(node, part)
-            if node is None:
-                break
-        if node:
-            flat[row.name] = int(node)
+        if row.path[0] in idle:
+            continue
+        number = at(value, row.path)
+        if number:
+            flat[row.name] = int(number)
     return flat
 
 

@@ -20,6 +20,7 @@ from appliance.steering.structs import Arena, be
 
 PORT_ANY = 0xFFFF
 _BUFFER = 1 << 20
+_TRACE_BUFFER = 1 << 17  # an answer is at most 64 KiB
 _PACKETS = 256
 
 Row = dict[str, Any]
@@ -375,14 +376,14 @@ def capture(points: int, index: int, snap: int, drops: int) -> None:
 
 
 def trace(
-    index: int, pkt_meta: int, frame: bytes, hops: int = 128
+    index: int, pkt_meta: int, frame: bytes, hops: int = 64
 ) -> tuple[list[Row], list[tuple[Row, bytes]], int]:
     """Hops, outcomes with their frames, revision."""
     arena = Arena()
     out = arena.new("struct doca_flow_ringfield_trace *")
     out.max_hops, out.hops = hops, arena.new("struct doca_flow_ringfield_trace_hop[]", hops)
     out.max_outcomes, out.outcomes = 64, arena.new("struct doca_flow_ringfield_trace_outcome[]", 64)
-    out.buffer_bytes, out.buffer = _BUFFER, arena.new("uint8_t[]", _BUFFER)
+    out.buffer_bytes, out.buffer = _TRACE_BUFFER, arena.new("uint8_t[]", _TRACE_BUFFER)
     check(lib.doca_flow_ringfield_trace_frame(index, be(pkt_meta, 4), frame, len(frame), out))
     outcomes = []
     for i in range(out.nr_outcomes):

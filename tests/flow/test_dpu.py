@@ -424,6 +424,60 @@ dpu.close()
     ]
 
 
+def test_the_fast_path_may_go_and_come_back(tmp_path: Path) -> None:
+    first = FastpathProcess(default_ports(2, switch=False), {"huge": "no"}, runtime_dir=tmp_path / "run")
+    program = (
+        PRELUDE
+        + """
+import os, signal, time
+dpu = Dpu.attach(sys.argv[1], session="keeper", durable=True)
+port = dpu.port_start("p0", 0)
+root = PipeSpec(name="root", is_root=True, match=FIVE_TUPLE, fwd=FwdDrop(), monitor=COUNT)
+pipe = port.pipe_create(root)
+boot = dpu.boot_id
+os.kill(int(sys.argv[2]), signal.SIGKILL)
+end = time.monotonic() + 5
+while dpu.alive:
+    assert time.monotonic() < end
+try:
+    pipe.add(match=flow())
+except NotConnected:
+    print("gone")
+print("ready", flush=True)
+sys.stdin.readline()
+dpu.reattach()
+assert not dpu.resumed
+assert dpu.boot_id != boot
+entry = dpu.port_start("p0", 0).pipe_create(root).add(match=flow(), monitor=COUNT)
+dpu.inject("p0", frame())
+while entry.query().total_pkts != 1:
+    assert time.monotonic() < end + 20
+print("back")
+dpu.close()
+"""
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(first.runtime_dir), str(first.pid)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+    ) as child:  # fmt: skip
+        assert child.stdout is not None
+        assert child.stdin is not None
+        try:
+            assert [child.stdout.readline() for _ in range(2)] == ["gone\n", "ready\n"]
+            first.stop()
+            second = FastpathProcess(
+                default_ports(2, switch=False), {"huge": "no"}, runtime_dir=first.runtime_dir
+            )
+            child.stdin.write("\n")
+            child.stdin.flush()
+            assert child.stdout.readline() == "back\n"
+            assert child.wait(20) == 0
+            assert second.stop() == 0
+        finally:
+            child.kill()
+
+
 def test_an_ephemeral_session_leaves_nothing(elsewhere: FastpathProcess) -> None:
     program = (
         PRELUDE
