@@ -410,8 +410,8 @@ class Pipe:
         return Counter(*pipes.pipe_query_miss(self.handle))
 
     def update_miss(self, fwd: Fwd | None) -> None:
-        """Exchange ``fwd_miss`` while packets pass (``doca_flow_pipe_update_miss``)."""
-        pipes.pipe_update_miss(self.handle, convert.fwd_parts(fwd, self.port.resolve))
+        """Exchange ``fwd_miss`` while packets pass (``doca_flow_pipe_update_miss``); None: the port's default."""
+        pipes.pipe_update_miss(self.handle, convert.fwd_parts(fwd or Fwd(), self.port.resolve))
         self.spec = replace(self.spec, fwd_miss=fwd)
 
     def resize(self, congestion_level_threshold: int = 80) -> int:

@@ -6,6 +6,7 @@ with the reference.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter as Multiset
 from collections.abc import Sequence
@@ -62,6 +63,10 @@ class Stack:
             before = {name: self.dpu.port_stats(name) for name in loaded.names.values()}
             for number, (port, frame, pkt_meta) in enumerate(program.packets):
                 self._packet(loaded, number, port, frame, pkt_meta)
+            if program.changes or program.misses:
+                self._change(program, loaded)
+                for number, (port, frame, pkt_meta) in enumerate(program.packets):
+                    self._packet(loaded, number, port, frame, pkt_meta)
             self._nothing_else(program, loaded, before)
             self._counters(program, loaded)
         finally:
@@ -91,6 +96,20 @@ class Stack:
                 raise Difference(f"entry refused: {error}\n{pipes[name].spec}\n{entry}") from error
         names = {port.id: port.name for port in ports}
         return Loaded(load(program), pipes, entries, names, shared)
+
+    def _change(self, program: Program, loaded: Loaded) -> None:
+        with self.dpu.transaction() if program.at_once else contextlib.nullcontext():
+            for number, spec in program.changes:
+                entry = loaded.entries[number - 1]
+                if spec is None:
+                    entry.remove()
+                    loaded.reference.entry_remove(number)
+                else:
+                    entry.update(spec)
+                    loaded.reference.entry_update(number, spec)
+            for name, fwd in program.misses:
+                loaded.pipes[name].update_miss(fwd)
+                loaded.reference.update_miss(name, fwd)
 
     def _packet(self, loaded: Loaded, number: int, port: int, frame: bytes, pkt_meta: int) -> None:
         wanted = sorted(
@@ -131,7 +150,8 @@ class Stack:
         surplus = self.dpu.packets()
         if surplus:
             raise Difference(f"packets that nobody expected: {surplus}")
-        injected = Multiset(loaded.names[port] for port, _, _ in program.packets)
+        rounds = 2 if program.changes or program.misses else 1
+        injected = Multiset(loaded.names[port] for port, _, _ in program.packets * rounds)
         for name, was in before.items():
             now = self.dpu.port_stats(name)
             taken = (
@@ -145,6 +165,8 @@ class Stack:
 
     def _counters(self, program: Program, loaded: Loaded) -> None:
         for number, entry in enumerate(loaded.entries, 1):
+            if not entry.alive:
+                continue
             monitor = entry.spec.monitor
             if monitor is not None and monitor.counter_type is ResourceType.SHARED:
                 continue  # its query gives the total of all who share it

@@ -10,7 +10,7 @@ here; the negative table tests it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from dataclasses import fields as dataclass_fields
 from typing import Any
 
@@ -87,6 +87,12 @@ class Program:
     pipes: tuple[tuple[int, PipeSpec], ...]
     entries: tuple[tuple[str, EntrySpec], ...]
     packets: tuple[tuple[int, bytes, int], ...]
+    changes: tuple[tuple[int, EntrySpec | None], ...] = ()
+    """Made before the packets are sent a second time: entries by number from 1, updated or (None) removed."""
+    misses: tuple[tuple[str, Fwd | None], ...] = ()
+    """Likewise: pipes with a new miss."""
+    at_once: bool = False
+    """The changes are one transaction."""
 
     def __str__(self) -> str:
         """Short enough to be read in a failure."""
@@ -96,6 +102,9 @@ class Program:
         lines += [
             f"packet on port {port}, pkt_meta {meta}: {frame.hex()}" for port, frame, meta in self.packets
         ]
+        lines += [f"then, at once {self.at_once}:"] if self.changes or self.misses else []
+        lines += [f"entry {n}: {short(entry) if entry else 'removed'}" for n, entry in self.changes]
+        lines += [f"pipe {name} misses to {fwd}" for name, fwd in self.misses]
         return "\n".join(lines)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
@@ -391,6 +400,28 @@ def _list_actions(draw: st.DrawFn) -> ListActions:
     return ListActions(Actions.from_flat(flat), mask, descs)
 
 
+UPDATED = (PipeType.BASIC, PipeType.LPM, PipeType.ACL)
+"""Types whose entries can be updated, and that have a miss."""
+
+
+@st.composite
+def changes_of(
+    draw: st.DrawFn, pipe: PipeSpec, entries: list[EntrySpec], first: int, plan: Plan
+) -> list[tuple[int, EntrySpec | None]]:
+    """Some entries of a pipe removed, some with other actions and forwards."""
+    made: list[tuple[int, EntrySpec | None]] = []
+    for number, entry in enumerate(entries, first):
+        kind = draw(st.integers(0, 5))
+        if kind == 0 and pipe.type is not PipeType.HASH:
+            made.append((number, None))
+        elif kind == 1 and pipe.type in UPDATED:
+            members = draw(entry_common(pipe, plan))
+            if pipe.type is PipeType.ACL:
+                members.pop("monitor", None)
+            made.append((number, replace(entry, **members)))  # type: ignore[arg-type]
+    return made
+
+
 MAKERS: dict[PipeType, Callable[..., st.SearchStrategy[Made]]] = {
     PipeType.BASIC: basic,
     PipeType.CONTROL: control,
@@ -420,6 +451,8 @@ def programs(
     samples = tuple(Sample(port, frame, meta, parse(frame)) for port, frame, meta in packets)
     pipes: list[tuple[int, PipeSpec]] = []
     entries: list[tuple[str, EntrySpec]] = []
+    changes: list[tuple[int, EntrySpec | None]] = []
+    new_misses: list[tuple[str, Fwd | None]] = []
     owners = port_ids if drawn == "vnf" else (0,)
     for owner in owners:
         for domain in (Domain.DEFAULT, Domain.EGRESS):
@@ -436,9 +469,22 @@ def programs(
                 name = f"p{owner}{'e' if domain is Domain.EGRESS else 'd'}{number}"
                 pipe, made = draw(MAKERS[kind](name, root, plan))
                 pipes.append((owner, pipe))
+                first = len(entries) + 1
                 entries += [(name, entry) for entry in made]
+                changes += draw(changes_of(pipe, made, first, plan))
+                if pipe.type in UPDATED and draw(st.integers(0, 3)) == 0:
+                    new_misses.append((name, draw(misses(plan))))
                 plan.below.append(pipe)
-    return Program(drawn, ports, tuple(pipes), tuple(entries), tuple(packets))
+    return Program(
+        drawn,
+        ports,
+        tuple(pipes),
+        tuple(entries),
+        tuple(packets),
+        tuple(changes),
+        tuple(new_misses),
+        draw(st.booleans()),
+    )
 
 
 def load(program: Program) -> Reference:
