@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.errors import Again, BadState, FlowError, NotFound, error_from_code
+from appliance.errors import Again, BadState, FlowError, NotFound, NotSupported, error_from_code
 from appliance.flow import convert
 from appliance.flow.engine import Engine
 from appliance.flow.results import PipeInfo
@@ -441,7 +441,10 @@ class Pipe:
 
     def adopt_entries(self, queue: int = 0) -> list[Entry]:
         """Of an adopted pipe: its entries, with the rows they were added with in ``Entry.key``."""
-        key, args = self.key_dtype, self.args_dtype()
+        try:
+            key, args = self.key_dtype, self.args_dtype()
+        except NotSupported:  # control and ordered list pipes have no rows
+            key = args = np.dtype([])
         found = []
         for made, info, row, _, _ in pipes.adopt_entries(self.handle, queue, key.itemsize, args.itemsize):
             spec = EntrySpec(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -49,6 +50,7 @@ from tests.support.rig import (
     running,
     to_port,
 )
+from tests.support.tree import ROOT
 
 A = Host("02:00:00:00:00:0a", "10.1.0.1")
 B = Host("02:00:00:00:00:0b", "10.0.0.1")
@@ -304,6 +306,55 @@ def test_a_killed_appliance_loses_no_packet_and_finds_everything() -> None:
                     assert second.wait(20) == 0
             assert not (where / "steering.sock").exists()
             assert not (where / "state").exists()
+        finally:
+            kill_recorded(where)
+
+
+def on_rings() -> str:
+    """The demonstration's pipeline (control pipe, meter, tunnels, ports as matches) on ring ports."""
+    text = re.sub(
+        r"backend: net_tap, netns: [\w-]+,", "backend: net_ring,", (ROOT / "examples/demo.yaml").read_text()
+    )
+    start, end = text.index("# Made at start"), text.index("resources:")
+    return text[:start] + text[end:]
+
+
+def test_every_kind_of_pipe_is_adopted_as_it_is() -> None:
+    prep, train = Host("02:00:00:00:00:01", "10.77.0.1"), Host("02:00:00:00:00:03", "10.77.0.3")
+    frame = frames.tcp(prep, train, 40000, 8080)
+    follow = trace_service_pb2.TracePacketRequest(port="pf0vf0", frame=frame)
+    with directory() as where:
+        file = where / "test.yaml"
+        file.write_text(on_rings())
+        target = f"unix:{where / 'ringfield.sock'}"
+        try:
+            with process(file) as first, Client(target) as client:
+                wait_ready(first)
+                before = client.trace.TracePacket(follow, timeout=TIMEOUT).trace
+                first.kill()
+                first.wait()
+            with process(file) as second, Client(target) as client:
+                wait_ready(second)
+                assert (
+                    "entries_added=0 entries_removed=0 pipes=7"
+                    in (where / "run.log").read_text().splitlines()[-1]
+                )
+                after = client.trace.TracePacket(follow, timeout=TIMEOUT).trace
+                assert [hop.entry_id for hop in after.hops] == [hop.entry_id for hop in before.hops]
+                assert after.outcomes == before.outcomes
+                # What was adopted can be changed and removed.
+                hop = after.hops[1]
+                update = entry_pb2.Entry(id=hop.entry_id, fwd=DROP, monitor=COUNTED)
+                client.entries.UpdateEntry(
+                    entry_service_pb2.UpdateEntryRequest(entry=update), timeout=TIMEOUT
+                )
+                dropped = client.trace.TracePacket(follow, timeout=TIMEOUT).trace.outcomes[0]
+                assert dropped.verdict == trace_pb2.VERDICT_DROP
+                remove = entry_service_pb2.RemoveEntryRequest(id=after.hops[0].entry_id)
+                client.entries.RemoveEntry(remove, timeout=TIMEOUT)
+                assert len(client.trace.TracePacket(follow, timeout=TIMEOUT).trace.hops) == 1
+                second.send_signal(signal.SIGTERM)
+                assert second.wait(20) == 0
         finally:
             kill_recorded(where)
 
