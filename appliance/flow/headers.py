@@ -253,8 +253,8 @@ class HeaderFormat(Value):
 class Tun(Value):
     """``struct doca_flow_tun``. The classmethods build the usual ones from plain numbers.
 
-    ``vxlan_tun_id``, ``nvgre_vs_id`` and ``geneve_vni`` are DOCA's words: 24 bits of id, then 8 reserved bits
-    (VNI 100 is ``100 << 8``); VXLAN's last byte is ``vxlan_tun_rsvd1``.
+    ``nvgre_vs_id`` and ``geneve_vni`` are DOCA's words: 24 bits of id, then 8 reserved bits (id 100 is
+    ``100 << 8``); ``vxlan_tun_id`` is the plain VNI, and VXLAN's last byte ``vxlan_tun_rsvd1``.
     """
 
     type: TunType = TunType.NONE
@@ -320,7 +320,7 @@ class Tun(Value):
     @classmethod
     def vxlan(cls, vni: int) -> Tun:
         """Standard VXLAN with a 24-bit VNI, or ``CHANGEABLE``."""
-        return cls(type=TunType.VXLAN, vxlan_tun_id=CHANGEABLE if vni == CHANGEABLE else vni << 8)
+        return cls(type=TunType.VXLAN, vxlan_tun_id=vni)
 
     @classmethod
     def gre(cls, key: int | None = None, protocol: int = 0) -> Tun:

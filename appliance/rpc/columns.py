@@ -62,7 +62,7 @@ def _rows(
     for index, column in enumerate(columns):
         here = f"{path}.{table}[{index}]"
         with at(here):
-            row, _ = fieldtext.resolve(column.name, fields.MATCH if table == "match" else fields.ACTIONS)
+            row = fieldtext.resolve(column.name, fields.MATCH if table == "match" else fields.ACTIONS)
         name = _place(row, names)
         if name is None:
             raise BadField(here, f"{row.name} is not changeable in pipe {message.pipe!r}")

@@ -56,8 +56,8 @@ _ENUMS: Final[Mapping[str, type[IntEnum]]] = {
 }
 _FLAGS: Final[Mapping[str, type[IntFlag]]] = {"tcp.flags": TcpFlags, "l2_valid_headers": L2Valid}
 
-# Names that hold a 24-bit id in the upper bits of a 32-bit word; the alias takes the plain id.
-_IDS: Final[Mapping[str, str]] = {
+# Other names of fields.
+_ALIASES: Final[Mapping[str, str]] = {
     "tunnel.vxlan.vni": "tunnel.vxlan.vxlan_tun_id",
     "encap.tunnel.vxlan.vni": "encap.tunnel.vxlan.vxlan_tun_id",
 }
@@ -68,12 +68,12 @@ def width(row: Field) -> int:
     return (row.bits + 7) // 8
 
 
-def resolve(name: str, rows: Mapping[str, Field]) -> tuple[Field, int]:
-    """The row that a name means and the bits by which its number is shifted; unknown names raise ``ValueError``."""
-    row = rows.get(_IDS.get(name, name))
+def resolve(name: str, rows: Mapping[str, Field]) -> Field:
+    """The row that a name means; unknown names raise ``ValueError``."""
+    row = rows.get(_ALIASES.get(name, name))
     if row is None:
         raise ValueError(f"there is no field {name!r}{_suggestion(name, rows)}")
-    return row, 8 if name in _IDS else 0
+    return row
 
 
 def _suggestion(name: str, rows: Mapping[str, Field]) -> str:
@@ -101,17 +101,17 @@ def is_address(row: Field) -> bool:
     return row.name.endswith((".src_ip", ".dst_ip"))
 
 
-def parse(row: Field, text: str, shift: int = 0) -> int:
+def parse(row: Field, text: str) -> int:
     """The number that a text means; raises ``ValueError`` with a sentence that names the field."""
     text = text.strip()
     if text in (CHANGEABLE, ALL, "*"):
         return row.ones
     try:
-        number = _parse(row, text) << shift
+        number = _parse(row, text)
     except ValueError as error:
         raise ValueError(f"{row.name}: {text!r} is not {_what(row)} ({error})") from None
     if not 0 <= number <= row.ones:
-        raise ValueError(f"{row.name}: {text!r} does not fit into {row.bits - shift} bits")
+        raise ValueError(f"{row.name}: {text!r} does not fit into {row.bits} bits")
     return number
 
 

@@ -66,13 +66,13 @@ def _flat(node: Node | None, rows: Mapping[str, Field], names: Names) -> dict[st
     """Fields of a mapping; ``parser_meta.port_id`` takes the name of a port."""
     flat: dict[str, int] = {}
     for name, value in [] if node is None else node.children():
-        row, shift = value.check(lambda name=name: fieldtext.resolve(name, rows))  # type: ignore[misc]
+        row = value.check(lambda name=name: fieldtext.resolve(name, rows))  # type: ignore[misc]
         if row.name in flat:
             value.fail("is given twice")
         if row.name == "parser_meta.port_id" and value.raw in names.ports:
             flat[row.name] = names.ports[value.raw]
         else:
-            flat[row.name] = value.check(lambda v=value, r=row, s=shift: fieldtext.parse(r, v.raw, s))  # type: ignore[misc]
+            flat[row.name] = value.check(lambda v=value, r=row: fieldtext.parse(r, v.raw))  # type: ignore[misc]
     return flat
 
 
@@ -87,10 +87,10 @@ def _with_masks(
     values: dict[str, int] = {}
     masks: dict[str, int] = {}
     for name, value in [] if node is None else node.children():
-        row, shift = value.check(lambda name=name: fieldtext.resolve(name, fields.MATCH))  # type: ignore[misc]
+        row = value.check(lambda name=name: fieldtext.resolve(name, fields.MATCH))  # type: ignore[misc]
 
-        def number(text: str, row: Field = row, shift: int = shift, value: Node = value) -> int:
-            return value.check(lambda: fieldtext.parse(row, text, shift))
+        def number(text: str, row: Field = row, value: Node = value) -> int:
+            return value.check(lambda: fieldtext.parse(row, text))
 
         text = value.raw
         if row.name in values:

@@ -122,7 +122,7 @@ static uint8_t put_vxlan(struct writer *to, const struct doca_flow_encap_action 
 		put8(to, 0);
 		put(to, gbp ? (const uint8_t *)&tun->vxlan_gbp_group_policy_id : (const uint8_t[2]){0}, 2);
 	}
-	put(to, &tun->vxlan_tun_id, 3);
+	put(to, (const uint8_t *)&tun->vxlan_tun_id + 1, 3);
 	put8(to, tun->vxlan_tun_rsvd1);
 	return gpe ? STEER_TUN_VXLAN_GPE : gbp ? STEER_TUN_VXLAN_GBP : STEER_TUN_VXLAN;
 }

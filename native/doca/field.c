@@ -112,12 +112,13 @@ static const struct field_map header_table[] = {
 #define TUN(member, id, convert, select) ROW(doca_flow_tun, member, TUN_##id, convert, select)
 
 static const struct field_map tun_table[] = {
-	TUN(vxlan_tun_id, VXLAN_VNI, HIGH24, VXLAN),
+	TUN(vxlan_tun_id, VXLAN_VNI, LOW24, VXLAN),
 	TUN(vxlan_tun_rsvd1, VXLAN_RSVD2, BYTES, VXLAN),
 	TUN(vxlan_gpe_flags, VXLAN_FLAGS, BYTES, VXLAN_GPE),
 	TUN(vxlan_gpe_next_protocol, VXLAN_GPE_NEXT_PROTO, BYTES, VXLAN_GPE),
 	TUN(vxlan_gbp_group_policy_id, VXLAN_GBP_POLICY_ID, BYTES, VXLAN_GBP),
-	TUN(protocol, GRE_PROTOCOL, BYTES, GRE),
+	// NVGRE is what it is by its protocol: only GRE has one to match.
+	TUN(protocol, GRE_PROTOCOL, BYTES, GRE_STANDARD),
 	TUN(key_present, GRE_KEY_PRESENT, BOOL, GRE_STANDARD),
 	TUN(gre_key, GRE_KEY, BYTES, GRE_STANDARD),
 	TUN(nvgre_vs_id, NVGRE_VS_ID, HIGH24, NVGRE),
@@ -240,8 +241,6 @@ bool field_selected(const struct field_map *map, const struct field_gate *gate)
 		return gate->tun_type == DOCA_FLOW_TUN_VXLAN && gate->tun_ext == DOCA_FLOW_TUN_EXT_VXLAN_GPE;
 	case SELECT_VXLAN_GBP:
 		return gate->tun_type == DOCA_FLOW_TUN_VXLAN && gate->tun_ext == DOCA_FLOW_TUN_EXT_VXLAN_GBP;
-	case SELECT_GRE:
-		return gate->tun_type == DOCA_FLOW_TUN_GRE;
 	case SELECT_GRE_STANDARD:
 		return gate->tun_type == DOCA_FLOW_TUN_GRE && gate->tun_ext == DOCA_FLOW_TUN_EXT_GRE_STANDARD;
 	case SELECT_NVGRE:
@@ -303,6 +302,9 @@ void field_read(const struct field_map *map, uint16_t field, const uint8_t *base
 		break;
 	case CONVERT_HIGH24:
 		memcpy(value, from, 3);
+		break;
+	case CONVERT_LOW24:
+		memcpy(value, from + 1, 3);
 		break;
 	case CONVERT_LOW20:
 		memcpy(value, from + 1, 3);

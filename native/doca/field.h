@@ -28,6 +28,7 @@ enum field_conversion {
 	CONVERT_ENUM32,    // 32 bit enum to one byte
 	CONVERT_BOOL,      // true to 1
 	CONVERT_HIGH24,    // upper 24 bits of a big-endian word
+	CONVERT_LOW24,     // lower 24 bits of a big-endian word
 	CONVERT_LOW20,     // lower 20 bits of a big-endian word, in three bytes
 	CONVERT_BYTE_LOW,  // one byte, right-aligned in a wider wire field
 };
@@ -46,7 +47,6 @@ enum field_selector {
 	SELECT_VXLAN,
 	SELECT_VXLAN_GPE,
 	SELECT_VXLAN_GBP,
-	SELECT_GRE,
 	SELECT_GRE_STANDARD,
 	SELECT_NVGRE,
 	SELECT_GTPU,

@@ -268,7 +268,7 @@ struct doca_flow_tun {
 					doca_be16_t vxlan_gbp_group_policy_id;
 				};
 			};
-			doca_be32_t vxlan_tun_id; // VNI (24), zero (8)
+			doca_be32_t vxlan_tun_id; // zero (8), VNI (24): the number, unlike NVGRE and GENEVE
 			uint8_t vxlan_tun_rsvd1;  // the header's last byte
 		};
 		struct { // GRE, NVGRE

@@ -494,7 +494,7 @@ VXLANS = {
         Tun(
             type=TunType.VXLAN,
             vxlan_type=VxlanType.GBP,
-            vxlan_tun_id=0xADADAD00,
+            vxlan_tun_id=0xADADAD,
             vxlan_gbp_group_policy_id=0x1234,
         ),
         4789,
@@ -507,7 +507,7 @@ VXLANS = {
             vxlan_tun_id=CHANGEABLE,
             vxlan_gpe_next_protocol=CHANGEABLE,
         ),
-        Tun(type=TunType.VXLAN, vxlan_type=VxlanType.GPE, vxlan_tun_id=0xADADAD00, vxlan_gpe_next_protocol=3),
+        Tun(type=TunType.VXLAN, vxlan_type=VxlanType.GPE, vxlan_tun_id=0xADADAD, vxlan_gpe_next_protocol=3),
         4790,
         struct.pack("!II", 0x0C000003, 0xADADAD00),
     ),
@@ -584,7 +584,7 @@ def test_vxlan_encap_l3(rig: MakeRig) -> None:
                 Tun(
                     type=TunType.VXLAN,
                     vxlan_type=VxlanType.GPE,
-                    vxlan_tun_id=7 << 8,
+                    vxlan_tun_id=7,
                     vxlan_gpe_next_protocol=1,
                 ),
                 is_l2=False,

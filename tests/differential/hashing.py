@@ -30,7 +30,7 @@ _LAYER = (
     "tcp.data_offset", "tcp.flags", "icmp.type", "icmp.code", "icmp.ident",
 )  # fmt: skip
 _TUNNEL = ("vxlan.vxlan_tun_id", "gre.protocol", "gre.key_present", "gre.gre_key", "geneve.vni")
-_IDS = ("vxlan_tun_id", "geneve.vni")  # 24 bits on the wire, in the upper part of DOCA's word
+_IDS = ("geneve.vni",)  # 24 bits on the wire, in the upper part of DOCA's word
 
 
 def _place(name: str) -> int:
@@ -50,6 +50,8 @@ def packed(values: Mapping[str, int]) -> bytes:
     for name in sorted(values, key=_place):
         if name.endswith(_IDS):
             row += (values[name] >> 8).to_bytes(3, "big")
+        elif name.endswith("vxlan_tun_id"):
+            row += values[name].to_bytes(3, "big")
         elif name.startswith("parser_meta.") and name.endswith("_type"):
             row += values[name].to_bytes(1, "big")
         else:

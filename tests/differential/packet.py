@@ -375,7 +375,7 @@ def _l4_checksum_ok(frame: bytes, layer: Layer, length: int) -> bool:
 
 
 # DOCA's words of 24 bits of id and 8 bits of zero.
-IDS = ("tunnel.vxlan.vxlan_tun_id", "tunnel.geneve.vni", "tunnel.nvgre.nvgre_vs_id")
+IDS = ("tunnel.geneve.vni", "tunnel.nvgre.nvgre_vs_id")
 
 
 def read(frame: bytes, parsed: Parsed, name: str) -> int:
@@ -502,7 +502,7 @@ def _tunnel_bytes(tun: Tun, payload_type: int) -> bytes:
     if tun.type is TunType.VXLAN:
         if tun.vxlan_type is not VxlanType.STANDARD:
             raise NotImplementedError("VXLAN extensions")
-        return b"\x08\0\0\0" + (tun.vxlan_tun_id >> 8).to_bytes(3, "big") + bytes([tun.vxlan_tun_rsvd1])
+        return b"\x08\0\0\0" + tun.vxlan_tun_id.to_bytes(3, "big") + bytes([tun.vxlan_tun_rsvd1])
     if tun.type is TunType.GRE:
         flags = 0x2000 if tun.key_present else 0
         key = tun.gre_key.to_bytes(4, "big") if tun.key_present else b""

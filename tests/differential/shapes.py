@@ -56,7 +56,7 @@ POOLS: dict[str, Sequence[int]] = {
     "tcp.seq_num": fr.SEQS,
     "icmp.type": fr.ICMP_TYPES,
     "icmp.ident": fr.IDENTS,
-    "vxlan.vxlan_tun_id": tuple(vni << 8 for vni in fr.VNIS),
+    "vxlan.vxlan_tun_id": fr.VNIS,
     "geneve.vni": tuple(vni << 8 for vni in fr.VNIS),
     "gre.gre_key": fr.KEYS,
     "gre.protocol": (0x0800, 0x86DD, 0x6558),

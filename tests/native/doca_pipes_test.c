@@ -328,7 +328,7 @@ static void encap_and_shared(void)
 	memset(outer->eth.dst_mac, 0xbb, 6);
 	outer->ip4.src_ip = IP(11, 21, 31, 41);
 	outer->ip4.dst_ip = IP(81, 81, 81, 81);
-	actions.encap_cfg.encap.tun.vxlan_tun_id = DOCA_HTOBE32(0xadadad00);
+	actions.encap_cfg.encap.tun.vxlan_tun_id = DOCA_HTOBE32(0xadadad);
 	refused(doca_flow_pipe_basic_add_entry(0, pipe, &match, 0, &actions, NULL, NULL, 0, NULL, NULL),
 		DOCA_ERROR_INVALID_VALUE, "monitor-missing");
 	monitor.shared_counter.shared_counter_id = id;

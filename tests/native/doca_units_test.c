@@ -54,7 +54,6 @@ static void select_row(
 		[SELECT_VXLAN] = {.tun = DOCA_FLOW_TUN_VXLAN},
 		[SELECT_VXLAN_GPE] = {.tun = DOCA_FLOW_TUN_VXLAN, .extension = DOCA_FLOW_TUN_EXT_VXLAN_GPE},
 		[SELECT_VXLAN_GBP] = {.tun = DOCA_FLOW_TUN_VXLAN, .extension = DOCA_FLOW_TUN_EXT_VXLAN_GBP},
-		[SELECT_GRE] = {.tun = DOCA_FLOW_TUN_GRE},
 		[SELECT_GRE_STANDARD] = {.tun = DOCA_FLOW_TUN_GRE,
 			.extension = DOCA_FLOW_TUN_EXT_GRE_STANDARD},
 		[SELECT_NVGRE] = {.tun = DOCA_FLOW_TUN_GRE, .extension = DOCA_FLOW_TUN_EXT_GRE_NVGRE},
@@ -437,7 +436,7 @@ static void headers(void)
 	plain = cfg;
 
 	tun->type = DOCA_FLOW_TUN_VXLAN;
-	tun->vxlan_tun_id = DOCA_HTOBE32(0x123456 << 8);
+	tun->vxlan_tun_id = DOCA_HTOBE32(0x123456);
 	outer->l4_type_ext = DOCA_FLOW_L4_TYPE_EXT_UDP;
 	outer->udp.l4_port.src_port = DOCA_HTOBE16(0x1111);
 	header_is(&cfg, STEER_TUN_VXLAN,
@@ -521,11 +520,11 @@ static void headers(void)
 	ok(encap_changeable(&open), "an address and a VNI are open");
 	entry.encap.outer.ip4.dst_ip = DOCA_HTOBE32(0x01010101);
 	entry.encap.outer.ip4.src_ip = DOCA_HTOBE32(0x09090909);
-	entry.encap.tun.vxlan_tun_id = DOCA_HTOBE32(0x42 << 8);
+	entry.encap.tun.vxlan_tun_id = DOCA_HTOBE32(0x42);
 	encap_merge(&open, &entry);
 	ok(open.encap.outer.ip4.dst_ip == DOCA_HTOBE32(0x01010101) &&
 			open.encap.outer.ip4.src_ip == cfg.encap.outer.ip4.src_ip &&
-			open.encap.tun.vxlan_tun_id == DOCA_HTOBE32(0x42 << 8),
+			open.encap.tun.vxlan_tun_id == DOCA_HTOBE32(0x42),
 		"the entry fills in what is open, nothing else");
 }
 

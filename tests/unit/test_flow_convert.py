@@ -77,7 +77,7 @@ def test_a_match_is_big_endian_where_doca_is() -> None:
     assert made.outer.l3_type == 1
     assert made.outer.ip4.src_ip.to_bytes(4, "little") == b"\x01\x02\x03\x04"
     assert made.outer.tcp.l4_port.dst_port.to_bytes(2, "little") == b"\x00\x50"
-    assert made.tun.vxlan_tun_id.to_bytes(4, "little") == b"\x00\x00\x64\x00"
+    assert made.tun.vxlan_tun_id.to_bytes(4, "little") == b"\x00\x00\x00\x64"
     assert made.inner.ip6.flow_label.to_bytes(4, "little") == b"\x00\x01\x23\x45"
     assert [word.to_bytes(4, "little")[:2] for word in made.inner.ip6.dst_ip] == [
         b"\xfe\x80",

@@ -54,7 +54,7 @@ def test_values_are_written_as_people_do() -> None:
 def test_selectors_follow_from_headers() -> None:
     assert HeaderFormat(ip6=Ip6(dst_ip="::1"), icmp=Icmp(type=128)).l4_type_ext is L4TypeExt.ICMP6
     assert HeaderFormat(eth_vlan=(0, 7)).l2_valid_headers == 2
-    assert Tun.vxlan(100).vxlan_tun_id == 100 << 8
+    assert Tun.vxlan(100).vxlan_tun_id == 100
     assert Tun.vxlan(CHANGEABLE).vxlan_tun_id == 0xFFFFFFFF
     assert Tun(esp_spi=5).type is TunType.ESP
     assert Actions(encap=Encap()).encap_type is ResourceType.NON_SHARED

@@ -76,13 +76,13 @@ def _flat(messages: Iterable[flow_pb2.Field], rows: Mapping[str, Field], path: s
     flat: dict[str, int] = {}
     for index, message in enumerate(messages):
         with at(f"{path}.fields[{index}]"):
-            row, shift = fieldtext.resolve(message.name, rows)
+            row = fieldtext.resolve(message.name, rows)
             if row.name in flat:
                 raise ValueError(f"{row.name} is given twice")
             if message.value:
                 flat[row.name] = fieldtext.from_bytes(row, message.value)
             elif message.text:
-                flat[row.name] = fieldtext.parse(row, message.text, shift)
+                flat[row.name] = fieldtext.parse(row, message.text)
             else:
                 raise ValueError(f"{message.name} has neither value nor text")
     return flat

@@ -155,7 +155,7 @@ static struct doca_flow_resource_encap_cfg vxlan(uint8_t host, uint32_t vni)
 	encap.encap.outer.l4_type_ext = DOCA_FLOW_L4_TYPE_EXT_UDP;
 	encap.encap.outer.udp.l4_port.dst_port = DOCA_HTOBE16(DOCA_FLOW_VXLAN_DEFAULT_PORT);
 	encap.encap.tun.type = DOCA_FLOW_TUN_VXLAN;
-	encap.encap.tun.vxlan_tun_id = DOCA_HTOBE32(vni << 8);
+	encap.encap.tun.vxlan_tun_id = DOCA_HTOBE32(vni);
 	return encap;
 }
 
