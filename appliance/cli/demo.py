@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.resources
+import os
 import shutil
 import signal
 import tempfile
@@ -481,6 +482,10 @@ def demo(context: Any, no_root: bool, quiet: bool, keep: bool) -> None:
     """Three workloads, one DPU, one pipeline: what connects, what does not, and why."""
     as_json = bool(context and context.json)
     console = Console(quiet=quiet or as_json, highlight=False)
+    if not no_root and os.geteuid() != 0:
+        raise click.ClickException(
+            "namespaces and taps need root: sudo ./ringfield demo, or ./ringfield demo --rootless for injected packets"
+        )
     config = read_config(demo_file())
     with ExitStack() as stack:
         stack.enter_context(interruptible())
