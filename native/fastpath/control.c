@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The Ringfield authors
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -210,6 +211,9 @@ void control_loop(void)
 		unsigned int frees = rcu_poll();
 
 		idle = work ? 0 : idle + 1;
+		// Whoever waits for what we have just done may share our core.
+		if (idle && !fp.workers[0].nested)
+			sched_yield();
 		// A busy loop looks at sockets every few turns only.
 		if (idle >= SPIN_TURNS)
 			wait_for_work(frees, true);
