@@ -53,6 +53,8 @@ struct acl {
 	struct acl_job *job;
 	uint32_t holes;    // entries gone from the trie
 	uint32_t overlaid; // live ones in the overlay
+	uint32_t
+		hopeless; // so many rules made no trie (no memory): not tried again before there are clearly fewer
 };
 
 // --- State --------------------------------------------------------------------------------------------------------
@@ -207,6 +209,8 @@ static void consider(struct acl *a)
 
 	if (a->job || (a->overlaid <= OVERLAY_BUILD && !a->holes))
 		return;
+	if (a->hopeless && s->nr - a->holes + a->overlaid > a->hopeless - a->hopeless / 8)
+		return;
 	job = calloc(1, sizeof(*job));
 	if (job)
 		job->entries = calloc(room + 1, sizeof(job->entries[0]));
@@ -262,12 +266,15 @@ static void adopt(struct acl *a, struct acl_job *job)
 			if (job->entries[i])
 				((struct acl_match *)((struct entry *)job->entries[i])->match)->in_job = 0;
 		rte_acl_free(job->trie);
+		a->hopeless = job->nr;
+		if (fp.log)
+			fp.log("an ACL pipe is searched rule by rule: no memory for its trie");
 		if (new)
 			free(new->overlay);
 		free(new);
 		return;
 	}
-	a->overlaid = a->holes = 0;
+	a->overlaid = a->holes = a->hopeless = 0;
 	for (uint32_t i = 0; i < old->overlay->nr; i++) {
 		struct entry *e = old->overlay->entry[i];
 
