@@ -293,7 +293,7 @@ doca_error_t entry_check_alive(
 static doca_error_t check_depth(const struct doca_flow_pipe *pipe, uint16_t queue)
 {
 	if (pipe->port->queues[queue].in_flight < flow.cfg.queue_depth)
-		return DOCA_SUCCESS;
+		return flow_check_connected();
 	return refuse(DOCA_ERROR_AGAIN, AT(.pipe = pipe->name, .field = "pipe_queue", .rule = "queue-depth"),
 		"queue %u holds %u operations; doca_flow_entries_process() makes room", queue,
 		flow.cfg.queue_depth);

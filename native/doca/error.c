@@ -9,6 +9,7 @@
 #include <doca_log.h>
 
 #include "error.h"
+#include "flow.h"
 #include "log.h"
 #include "steering_client.h"
 
@@ -188,6 +189,8 @@ doca_error_t refuse_steering(int status, const struct error_at *at, const char *
 {
 	const char *why = steering_why();
 
+	if (status == -ENOTCONN && flow.initialised)
+		__atomic_store_n(&flow.lost, true, __ATOMIC_RELAXED);
 	return refuse(error_from_errno(status), at, "%s: %s", doing, *why ? why : strerror(-status));
 }
 

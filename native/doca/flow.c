@@ -250,6 +250,14 @@ static doca_error_t init_entries(void)
 	return result;
 }
 
+doca_error_t flow_check_connected(void)
+{
+	if (!__atomic_load_n(&flow.lost, __ATOMIC_RELAXED))
+		return DOCA_SUCCESS;
+	return refuse(DOCA_ERROR_NOT_CONNECTED, AT(.rule = "attach"),
+		"the fast path is gone; doca_flow_destroy() and doca_flow_init() attach again");
+}
+
 doca_error_t doca_flow_init(struct doca_flow_cfg *cfg)
 {
 	doca_error_t result;
@@ -273,6 +281,7 @@ doca_error_t doca_flow_init(struct doca_flow_cfg *cfg)
 		result = shared_init(cfg);
 		if (result == DOCA_SUCCESS)
 			result = init_entries();
+		flow.lost = false;
 		flow.initialised = result == DOCA_SUCCESS;
 		if (result != DOCA_SUCCESS) {
 			shared_fini();

@@ -341,6 +341,7 @@ struct shared_resource {
 extern struct flow {
 	pthread_mutex_t lock;
 	bool initialised;
+	bool lost; // atomic: the fast path has broken off; what is posted now will never be done
 	bool reader;
 	bool switch_mode;
 	bool expert;
@@ -366,6 +367,9 @@ static inline void flow_unlock(void)
 
 // BAD_STATE with a reason unless doca_flow_init() has been called.
 doca_error_t flow_check_state(const char *function);
+
+// NOT_CONNECTED once a call has found that the fast path is gone.
+doca_error_t flow_check_connected(void);
 
 // Where to find the fast path: opens a client with this process' attach settings. flags as in steering_options; name and
 // sizes only matter to sessions that own something.

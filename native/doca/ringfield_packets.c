@@ -19,6 +19,9 @@ static doca_error_t post_frames(const char *function, enum steer_packet_kind kin
 		*done = 0;
 	if (result != DOCA_SUCCESS)
 		return result;
+	result = flow_check_connected();
+	if (result != DOCA_SUCCESS)
+		return result;
 	if (nr && (!frames || !lengths))
 		return refuse_argument(function, "frames", "an argument is NULL");
 	for (; posted < nr; posted++) {

@@ -1002,7 +1002,7 @@ doca_error_t doca_flow_pipe_remove_entry(
 	uint16_t pipe_queue, uint32_t flags, struct doca_flow_pipe_entry *entry);
 
 // Publishes what is buffered, then takes results and calls back, up to max_processed_entries (0: no limit) or for
-// timeout microseconds (0: looks once). DRIVER: the fast path broke off.
+// timeout microseconds (0: looks once). NOT_CONNECTED: the fast path broke off; what is in flight stays IN_PROCESS.
 DOCA_STABLE
 doca_error_t doca_flow_entries_process(
 	struct doca_flow_port *port, uint16_t pipe_queue, uint64_t timeout, uint32_t max_processed_entries);
