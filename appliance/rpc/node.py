@@ -10,6 +10,7 @@ longer than the caller's deadline.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from appliance.errors import AlreadyExists, FlowError, InUse, NotConnected, NotFound, TimedOut
+from appliance.errors import Again, AlreadyExists, FlowError, InUse, NotConnected, NotFound, TimedOut
 from appliance.flow import Dpu, Entries, Entry, Pipe, PortConfig, results
 from appliance.flow import types as flow
 from appliance.rpc import columns as bulk
@@ -383,25 +384,48 @@ class Node:
     ) -> Entry:
         return pipe.add(convert.entry_from(message, names, path), tag=number)
 
+    @staticmethod
+    def _post(
+        pipe: Pipe, spec: flow.EntrySpec, before: Sequence[tuple[int, Entry, entry_pb2.Entry]]
+    ) -> Entry:
+        """Start an add without waiting for its end; when the queue is full, wait for those before."""
+        try:
+            return pipe.add(spec, wait=False)
+        except Again:
+            for _, entry, _ in before:
+                with contextlib.suppress(FlowError):
+                    entry.wait()
+            return pipe.add(spec)
+
     def add_entries(
         self, dpu: Dpu, messages: Sequence[entry_pb2.Entry], path: str = "entry"
     ) -> list[tuple[int, FlowError | None]]:
         """Add entries; number and error of each. One refused does not stop the others."""
         names = self.names(dpu)
         outcome: list[tuple[int, FlowError | None]] = []
-        kept: list[entry_pb2.Entry] = []
+        posted: list[tuple[int, Entry, entry_pb2.Entry]] = []
         number = self.state.next_entry_id
         for index, message in enumerate(messages):
             here = path if path == "entry" else f"{path}[{index}]"
             try:
-                self._entries[number] = self._add(self.pipe(message.pipe), message, names, number, here)
+                pipe = self.pipe(message.pipe)
+                spec = dataclasses.replace(convert.entry_from(message, names, here), tag=number)
+                posted.append((len(outcome), self._post(pipe, spec, posted), message))
             except FlowError as error:
                 outcome.append((0, error))
                 continue
-            kept.append(entry_pb2.Entry.FromString(message.SerializeToString()))
-            kept[-1].id = number
             outcome.append((number, None))
             number += 1
+        kept: list[entry_pb2.Entry] = []
+        for place, entry, message in posted:
+            given = outcome[place][0]
+            try:
+                self._entries[given] = entry.wait()
+            except FlowError as error:
+                outcome[place] = (0, error)
+                continue
+            kept.append(entry_pb2.Entry.FromString(message.SerializeToString()))
+            kept[-1].id = given
         if kept:
             self.journal.write(state_pb2.StateRecord(entries=state_pb2.StateEntries(entries=kept)))
         return outcome

@@ -359,6 +359,31 @@ def test_every_kind_of_pipe_is_adopted_as_it_is() -> None:
             kill_recorded(where)
 
 
+def test_what_calls_made_survives_the_death_of_both() -> None:
+    with directory() as where:
+        file = where / "test.yaml"
+        file.write_text(ROUTER)
+        target = f"unix:{where / 'ringfield.sock'}"
+        try:
+            with process(file) as first, Client(target) as client:
+                wait_ready(first)
+                numbers = change_by_calls(Running(None, client))  # type: ignore[arg-type]
+                pid = client.system.GetStatus(
+                    system_service_pb2.GetStatusRequest(), timeout=TIMEOUT
+                ).fastpath_pid
+                first.kill()
+                first.wait()
+                os.kill(pid, signal.SIGKILL)
+                wait_for("the end of the fast path", lambda: not Path(f"/proc/{pid}/exe").exists())
+            with process(file) as second, Client(target) as client:
+                wait_ready(second)
+                check_all(client, numbers)
+                second.send_signal(signal.SIGINT)
+                assert second.wait(20) == 0
+        finally:
+            kill_recorded(where)
+
+
 def test_lingering_is_an_upgrade_without_a_lost_packet() -> None:
     with directory() as where:
         file = where / "test.yaml"

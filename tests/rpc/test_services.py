@@ -420,6 +420,21 @@ def test_a_stream_has_a_status_per_item(rig: Running, pipe: str) -> None:
     assert rig.entries(pipe) == []
 
 
+def test_a_long_batch_fills_the_queue_more_than_once(rig: Running) -> None:
+    rig.create(basic("long", nr_entries=2048))
+    made = [entry("long", f"10.11.{item >> 8}.{item & 255}") for item in range(1000)]
+    made.insert(500, entry("long", "10.11.0.7"))  # there already
+    request = entry_service_pb2.StreamEntriesRequest(add=entry_service_pb2.AddBatch(entries=made))
+    answer = next(iter(rig.client.entries.StreamEntries(iter([request]), timeout=TIMEOUT)))
+    refused_items = [index for index, status in enumerate(answer.statuses) if status.doca_code]
+    assert refused_items == [500]
+    numbers = [status.entry_id for status in answer.statuses if status.entry_id]
+    assert len(set(numbers)) == len(numbers) == 1000
+    assert [item.id for item in rig.entries("long")] == sorted(numbers)
+    destroy = pipe_service_pb2.DestroyPipeRequest(name="long")
+    rig.client.pipes.DestroyPipe(destroy, timeout=TIMEOUT)
+
+
 def test_columns(rig: Running) -> None:
     count = 5000
     rig.create(basic("wide", nr_entries=8192, fwd=flow_pb2.Fwd(type=flow_pb2.FWD_TYPE_CHANGEABLE)))
