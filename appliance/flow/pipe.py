@@ -164,6 +164,7 @@ class Entries(Sequence[Entry]):
         self.pipe = pipe
         self.queue = bulk.queue
         self.handles = bulk.entries
+        self._tags = bulk.tags
         self.results: NDArray[np.int32] = bulk.results
         self.error: FlowError | None = error_from_code(code, reason) if code else None
         """The first error, with its sentence."""
@@ -182,7 +183,8 @@ class Entries(Sequence[Entry]):
         if self.results[row]:
             raise error_from_code(int(self.results[row]))
         if row not in self._entries:
-            self._entries[row] = Entry(self.pipe, self.handles[row], EntrySpec(), self.queue, live=True)
+            spec = EntrySpec() if self._tags is None else EntrySpec(tag=int(self._tags[row]))
+            self._entries[row] = Entry(self.pipe, self.handles[row], spec, self.queue, live=True)
         return self._entries[row]
 
     @property

@@ -578,6 +578,12 @@ class Node:
             hops.append(hop)
         return dataclasses.replace(trace, hops=tuple(hops))
 
+    def notices(self) -> tuple[list[results.Event], list[str]]:
+        """What happened to ports and pipes, and what the library finds suspicious, since this was last asked."""
+        with self._lock:
+            dpu = self._dpu
+            return ([], []) if dpu is None else (dpu.events(), dpu.warnings())
+
     def age(self) -> int:
         """Remove entries that have aged; their number. For the housekeeping thread."""
         with self._lock:

@@ -215,10 +215,19 @@ class Appliance:
                     self._recover(dpu, why)
                 elif time.monotonic() - aged >= AGE_SECONDS:
                     aged = time.monotonic()
-                    if count := self.node.age():
-                        log.info("aged entries removed", entries=count)
+                    self._keep_house()
             except Exception:
                 log.exception("the watcher stumbled")
+
+    def _keep_house(self) -> None:
+        """Once a second: entries that have aged, and what there is to tell."""
+        if count := self.node.age():
+            log.info("aged entries removed", entries=count)
+        events, warnings = self.node.notices()
+        for event in events:
+            log.info(event.kind.replace("_", " "), port=event.port, text=event.text)
+        for warning in warnings:
+            log.warning("suspicious", what=warning)
 
     def _wrong(self, dpu: Dpu | None) -> str:
         """What is wrong with the fast path; empty when nothing is."""

@@ -497,6 +497,25 @@ def test_columns(rig: Running) -> None:
     rig.client.pipes.DestroyPipe(pipe_service_pb2.DestroyPipeRequest(name="wide"), timeout=TIMEOUT)
 
 
+def test_aged_entries_are_removed(rig: Running) -> None:
+    aging = flow_pb2.Monitor(counter=flow_pb2.RESOURCE_TYPE_NON_SHARED, aging_sec=0xFFFFFFFF)
+    rig.create(basic("aging", monitor=aging))
+    own = flow_pb2.Monitor(counter=flow_pb2.RESOURCE_TYPE_NON_SHARED, aging_sec=1)
+    rig.add(entry_pb2.Entry(pipe="aging", match=match(outer__ipv4__dst_ip="10.12.0.1"), monitor=own))
+    kept = rig.add(
+        entry_pb2.Entry(pipe="aging", match=match(outer__ipv4__dst_ip="10.12.0.2"), monitor=COUNTED)
+    )
+    addresses = (np.arange(8, dtype=np.uint32) + 0x0A0C0100).astype(">u4").tobytes()
+    column = entry_pb2.Column(name="outer.ipv4.dst_ip", values=addresses)
+    batch = entry_pb2.EntryColumns(pipe="aging", count=8, match=[column], monitor=own)
+    request = entry_service_pb2.StreamEntriesRequest(add_columns=batch)
+    assert (
+        next(iter(rig.client.entries.StreamEntries(iter([request]), timeout=TIMEOUT))).columns.succeeded == 8
+    )
+    wait_for("the aged to go", lambda: [item.id for item in rig.entries("aging")] == [kept], 15.0)
+    rig.client.pipes.DestroyPipe(pipe_service_pb2.DestroyPipeRequest(name="aging"), timeout=TIMEOUT)
+
+
 def test_a_transaction_is_all_or_nothing(rig: Running, pipe: str) -> None:
     first = rig.add(entry(pipe, "10.7.0.1"))
     change = entry_service_pb2.EntryChange
