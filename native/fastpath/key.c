@@ -172,6 +172,31 @@ void key_build(const struct key_plan *plan, struct packet *const *packets, unsig
 	}
 }
 
+// to = from & mask for a field of `bytes` bytes; almost all have 1, 2 or 4.
+static inline void copy_masked(uint8_t *to, const uint8_t *from, const uint8_t *mask, unsigned int bytes)
+{
+	uint32_t word, bits;
+	uint16_t half, half_bits;
+
+	switch (bytes) {
+	case 2:
+		memcpy(&half, from, 2);
+		memcpy(&half_bits, mask, 2);
+		half &= half_bits;
+		memcpy(to, &half, 2);
+		break;
+	case 4:
+		memcpy(&word, from, 4);
+		memcpy(&bits, mask, 4);
+		word &= bits;
+		memcpy(to, &word, 4);
+		break;
+	default:
+		for (unsigned int b = 0; b < bytes; b++)
+			to[b] = from[b] & mask[b];
+	}
+}
+
 void key_place(const struct key_plan *plan, const struct steer_match_field *fields, uint8_t kind,
 	const uint8_t *packed, uint8_t *key)
 {
@@ -180,8 +205,7 @@ void key_place(const struct key_plan *plan, const struct steer_match_field *fiel
 
 		if (fields[i].kind != kind)
 			continue;
-		for (unsigned int b = 0; b < bytes; b++)
-			key[plan->at[i] + b] = packed[b] & plan->mask[plan->at[i] + b];
+		copy_masked(key + plan->at[i], packed, plan->mask + plan->at[i], bytes);
 		packed += bytes;
 	}
 }

@@ -126,6 +126,23 @@ static int basic_resize(struct pipe *pipe, uint32_t capacity, struct why *why)
 	return 0;
 }
 
+static void basic_warm(const struct pipe *pipe, const uint8_t *const *packed, unsigned int n)
+{
+	static uint8_t keys[ENTRY_HINTS_MAX][STEER_KEY_MAX] __attribute__((aligned(64)));
+	const struct basic *b = pipe->table;
+	const void *at[ENTRY_HINTS_MAX];
+	void *found[ENTRY_HINTS_MAX];
+
+	if (!b->exact)
+		return;
+	for (unsigned int i = 0; i < n; i++) {
+		memcpy(keys[i], pipe->key.constant, pipe->key.bytes);
+		key_place(&pipe->key, pipe->fields, STEER_MATCH_CHANGEABLE, packed[i], keys[i]);
+		at[i] = keys[i];
+	}
+	exact_lookup(b->exact, at, n, found);
+}
+
 static void lookup_single(struct walker *w, struct entry *head, const struct pipe *pipe,
 	struct packet **packets, unsigned int n)
 {
@@ -171,6 +188,7 @@ static const struct matcher basic = {
 	.replace = basic_replace,
 	.unlink = basic_unlink,
 	.resize = basic_resize,
+	.warm = basic_warm,
 	.lookup = basic_lookup,
 };
 MATCHER_REGISTER(basic)

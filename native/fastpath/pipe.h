@@ -80,6 +80,18 @@ int entry_update(
 	struct space *space, const struct steer_entry_add *rec, size_t bytes, struct entry_result *result);
 int entry_remove(struct space *space, uint32_t id, struct entry_result *result);
 
+// Work entries that will follow at once, as the client has them in its ring: not checked, and perhaps changing.
+struct entry_hint {
+	uint32_t pipe; // add: with key_bytes of key
+	uint32_t entry;
+	uint16_t key_bytes;
+	bool add;
+	uint8_t key[STEER_KEY_MAX];
+};
+enum { ENTRY_HINTS_MAX = 32 };
+// Brings what they will touch into the cache, all misses at once instead of one after the other.
+void entries_warm(const struct space *space, const struct entry_hint *hints, unsigned int n);
+
 // Reads. NULL when unknown. entry_next walks a pipe's entries by ascending id (after = STEER_ENTRY_NONE: the first).
 struct entry *entry_find(const struct space *space, uint32_t id);
 struct entry *entry_next(const struct pipe *pipe, uint32_t after);

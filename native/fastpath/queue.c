@@ -7,7 +7,10 @@
 #include "fastpath.h"
 #include "queue.h"
 
-enum { BATCH = 64 }; // work entries of one queue and turn: other queues and sessions come in between
+enum {
+	BATCH = 64, // work entries of one queue and turn: other queues and sessions come in between
+	WARM_LEAST = 4,
+};
 
 static bool complete(
 	struct session *session, struct session_queue *queue, const struct steer_completion *completion)
@@ -96,6 +99,47 @@ static bool completion_fits(struct session *session, struct session_queue *queue
 	return room >= (int64_t)sizeof(struct steer_completion);
 }
 
+// What the next entries will touch is fetched together. A handful is not worth it.
+static void warm(const struct session *session, const struct session_queue *queue)
+{
+	static struct entry_hint hints[ENTRY_HINTS_MAX];
+	struct ring_consumer peek = queue->sq;
+	struct steer_record header;
+	const void *place;
+	unsigned int n = 0;
+
+	while (n < ENTRY_HINTS_MAX && ring_front(&peek, &header, &place) > 0) {
+		struct entry_hint *hint = &hints[n++];
+
+		*hint = (struct entry_hint){.entry = STEER_ENTRY_NONE};
+		if (header.kind == STEER_REC_ENTRY_ADD && header.length > sizeof(struct steer_entry_add)) {
+			struct steer_entry_add rec;
+
+			memcpy(&rec, place, sizeof(rec));
+			hint->add = true;
+			hint->pipe = rec.pipe;
+			hint->key_bytes = rec.key_bytes;
+			if (rec.key_bytes <= sizeof(hint->key) &&
+				rec.key_bytes <= header.length - sizeof(rec))
+				memcpy(hint->key, (const uint8_t *)place + sizeof(rec), rec.key_bytes);
+			else
+				hint->add = false;
+		} else if (header.kind == STEER_REC_ENTRY_UPDATE &&
+			   header.length >= sizeof(struct steer_entry_add)) {
+			memcpy(&hint->entry, (const uint8_t *)place + offsetof(struct steer_entry_add, entry),
+				sizeof(hint->entry));
+		} else if (header.kind == STEER_REC_ENTRY_REMOVE &&
+			   header.length >= sizeof(struct steer_entry_remove)) {
+			memcpy(&hint->entry,
+				(const uint8_t *)place + offsetof(struct steer_entry_remove, entry),
+				sizeof(hint->entry));
+		}
+		ring_pop(&peek, &header);
+	}
+	if (n >= WARM_LEAST)
+		entries_warm(session->space, hints, n);
+}
+
 unsigned int queue_turn(struct session *session, unsigned int index)
 {
 	static struct work_entry work __attribute__((aligned(64)));
@@ -113,6 +157,8 @@ unsigned int queue_turn(struct session *session, unsigned int index)
 		queue->blocked = !completion_fits(session, queue);
 		if (queue->blocked || session->dead)
 			break;
+		if (count % ENTRY_HINTS_MAX == 0)
+			warm(session, queue);
 		status = work_take(&queue->sq, &work);
 		if (status < 0)
 			session_kill(session, "its submission ring is in an impossible state");

@@ -229,6 +229,8 @@ struct matcher {
 	void (*unlink)(struct pipe *pipe, struct entry *e); // unreachable for new bursts at return
 	int (*resize)(
 		struct pipe *pipe, uint32_t capacity, struct why *why); // NULL: capacity is just a number
+	// NULL: nothing to gain. Reads what link, replace and unlink of n <= ENTRY_HINTS_MAX packed keys will read.
+	void (*warm)(const struct pipe *pipe, const uint8_t *const *packed, unsigned int n);
 	// Worker side: sets hit of n <= FP_LOOKUP packets, whose key fields are prepared.
 	void (*lookup)(struct walker *w, const struct pipe *pipe, struct packet **packets, unsigned int n);
 };
