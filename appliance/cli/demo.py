@@ -24,6 +24,7 @@ from typing import Any, Final
 
 import click
 from rich.console import Console
+from rich.live import Live
 from rich.panel import Panel
 from rich.rule import Rule
 from rich.text import Text
@@ -431,6 +432,34 @@ def _collect(client: Client, collected: dict[str, list[bytes]]) -> Iterator[Call
         thread.join(2)
 
 
+@contextmanager
+def live_counters(demo: Demo) -> Iterator[None]:
+    """On a terminal: rates of ports and pipes while the block runs, as `ringfield top` shows them."""
+    if not demo.console.is_terminal or demo.console.quiet:
+        yield
+        return
+    request = stats_service_pb2.WatchStatsRequest(interval_ms=200, include_pipes=True)
+    responses: Any = demo.client.stats.WatchStats(request)
+
+    def show(view: Live) -> None:
+        before: stats_pb2.Stats | None = None
+        try:
+            for response in responses:
+                view.update(stats_view.rates(response.stats, before or response.stats), refresh=True)
+                before = response.stats
+        except Exception:  # the stream was cancelled: the block is over
+            return
+
+    with Live(console=demo.console, auto_refresh=False, transient=True) as view:
+        thread = threading.Thread(target=show, args=(view,), name="live", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            responses.cancel()
+            thread.join(2)
+
+
 # --- the command ------------------------------------------------------------------------------------------------
 
 
@@ -532,7 +561,7 @@ def _run(
             running.section("Ports   (ringfield port list)")
             running.show_ports()
             running.show_traces()
-            with console.status("real packets are on their way"):
+            with live_counters(running):
                 (with_rings if no_root else with_namespaces)(running, inner)
             running.show_counters()
             if quiet and not as_json:

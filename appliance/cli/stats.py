@@ -89,7 +89,7 @@ def stats(context: Context, pipes: bool) -> None:
     context.show(response, shown)
 
 
-def _rates(now: stats_pb2.Stats, before: stats_pb2.Stats) -> Group:
+def rates(now: stats_pb2.Stats, before: stats_pb2.Stats) -> Group:
     """What happened between two snapshots, per second."""
     seconds = max((now.timestamp_ns - before.timestamp_ns) / 1e9, 1e-3)
     earlier = {port.port: port for port in before.ports}
@@ -138,7 +138,7 @@ def top(context: Context, interval: float, count: int) -> None:
         before: stats_pb2.Stats | None = None
         try:
             for index, response in enumerate(client.stats.WatchStats(request)):
-                live.update(_rates(response.stats, before or response.stats), refresh=True)
+                live.update(rates(response.stats, before or response.stats), refresh=True)
                 before = response.stats
                 if count and index + 1 >= count:
                     break
