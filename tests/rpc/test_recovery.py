@@ -418,6 +418,38 @@ def test_lingering_is_an_upgrade_without_a_lost_packet() -> None:
             kill_recorded(where)
 
 
+def test_a_bad_configuration_leaves_what_runs_as_it_is() -> None:
+    with directory() as where:
+        file = where / "test.yaml"
+        file.write_text("linger: true\n" + ROUTER)
+        try:
+            with process(file) as first:
+                wait_ready(first)
+                first.send_signal(signal.SIGTERM)
+                assert first.wait(20) == 0
+            load = Load(where)
+            bad = "  - {name: bad, port: p0, match: {outer.ipv4.dst_ip: changeable}, fwd: {pipe: nowhere}}\n"
+            file.write_text("linger: true\n" + ROUTER.replace("10.0.0.2}", "10.0.0.9}") + bad)
+            with process(file) as second:
+                assert second.wait(20) == 1
+            assert "'nowhere'" in (where / "run.log").read_text()
+            file.write_text("linger: true\n" + ROUTER)
+            with process(file) as third:
+                wait_ready(third)
+                log = (where / "run.log").read_text().splitlines()[-1]
+                assert "adopted=True entries_added=0 entries_removed=0" in log
+                sent = load.stop()
+                with Client(f"unix:{where / 'ringfield.sock'}") as client:
+                    rig = Running(None, client)  # type: ignore[arg-type]
+                    declared = next(entry for entry in rig.entries("router") if entry.tag == 71)
+                    wait_for("all packets", lambda: rig.counter(declared.id) >= sent)
+                    assert rig.counter(declared.id) == sent > 0
+                third.send_signal(signal.SIGINT)
+                assert third.wait(20) == 0
+        finally:
+            kill_recorded(where)
+
+
 def test_a_second_appliance_is_refused() -> None:
     with directory() as where, Appliance(config(ROUTER, where)):
         file = where / "test.yaml"
