@@ -161,10 +161,8 @@ class Packet:
         elif name.startswith("meta.u32["):
             self.u32[int(name[9:-1])] = value
         else:
-            # In place: what the parser found stays, even if a port says VXLAN no more. Headers are looked for again
-            # only when some are added or removed.
-            self.frame = pk.write(self.frame, self.parsed, name, value)
-            self.parsed = replace(self.parsed, meta=pk.parser_meta(self.frame, self.parsed))
+            # What a field says about other headers counts at once: a port may make a tunnel, or end one.
+            self.set_frame(pk.write(self.frame, self.parsed, name, value))
 
 
 class Reference:

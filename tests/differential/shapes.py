@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import strategies as st
 
 from appliance.flow import fields
 from appliance.flow.types import (
+    CHANGEABLE,
     ActionDesc,
     Actions,
     Decap,
@@ -19,10 +20,12 @@ from appliance.flow.types import (
     Eth,
     HeaderFormat,
     Ip4,
+    Ip6,
     L3Type,
     L4TypeExt,
     Match,
     PushVlan,
+    ResourceType,
     Tun,
     TunType,
     Udp,
@@ -259,23 +262,64 @@ COPIES = (
 )
 
 
+SHARED_ENCAPS = (
+    Encap(
+        HeaderFormat(
+            eth=Eth(fr.MACS[0], fr.MACS[1]), ip4=Ip4(fr.IP4S[0], fr.IP4S[1], ttl=9), udp=Udp(80, 4789)
+        ),
+        Tun.vxlan(fr.VNIS[0]),
+    ),
+    Encap(
+        HeaderFormat(eth=Eth(fr.MACS[1], fr.MACS[2]), ip6=Ip6(fr.IP6S[0], fr.IP6S[1], hop_limit=9)),
+        Tun.gre(fr.KEYS[0]),
+        is_l2=False,
+    ),
+)
+SHARED_DECAPS = (Decap(), Decap(is_l2=False, eth=Eth(fr.MACS[2], fr.MACS[0])))
+"""Configured under the ids 0 and 1."""
+
+
 @st.composite
 def encaps(draw: st.DrawFn) -> Encap:
-    """A VXLAN, GENEVE or GRE header over IPv4, constant."""
+    """A VXLAN, GENEVE or GRE header over IPv4 or IPv6; destination and id sometimes come with the entry."""
     kind = draw(st.sampled_from((TunType.VXLAN, TunType.GRE, TunType.GENEVE)))
-    vni = draw(st.sampled_from(fr.VNIS))
+    l2 = draw(st.sampled_from((True, True, False))) or kind is TunType.VXLAN
+    vni = draw(st.sampled_from((*fr.VNIS, CHANGEABLE)))
     tun = {
         TunType.VXLAN: Tun.vxlan(vni),
-        TunType.GRE: Tun.gre(draw(st.sampled_from(fr.KEYS)), 0x6558),
-        TunType.GENEVE: Tun.geneve(vni, 0x6558),
+        TunType.GRE: Tun.gre(draw(st.sampled_from((None, *fr.KEYS)))),
+        TunType.GENEVE: Tun.geneve(vni),
     }[kind]
     port = {TunType.VXLAN: 4789, TunType.GENEVE: 6081}.get(kind, 0)
-    outer = HeaderFormat(
-        eth=Eth(draw(st.sampled_from(fr.MACS)), draw(st.sampled_from(fr.MACS))),
-        ip4=Ip4(draw(st.sampled_from(fr.IP4S)), draw(st.sampled_from(fr.IP4S)), ttl=17),
-        udp=Udp(draw(st.sampled_from(fr.PORTS)), port) if port else Udp(),
+    eth = Eth(draw(st.sampled_from(fr.MACS)), draw(st.sampled_from(fr.MACS)))
+    udp = Udp(draw(st.sampled_from(fr.PORTS)), port) if port else Udp()
+    if draw(st.booleans()):
+        to = draw(st.sampled_from((*fr.IP6S, CHANGEABLE)))
+        ip6 = Ip6(draw(st.sampled_from(fr.IP6S)), to, hop_limit=17, flow_label=draw(st.sampled_from((0, 5))))
+        return Encap(HeaderFormat(eth=eth, ip6=ip6, udp=udp), tun, is_l2=l2)
+    ip4 = Ip4(draw(st.sampled_from(fr.IP4S)), draw(st.sampled_from((*fr.IP4S, CHANGEABLE))), ttl=17)
+    return Encap(HeaderFormat(eth=eth, ip4=ip4, udp=udp), tun, is_l2=l2)
+
+
+@st.composite
+def filled(draw: st.DrawFn, config: Encap) -> Encap:
+    """An entry's encapsulation for a template's."""
+    outer, tun = config.outer, config.tun
+    outer = replace(
+        outer,
+        ip4=replace(outer.ip4, dst_ip=draw(st.sampled_from(fr.IP4S)))
+        if outer.l3_type is L3Type.IP4
+        else outer.ip4,
+        ip6=replace(outer.ip6, dst_ip=draw(st.sampled_from(fr.IP6S)))
+        if outer.l3_type is L3Type.IP6
+        else outer.ip6,
     )
-    return Encap(outer, tun, is_l2=True)
+    vni = draw(st.sampled_from(fr.VNIS)) << 8
+    if tun.type is TunType.VXLAN:
+        tun = replace(tun, vxlan_tun_id=vni)
+    elif tun.type is TunType.GENEVE:
+        tun = replace(tun, geneve_vni=vni)
+    return Encap(outer, tun, config.is_l2)
 
 
 @st.composite
@@ -308,7 +352,7 @@ def action_templates(draw: st.DrawFn) -> tuple[Actions, Actions | None, tuple[Ac
         usable = [desc for desc in COPIES if not _touches(desc, names)]
         descs = tuple(draw(st.lists(st.sampled_from(usable), max_size=2, unique=True))) if usable else ()
     extra: dict[str, object] = {}
-    shape = draw(st.integers(0, 9))
+    shape = draw(st.integers(0, 12))
     if shape == 0:
         extra["push"] = PushVlan(draw(st.sampled_from(fr.TCIS)))
     elif shape == 1:
@@ -316,7 +360,13 @@ def action_templates(draw: st.DrawFn) -> tuple[Actions, Actions | None, tuple[Ac
     elif shape == 2:
         extra["encap"] = draw(encaps())
     elif shape == 3:
-        extra["decap"] = Decap(is_l2=True)
+        extra["decap"] = draw(st.sampled_from(SHARED_DECAPS))
+    elif shape == 4:
+        extra.update(encap_type=ResourceType.SHARED, shared_encap_id=draw(st.integers(0, 1)))
+    elif shape == 5:
+        extra.update(decap_type=ResourceType.SHARED, shared_decap_id=draw(st.integers(0, 1)))
+    elif shape == 6:
+        extra.update(pop_vlan=True, push=PushVlan(draw(st.sampled_from(fr.TCIS))))
     actions = Actions.from_flat({**values, **selectors})
     whole = Actions(meta=actions.meta, outer=actions.outer, **extra)  # type: ignore[arg-type]
     return whole, Actions.from_flat({**masks, **selectors}) if explicit else None, descs
@@ -340,7 +390,8 @@ def entry_actions(draw: st.DrawFn, template: Actions) -> Actions:
         for name, value in template.flat().items()
         if name.startswith("outer.") and fields.ACTIONS[name].selector
     }
-    return Actions.from_flat({**flat, **selectors}) if flat else Actions()
+    mine = Actions.from_flat({**flat, **selectors}) if flat else Actions()
+    return replace(mine, encap=draw(filled(template.encap))) if template.encap else mine
 
 
 def is_set(name: str) -> bool:

@@ -17,6 +17,7 @@ from appliance.flow import Dpu, Entry, Pipe, Port
 from appliance.flow.results import Outcome, Packet, PacketKind, PortStats, Verdict
 from appliance.flow.types import Counter, CounterConfig, Mode, ResourceType, SharedResourceType
 from tests.differential.reference import Reference, Result
+from tests.differential.shapes import SHARED_DECAPS, SHARED_ENCAPS
 from tests.differential.strategies import Program, load
 
 SECONDS = 5.0
@@ -49,7 +50,12 @@ class Stack:
         self.dpu.receive(software=True, wire=True)
         for number in range(2):
             self.dpu.shared_set(SharedResourceType.COUNTER, number, CounterConfig())
-        self.dpu.shared_bind(SharedResourceType.COUNTER, range(2))
+        for number, encap in enumerate(SHARED_ENCAPS):
+            self.dpu.shared_set(SharedResourceType.ENCAP, number, encap)
+        for number, decap in enumerate(SHARED_DECAPS):
+            self.dpu.shared_set(SharedResourceType.DECAP, number, decap)
+        for kind in (SharedResourceType.COUNTER, SharedResourceType.ENCAP, SharedResourceType.DECAP):
+            self.dpu.shared_bind(kind, range(2))
 
     def close(self) -> None:
         """End the fast path."""

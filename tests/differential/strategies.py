@@ -51,6 +51,8 @@ from tests.differential import frames as fr
 from tests.differential.packet import parse
 from tests.differential.reference import Reference, comparisons
 from tests.differential.shapes import (
+    SHARED_DECAPS,
+    SHARED_ENCAPS,
     Sample,
     action_templates,
     belongs,
@@ -490,6 +492,8 @@ def programs(
 def load(program: Program) -> Reference:
     """The program in the reference interpreter; entries get the numbers 1, 2 ... in their order."""
     reference = Reference()
+    reference.shared_encaps.update(enumerate(SHARED_ENCAPS))
+    reference.shared_decaps.update(enumerate(SHARED_DECAPS))
     for plan in program.ports:
         reference.port_start(plan.port_id, plan.port_id if program.mode == "vnf" else 0, plan.miss)
     for port, pipe in program.pipes:
