@@ -127,6 +127,7 @@ static enum steer_drop to_six(struct packet *p)
 		return STEER_DROP_ACTION_FAILED;
 	h = p->data + l.l3;
 	put16(h - 2, 0x86dd);
+	p->stale = true; // as long as the header with its options was, nothing moved
 	memset(h, 0, IP6_BYTES);
 	h[0] = (uint8_t)(0x60 | old[1] >> 4);
 	h[1] = (uint8_t)(old[1] << 4);

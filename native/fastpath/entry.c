@@ -91,8 +91,16 @@ static void free_deferred(void *arg)
 	entry_free(arg);
 }
 
+static void settle(struct entry *e)
+{
+	if (e->fwd_pending)
+		fwd_settle(&e->fwd, e->pipe);
+	e->fwd_pending = false;
+}
+
 void entry_free_later(struct entry *e)
 {
+	settle(e);
 	drop_shared(e);
 	drop_counter(e);
 	rcu_defer(free_deferred, e);
@@ -111,9 +119,10 @@ void entry_detach(struct entry *e)
 {
 	if (!e->dying) {
 		unlist(e);
-		if (e->owns_fwd && !e->pipe->dying)
-			fwd_release(&e->fwd, e->pipe);
+		if (e->owns_fwd)
+			(e->pipe->dying ? fwd_settle : fwd_release)(&e->fwd, e->pipe);
 	}
+	settle(e);
 	e->dying = true;
 	drop_shared(e);
 	drop_counter(e);
@@ -136,13 +145,15 @@ void entry_doom(struct entry *e, bool doomed)
 	if (doomed) {
 		unlist(e);
 		if (e->owns_fwd)
-			fwd_release(&e->fwd, e->pipe);
+			fwd_pend(&e->fwd, e->pipe);
+		e->fwd_pending = e->owns_fwd;
 		e->dying = true;
 		return;
 	}
 	e->dying = false;
-	if (e->owns_fwd)
-		fwd_hold(&e->fwd, e->pipe);
+	if (e->fwd_pending)
+		fwd_resume(&e->fwd, e->pipe);
+	e->fwd_pending = false;
 	slot = space_slot(e->space, e->id, true);
 	*slot = e;
 	if (e->age.timeout_sec) {

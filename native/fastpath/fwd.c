@@ -78,10 +78,29 @@ static bool has_pipe(const struct fwd *fwd)
 	       fwd->type == STEER_FWD_ORDERED_LIST;
 }
 
-void fwd_hold(struct fwd *fwd, struct pipe *self)
+void fwd_pend(struct fwd *fwd, struct pipe *self)
 {
-	if (has_pipe(fwd) && fwd->pipe != self)
+	if (has_pipe(fwd) && fwd->pipe != self) {
+		fwd->pipe->refs--;
+		fwd->pipe->pending++;
+	}
+}
+
+void fwd_resume(struct fwd *fwd, struct pipe *self)
+{
+	if (has_pipe(fwd) && fwd->pipe != self) {
+		fwd->pipe->pending--;
 		fwd->pipe->refs++;
+	}
+}
+
+void fwd_settle(struct fwd *fwd, struct pipe *self)
+{
+	if (has_pipe(fwd) && fwd->pipe != self) {
+		fwd->pipe->refs++;
+		fwd->pipe->pending--;
+		pipe_unref(fwd->pipe);
+	}
 }
 
 void fwd_release(struct fwd *fwd, struct pipe *self)

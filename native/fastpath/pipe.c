@@ -286,14 +286,18 @@ static void pipe_forwards(struct pipe *pipe, void (*step)(struct fwd *, struct p
 {
 	step(&pipe->fwd, pipe);
 	for (struct miss_version *v = pipe->miss; v; v = v->older)
-		step(&v->fwd, pipe);
+		if (!v->pending)
+			step(&v->fwd, pipe);
 }
 
 static void pipe_release(struct pipe *pipe)
 {
-	// A dying one has dropped them already.
-	if (!pipe->dying)
-		pipe_forwards(pipe, fwd_release);
+	pipe_forwards(pipe, pipe->dying ? fwd_settle : fwd_release);
+	for (struct miss_version *v = pipe->miss; v; v = v->older) {
+		if (v->pending)
+			fwd_settle(&v->fwd, pipe);
+		v->pending = false;
+	}
 	counter_free(pipe->miss_counter);
 	pipe->miss_counter = STEER_COUNTER_NONE;
 }
@@ -434,8 +438,12 @@ void miss_unlink_later(struct pipe *pipe, struct miss_version *v)
 		at = &(*at)->older;
 	if (*at)
 		fp_publish(at, v->older);
-	if (!pipe->dying && !pipe->dead)
+	// Of a dead pipe pipe_release() has dropped all.
+	if (v->pending)
+		fwd_settle(&v->fwd, pipe);
+	else if (!pipe->dead)
 		fwd_release(&v->fwd, pipe);
+	v->pending = false;
 	rcu_defer(miss_free, v);
 }
 
@@ -479,11 +487,14 @@ int pipe_set_miss(struct space *space, uint32_t id, const struct steer_fwd *fwd,
 	v->older = old;
 	pipe->spec->fwd_miss = *fwd;
 	fp_publish(&pipe->miss, v);
-	if (space->txn)
-		txn_note(space,
-			(struct change){.kind = CHANGE_MISS, .pipe = pipe, .miss = v, .old_miss = old});
-	else
+	if (!space->txn) {
 		miss_unlink_later(pipe, old);
+		return 0;
+	}
+	// Where it led to is free to go in the same transaction.
+	fwd_pend(&old->fwd, pipe);
+	old->pending = true;
+	txn_note(space, (struct change){.kind = CHANGE_MISS, .pipe = pipe, .miss = v, .old_miss = old});
 	return 0;
 }
 
@@ -512,7 +523,7 @@ int pipe_resize(struct space *space, uint32_t id, uint32_t nr_entries, struct wh
 
 void pipe_unref(struct pipe *pipe)
 {
-	if (!--pipe->refs && pipe->dead)
+	if (!--pipe->refs && !pipe->pending && pipe->dead)
 		rcu_defer(pipe_free, pipe);
 }
 
@@ -535,13 +546,13 @@ void pipe_discard(struct pipe *pipe)
 	pipe_release(pipe);
 	fp_write(&pipe->dead, 1);
 	// With references left it stays as a stub that drops, until the last of them goes.
-	if (!pipe->refs)
+	if (!pipe->refs && !pipe->pending)
 		rcu_defer(pipe_free, pipe);
 }
 
 void pipe_doom(struct pipe *pipe, bool doomed)
 {
-	void (*step)(struct fwd *, struct pipe *) = doomed ? fwd_release : fwd_hold;
+	void (*step)(struct fwd *, struct pipe *) = doomed ? fwd_pend : fwd_resume;
 	struct entry *e;
 
 	pipe->dying = doomed;

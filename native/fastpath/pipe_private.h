@@ -44,10 +44,14 @@ static inline uint64_t space_birth(const struct space *space)
 
 // --- Pipes ------------------------------------------------------------------------------------------------------------
 void pipe_unref(struct pipe *pipe);
-void fwd_hold(struct fwd *fwd, struct pipe *self);
+// What leads to a pipe and goes with a transaction does not keep the pipe from being destroyed, by this session or by
+// another one, but its memory stays: packets go there until the commit, and after an abort. Pend, then resume or settle.
+void fwd_pend(struct fwd *fwd, struct pipe *self);
+void fwd_resume(struct fwd *fwd, struct pipe *self);
+void fwd_settle(struct fwd *fwd, struct pipe *self);
 // Takes a pipe that nothing visible leads to out of all lists, with its entries, and frees all after grace.
 void pipe_discard(struct pipe *pipe);
-// Its destruction is pending: drops the references that it and its entries hold; false takes them again.
+// Its destruction is pending: its forwards and its entries' are pending; false resumes them.
 void pipe_doom(struct pipe *pipe, bool doomed);
 // Root slots.
 void root_link(struct root_version *v, uint16_t port, uint8_t domain);

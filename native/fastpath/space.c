@@ -95,6 +95,9 @@ static int check(const struct steer_shared_set *set, struct why *why)
 			set->id, set->data_length);
 	if (set->type == STEER_SHARED_ENCAP && (set->data_length < 14 || set->tunnel >= STEER_TUN_MAX))
 		return why_set(why, STEER_WHY_MALFORMED, -EINVAL, "shared encap %u: no header", set->id);
+	if (set->type == STEER_SHARED_DECAP && !(set->flags & STEER_ACT_L2) && set->data_length < 14)
+		return why_set(why, STEER_WHY_MALFORMED, -EINVAL,
+			"shared decap %u: an L3 tunnel needs an Ethernet header to put in front", set->id);
 	return 0;
 }
 

@@ -144,6 +144,7 @@ struct entry {
 	bool owns_counter; // frees the slot with itself
 	bool owns_meter;
 	bool owns_fwd;     // else the pipe's
+	bool fwd_pending;  // of it: see fwd_pend()
 	bool owns_program; // body of its own
 	bool aging_listed;
 	bool in_pipe_list;
@@ -171,6 +172,7 @@ struct miss_version {
 	struct fwd fwd;
 	struct miss_version *older;
 	struct steer_fwd wire;
+	bool pending; // see fwd_pend()
 };
 
 struct root_version {
@@ -205,6 +207,7 @@ struct pipe {
 	uint32_t used;     // live entries
 	uint32_t sequence; // next entry's
 	uint32_t refs;     // forwards of others to it
+	uint32_t pending;  // and those that go with an open transaction; see fwd_pend()
 	bool congested;    // told
 	bool published;    // false: made in an open transaction
 	bool dying;        // destroy is pending in a transaction

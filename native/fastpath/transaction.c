@@ -83,7 +83,12 @@ static void stamp(const struct change *c, uint64_t revision)
 
 static void unlink_entry(void *arg)
 {
-	entry_unlink_later(arg);
+	struct entry *e = arg;
+
+	// A pipe that is gone frees its entries with itself. Its table must not be changed any more: what a matcher then
+	// leaves for after the next grace period would come after the table's end.
+	if (!e->pipe->dead)
+		entry_unlink_later(e);
 }
 
 struct old_miss {
@@ -188,6 +193,8 @@ static void undo(const struct change *c)
 		break;
 	case CHANGE_MISS:
 		c->pipe->spec->fwd_miss = c->old_miss->wire;
+		fwd_resume(&c->old_miss->fwd, c->pipe);
+		c->old_miss->pending = false;
 		miss_unlink_later(c->pipe, c->miss);
 		break;
 	}

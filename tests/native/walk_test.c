@@ -566,6 +566,65 @@ static void test_flush(void)
 	destroy(root);
 }
 
+// What a session leaves behind, with a transaction of its own just committed or one of another session open.
+static void test_session_ends(void)
+{
+	struct space *mine = bed.space, *other;
+	struct entry_result result;
+	struct steer_txn_reply reply;
+	const struct steer_fwd miss = fwd_port(3);
+	uint8_t key[4] = {7, 7, 7, 7};
+	struct why why;
+	struct work w;
+
+	require(!space_create(2, &other), "another space");
+	bed.space = other;
+	struct spec *s = spec_new("keyed", 1, STEER_PIPE_BASIC, 16);
+
+	s->head.fwd = fwd_port(2);
+	spec_match(s, STEER_F_OUTER_IP4_DST, STEER_MATCH_CHANGEABLE, 0, UINT64_MAX);
+	w = work_new(spec_create(s, NULL), key, 4, NULL, 0);
+	ok(!work_add(&w, NULL) && !txn_begin(other) && !entry_remove(other, w.head.entry, &result) &&
+			!txn_commit(other, &reply, &why),
+		"a removal is committed");
+	uint32_t last = pass("last", 1, 0, fwd_port(2), false);
+
+	bed.space = mine;
+	uint32_t root = pass("root", 0, 0, fwd_pipe(last), true);
+
+	ok(!txn_begin(mine) && !pipe_destroy(mine, root, &why), "what leads to the other session is to go");
+	space_destroy(other); // before any grace period
+	bed_settle();
+	unsigned int drops = (unsigned int)bed_drops(0, STEER_DROP_BAD_FWD);
+
+	send_udp(0, 1, 1);
+	poll_all();
+	ok(bed_drops(0, STEER_DROP_BAD_FWD) == drops + 1, "until then packets go to what is left of it");
+	txn_abort(mine);
+	bed_settle();
+	send_udp(0, 1, 1);
+	poll_all();
+	ok(bed_drops(0, STEER_DROP_BAD_FWD) == drops + 2, "and after an abort");
+	destroy(root);
+	// A miss in a transaction frees what it led to, for the same transaction.
+	last = pass("last", 0, 0, fwd_port(2), false);
+	s = spec_new("root", 0, STEER_PIPE_BASIC, 16);
+	s->head.flags = STEER_PIPE_ROOT;
+	s->head.fwd_miss = fwd_pipe(last);
+	spec_match(s, STEER_F_OUTER_IP4_DST, STEER_MATCH_CHANGEABLE, 0, UINT64_MAX);
+	root = spec_create(s, NULL);
+	ok(!txn_begin(mine) && !pipe_set_miss(mine, root, &miss, NULL) && !pipe_destroy(mine, last, &why) &&
+			!txn_abort(mine) && pipe_destroy(mine, last, &why) == -EBUSY,
+		"undone");
+	ok(!txn_begin(mine) && !pipe_set_miss(mine, root, &miss, NULL) && !txn_commit(mine, &reply, &why) &&
+			!pipe_destroy(mine, last, &why),
+		"free to go once committed");
+	send_udp(0, 1, 1);
+	poll_all();
+	ok(count_out(3) == 1, "the new miss");
+	destroy(root);
+}
+
 // --- Trace ----------------------------------------------------------------------------------------------------------
 
 static void test_trace(void)
@@ -661,6 +720,7 @@ int main(void)
 	test_inject_and_capture();
 	test_transactions();
 	test_flush();
+	test_session_ends();
 	test_trace();
 	test_refusals();
 	bed_settle();
