@@ -125,6 +125,18 @@ static void note_result(struct doca_flow_pipe_entry *entry, const struct steer_c
 		entry->counter = completion->counter;
 }
 
+// The result of an operation that was posted before its port was stopped.
+static void complete_orphan(uint16_t queue, const struct steer_completion *completion)
+{
+	struct doca_flow_pipe_entry *entry = entry_by_id(completion->entry);
+
+	if (!entry || entry->generation != (uint32_t)(completion->user_data >> 32) ||
+		entry->state != ENTRY_ZOMBIE)
+		return;
+	if (!--entry->in_flight)
+		entry_release(entry, queue);
+}
+
 void complete_one(struct doca_flow_port *port, uint16_t queue, const struct steer_completion *completion)
 {
 	struct doca_flow_pipe_entry *entry = entry_by_id(completion->entry);
@@ -201,6 +213,10 @@ static int take_arrivals(uint16_t queue, struct doca_flow_port *mine, uint32_t r
 		struct doca_flow_port *port = index < STEER_PORT_MAX ? flow.port_of_index[index] : NULL;
 		bool aged = arrived[i].op == STEER_REC_EVENT;
 
+		if (!aged && (!port || port->start != (uint16_t)(arrived[i].user_data >> 16))) {
+			complete_orphan(queue, &arrived[i]);
+			continue;
+		}
 		if (!port)
 			continue;
 		if (port == mine && !aged && *handled < room && STAILQ_EMPTY(&port->queues[queue].deferred)) {

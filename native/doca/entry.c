@@ -321,7 +321,7 @@ static uint8_t *put_padded(uint8_t *to, const void *from, uint32_t bytes)
 
 static uint64_t user_data(const struct doca_flow_pipe_entry *entry)
 {
-	return (uint64_t)entry->generation << 32 | entry->port;
+	return (uint64_t)entry->generation << 32 | (uint32_t)entry->pipe->port->start << 16 | entry->port;
 }
 
 // Writes the work entry into the queue. The entry's number and generation are set.

@@ -160,6 +160,7 @@ struct doca_flow_port {
 	uint16_t id;    // logical
 	uint16_t index; // in the fast path
 	uint16_t root;  // index of the port whose pipes judge this port's packets
+	uint16_t start; // of which start of a port it is; results of an earlier one may still be under way
 	struct steer_port_info info;
 	struct doca_dev *dev;
 	struct doca_dev_rep *rep;
@@ -306,13 +307,13 @@ struct doca_flow_pipe_entry {
 	uint16_t reason; // enum steer_reason
 	uint8_t state;   // enum entry_state
 	uint8_t status;  // enum doca_flow_entry_status
-	uint8_t in_flight;
 	uint8_t action_idx;
 	bool counted;   // takes one of the counter reserve
 	bool metered;   // takes one of the meter reserve
 	bool quiet;     // bulk: no callback
 	bool aged_told; // AGED was called back
 	uint16_t port;  // index of the port
+	uint32_t in_flight;
 	uint32_t priority;
 	uint32_t index;
 	uint64_t tag;

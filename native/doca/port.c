@@ -139,9 +139,11 @@ static void port_free(struct doca_flow_port *port)
 static struct doca_flow_port *port_alloc(const struct doca_flow_port_cfg *cfg, struct doca_flow_port *manager)
 {
 	struct doca_flow_port *port = calloc(1, sizeof(*port));
+	static uint16_t starts; // under the lock
 
 	if (!port)
 		return NULL;
+	port->start = ++starts;
 	port->queues = calloc(flow.cfg.pipe_queues, sizeof(*port->queues));
 	port->priv = calloc(1, cfg->priv_bytes ? cfg->priv_bytes : 1u);
 	if (!port->queues || !port->priv) {

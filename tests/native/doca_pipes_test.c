@@ -450,6 +450,39 @@ static void ageing(void)
 	clear();
 }
 
+// Results of a port that was stopped are not those of the port that starts in its place.
+static void restart(void)
+{
+	struct doca_flow_match match = {0};
+	struct doca_flow_pipe_entry *entry;
+	struct doca_flow_pipe *pipe = NULL;
+
+	match.outer.l3_type = DOCA_FLOW_L3_TYPE_IP4;
+	for (unsigned int turn = 0; turn < 2; turn++) {
+		struct doca_flow_pipe_cfg *cfg = pipe_cfg(ports[0], "AGAIN", DOCA_FLOW_PIPE_BASIC, true);
+
+		match.outer.ip4.dst_ip = UINT32_MAX;
+		must(doca_flow_pipe_cfg_set_match(cfg, &match, NULL));
+		pipe = create(cfg, &to_p1, &drop);
+		for (unsigned int i = 0; i < 3 - turn; i++) {
+			match.outer.ip4.dst_ip = IP(8, 8, 8, 1 + i);
+			must(doca_flow_pipe_basic_add_entry(
+				0, pipe, &match, 0, NULL, NULL, NULL, 0, &results, &entry));
+		}
+		if (turn)
+			break;
+		for (int i = 2; i >= 0; i--)
+			must(doca_flow_port_stop(ports[i]));
+		for (unsigned int i = 1; i < 3; i++)
+			must(doca_dev_rep_close(flow_reps[i]));
+		flow_ports(3, true);
+	}
+	process(ports[0], &results, 2);
+	must(doca_flow_pipe_remove_entry(0, 0, entry));
+	process(ports[0], &results, 1);
+	clear();
+}
+
 static void rules(void)
 {
 	struct doca_flow_match match = {0};
@@ -499,6 +532,7 @@ int main(int argc, char **argv)
 	encap_and_shared();
 	resize();
 	ageing();
+	restart();
 	refused(doca_flow_port_stop(ports[0]), DOCA_ERROR_IN_USE, "switch-port-last");
 	for (int i = 2; i >= 0; i--)
 		must(doca_flow_port_stop(ports[i]));

@@ -103,7 +103,7 @@ __attribute__((unused)) static void flow_ports(unsigned int nr, bool representor
 		struct doca_flow_port_cfg *cfg;
 		struct doca_dev *dev;
 		struct doca_dev_rep *rep;
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof(name), "p%u", i);
 		must(doca_flow_port_cfg_create(&cfg));
