@@ -18,6 +18,9 @@ from tests.support.tree import BUILD
 
 
 def pytest_sessionstart() -> None:
+    # A shell starts background jobs with SIGINT ignored, which our children would inherit.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.geteuid() == 0:
         netns_support.sweep()
 

@@ -43,7 +43,8 @@ static int check_fields(const struct steer_action *w, unsigned int index, struct
 	if (w->kind == STEER_ACT_SET)
 		return 0;
 	width = w->width ? w->width : field_bits(w->field) - w->dst_bit;
-	if (w->dst_bit >= field_bits(w->field) || w->dst_bit + width > field_bits(w->field) || (w->kind != STEER_ACT_COPY && width > 64))
+	if (w->dst_bit >= field_bits(w->field) || w->dst_bit + width > field_bits(w->field) ||
+		(w->kind != STEER_ACT_COPY && width > 64))
 		return why_set(why, STEER_WHY_BAD_ACTION, -EINVAL, "action %u: bits beyond field %s", index,
 			field_name(w->field));
 	if (w->kind == STEER_ACT_ADD)
