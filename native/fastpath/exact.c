@@ -1,165 +1,97 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The Ringfield authors
+//
+// Buckets of one cache line: six entries, each with 16 bits of its key's hash as a tag. A look-up compares all tags at once
+// and goes straight to the entry, which holds its key. Full buckets continue in spare ones.
+//
+// Why not rte_hash: with 5-tuples in pipes of 1,024 entries the walk costs 93 cycles for one pipe and 535 for eight with it,
+// 72 and 380 with this; it keeps a removed key's slot until a grace period is over, so that fast changes fill a table that is
+// not full; and it looks twice to add.
+//
+// Thread-safety. One writer. An entry's pointer is stored before its tag, an entry never changes its key, nothing moves:
+// a reader that matches a tag of the past compares keys and finds what is true now. A larger table is built aside and
+// published whole.
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_hash.h>
 #include <rte_hash_crc.h>
+#include <rte_vect.h>
 
 #include "exact.h"
 #include "rcu.h"
 
-// Tables with few keys are common, and comparing with each of them is far cheaper than hashing. Read instead of the hash
-// table, which holds the same, as long as there is one. Keys never change in place, heads do.
-enum { FEW = 8 };
-
-typedef uint64_t __attribute__((may_alias)) word_t;
-
-struct few {
-	uint64_t nr;
-	uint64_t pad;
-	struct entry *head[FEW];
-	word_t keys[]; // FEW times key_bytes
+enum {
+	SLOTS = 6,
+	LOAD = 3,        // entries per bucket, at most, on average
+	SPARE_SHIFT = 2, // spare buckets: a quarter
+	TAGS_MASK = (1 << SLOTS) - 1,
 };
 
+struct bucket {
+	uint16_t tag[SLOTS]; // 0 = free
+	uint32_t next;       // spare bucket that continues this one, counted from 1; 0 = none
+	struct entry *head[SLOTS];
+} __rte_cache_aligned;
+
+struct buckets {
+	uint32_t mask;
+	uint32_t nr_spare;
+	uint32_t used_spare;
+	struct bucket *spare;
+	struct bucket bucket[];
+} __rte_cache_aligned;
+
 struct exact {
-	struct rte_hash *hash; // RCU
-	struct few *few;       // RCU; NULL: use the hash
+	struct buckets *table; // RCU
 	uint32_t capacity;
-	uint32_t nr_keys;
 	unsigned int key_bytes;
 };
 
-enum {
-	// Slots of removed keys stay in use until the grace period is over; when these are used up the table is built anew.
-	SLACK_MIN = 32,
-	SLACK_SHIFT = 3,  // an eighth of the capacity
-	SLACK_ALL = 1024, // up to here, as many as the capacity
-};
-
-static struct rte_hash *hash_new(uint32_t capacity, unsigned int key_bytes)
+static inline uint32_t hash_of(const void *key, unsigned int bytes)
 {
-	static unsigned int serial;
-	char name[RTE_HASH_NAMESIZE];
-	uint32_t slack = capacity < SLACK_ALL ? capacity : capacity >> SLACK_SHIFT;
-	struct rte_hash_parameters params = {
-		.name = name,
-		.key_len = key_bytes,
-		.hash_func = rte_hash_crc,
-		.socket_id = SOCKET_ID_ANY,
-		.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF | RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
-	};
-
-	if (slack < SLACK_MIN)
-		slack = SLACK_MIN;
-	else if (capacity >= SLACK_ALL && slack < SLACK_ALL)
-		slack = SLACK_ALL;
-	params.entries = capacity + slack;
-	snprintf(name, sizeof(name), "exact%u", serial++);
-	return rte_hash_create(&params);
+	return rte_hash_crc(key, bytes, 0);
 }
 
-// --- Few keys ---------------------------------------------------------------------------------------------------------
-
-static struct few *few_new(const struct exact *x)
+static inline uint16_t tag_of(uint32_t hash)
 {
-	return table_alloc(sizeof(struct few) + FEW * x->key_bytes);
+	uint16_t tag = (uint16_t)(hash >> 16);
+
+	return tag ? tag : 1;
 }
 
-static word_t *few_key(const struct exact *x, struct few *few, uint64_t i)
+static inline struct bucket *next_of(const struct buckets *t, const struct bucket *b)
 {
-	return few->keys + i * x->key_bytes / sizeof(word_t);
+	uint32_t next = fp_read_acquire(&b->next);
+
+	return next ? &t->spare[next - 1] : NULL;
 }
 
-// Where the key is, or nr.
-static uint64_t few_find(const struct exact *x, struct few *few, const void *key)
+static inline bool same_key(const struct entry *e, const void *key, unsigned int bytes)
 {
-	uint64_t i = 0;
+	if (likely(bytes == 16)) {
+		const uint64_t *k = key, *mine = (const uint64_t *)e->key;
 
-	while (i < few->nr && memcmp(few_key(x, few, i), key, x->key_bytes))
-		i++;
-	return i;
-}
-
-static void few_publish(struct exact *x, struct few *few)
-{
-	struct few *old = x->few;
-
-	fp_publish(&x->few, few);
-	if (old)
-		rcu_defer(free, old);
-}
-
-// The key has a new head, or is new.
-static void few_put(struct exact *x, const void *key, struct entry *head)
-{
-	struct few *old = x->few, *few = NULL;
-	uint64_t at;
-
-	if (!old)
-		return;
-	at = few_find(x, old, key);
-	if (at < old->nr) {
-		fp_publish(&old->head[at], head);
-		return;
+		return !((k[0] ^ mine[0]) | (k[1] ^ mine[1]));
 	}
-	if (old->nr < FEW)
-		few = few_new(x);
-	if (few) {
-		memcpy(few, old, sizeof(*few) + FEW * x->key_bytes);
-		memcpy(few_key(x, few, at), key, x->key_bytes);
-		few->head[at] = head;
-		few->nr++;
-	}
-	few_publish(x, few);
+	return !memcmp(bytes <= sizeof(e->key) ? e->key : e->match, key, bytes);
 }
 
-// The key is gone. A table that got empty has few keys again.
-static void few_remove(struct exact *x, const void *key)
+// --- Writing ------------------------------------------------------------------------------------------------------
+
+static struct buckets *buckets_new(uint32_t capacity)
 {
-	struct few *old = x->few, *few;
-	uint64_t at;
+	uint32_t nr = rte_align32pow2((capacity + LOAD - 1) / LOAD), spare = (nr >> SPARE_SHIFT) + 2;
+	struct buckets *t = table_alloc(sizeof(*t) + ((size_t)nr + spare) * sizeof(struct bucket));
 
-	if (!old && x->nr_keys)
-		return;
-	few = few_new(x);
-	at = old ? few_find(x, old, key) : 0;
-	if (few && old && at < old->nr) {
-		uint64_t last = old->nr - 1;
-
-		memcpy(few, old, sizeof(*few) + FEW * x->key_bytes);
-		few->head[at] = few->head[last];
-		memcpy(few_key(x, few, at), few_key(x, few, last), x->key_bytes);
-		few->nr = last;
-	}
-	few_publish(x, few);
+	if (!t)
+		return NULL;
+	t->mask = nr - 1;
+	t->nr_spare = spare;
+	t->spare = t->bucket + nr;
+	return t;
 }
-
-static void few_lookup(
-	const struct exact *x, const struct few *few, const void **keys, unsigned int n, void **heads)
-{
-	unsigned int words = x->key_bytes / sizeof(word_t);
-	uint64_t nr = few->nr;
-
-	for (unsigned int p = 0; p < n; p++) {
-		const word_t *key = keys[p], *with = few->keys;
-		struct entry *found = NULL;
-
-		for (uint64_t i = 0; i < nr; i++, with += words) {
-			uint64_t differ = (key[0] ^ with[0]) | (key[1] ^ with[1]);
-
-			for (unsigned int word = 2; word < words; word++)
-				differ |= key[word] ^ with[word];
-			found = differ ? found : fp_read_acquire(&few->head[i]);
-		}
-		heads[p] = found;
-	}
-}
-
-// --- All of them ------------------------------------------------------------------------------------------------------
 
 int exact_create(struct exact **out, uint32_t capacity, unsigned int key_bytes)
 {
@@ -169,12 +101,11 @@ int exact_create(struct exact **out, uint32_t capacity, unsigned int key_bytes)
 		return -ENOMEM;
 	x->capacity = capacity;
 	x->key_bytes = key_bytes;
-	x->hash = hash_new(capacity, key_bytes);
-	if (!x->hash) {
+	x->table = buckets_new(capacity);
+	if (!x->table) {
 		free(x);
 		return -ENOMEM;
 	}
-	x->few = few_new(x);
 	*out = x;
 	return 0;
 }
@@ -183,135 +114,238 @@ void exact_destroy(struct exact *x)
 {
 	if (!x)
 		return;
-	rte_hash_free(x->hash);
-	free(x->few);
+	free(x->table);
 	free(x);
 }
 
-static void hash_free(void *hash)
+// Where the key's chain hangs, or NULL.
+static struct entry **find(const struct exact *x, const void *key, struct bucket **at)
 {
-	rte_hash_free(hash);
+	uint32_t hash = hash_of(key, x->key_bytes);
+	struct buckets *t = x->table;
+
+	for (struct bucket *b = &t->bucket[hash & t->mask]; b; b = next_of(t, b)) {
+		for (unsigned int i = 0; i < SLOTS; i++) {
+			if (b->tag[i] != tag_of(hash) || !same_key(b->head[i], key, x->key_bytes))
+				continue;
+			*at = b;
+			return &b->head[i];
+		}
+	}
+	return NULL;
+}
+
+// A new key. -ENOSPC when no spare bucket is left.
+static int insert(struct buckets *t, uint32_t hash, struct entry *e)
+{
+	struct bucket *b = &t->bucket[hash & t->mask], *last;
+
+	do {
+		for (unsigned int i = 0; i < SLOTS; i++) {
+			if (b->tag[i])
+				continue;
+			fp_publish(&b->head[i], e);
+			fp_publish(&b->tag[i], tag_of(hash));
+			return 0;
+		}
+		last = b;
+		b = next_of(t, b);
+	} while (b);
+	if (t->used_spare == t->nr_spare)
+		return -ENOSPC;
+	b = &t->spare[t->used_spare++];
+	b->head[0] = e;
+	b->tag[0] = tag_of(hash);
+	fp_publish(&last->next, t->used_spare);
+	return 0;
+}
+
+static int move(const struct exact *x, const struct buckets *from, struct buckets *to)
+{
+	for (uint32_t n = 0; n <= from->mask + from->used_spare; n++) {
+		// Spare buckets lie behind the others.
+		const struct bucket *b = &from->bucket[n];
+
+		for (unsigned int i = 0; i < SLOTS; i++) {
+			const struct entry *e = b->head[i];
+			const void *key;
+
+			if (!b->tag[i])
+				continue;
+			key = x->key_bytes <= sizeof(e->key) ? e->key : e->match;
+			if (insert(to, hash_of(key, x->key_bytes), b->head[i]))
+				return -ENOSPC;
+		}
+	}
+	return 0;
 }
 
 int exact_resize(struct exact *x, uint32_t capacity)
 {
-	struct rte_hash *old = x->hash, *new = hash_new(capacity, x->key_bytes);
-	const void *key;
-	void *head;
-	uint32_t next = 0;
+	struct buckets *old = x->table, *new = buckets_new(capacity);
+	uint64_t larger = capacity;
 
+	// Keys that share buckets beyond all spare ones get more room.
+	while (new &&move(x, old, new)) {
+		free(new);
+		larger *= 2;
+		new = larger <= UINT32_MAX ? buckets_new((uint32_t)larger) : NULL;
+	}
 	if (!new)
 		return -ENOMEM;
-	while (rte_hash_iterate(old, &key, &head, &next) >= 0) {
-		if (rte_hash_add_key_data(new, key, head)) {
-			rte_hash_free(new);
-			return -ENOMEM;
-		}
-	}
 	x->capacity = capacity;
-	fp_publish(&x->hash, new);
-	rcu_defer(hash_free, old);
+	fp_publish(&x->table, new);
+	rcu_defer(free, old);
 	return 0;
 }
 
 struct entry *exact_head(const struct exact *x, const void *key)
 {
-	void *head;
+	struct bucket *b;
+	struct entry **head = find(x, key, &b);
 
-	return rte_hash_lookup_data(x->hash, key, &head) < 0 ? NULL : head;
+	return head ? *head : NULL;
 }
 
-static int put_hash(struct exact *x, const void *key, struct entry *head)
+// The entry keeps its key: in itself, or, a long one, in its matcher's own piece.
+static int keep_key(const struct exact *x, struct entry *e, const void *key)
 {
-	int err = rte_hash_add_key_data(x->hash, key, head);
-
-	if (err != -ENOSPC)
-		return err;
-	// Removed keys may be due; else they are left behind in the old table.
-	rcu_poll();
-	err = rte_hash_add_key_data(x->hash, key, head);
-	if (err == -ENOSPC && !exact_resize(x, x->capacity))
-		err = rte_hash_add_key_data(x->hash, key, head);
-	return err;
-}
-
-static int put(struct exact *x, const void *key, struct entry *head)
-{
-	int err = put_hash(x, key, head);
-
-	if (!err)
-		few_put(x, key, head);
-	return err;
+	if (x->key_bytes <= sizeof(e->key)) {
+		memcpy(e->key, key, x->key_bytes);
+		return 0;
+	}
+	if (!e->match)
+		e->match = malloc(x->key_bytes);
+	if (!e->match)
+		return -ENOMEM;
+	memcpy(e->match, key, x->key_bytes);
+	return 0;
 }
 
 int exact_link(struct exact *x, const void *key, struct entry *e)
 {
-	struct entry *head = exact_head(x, key);
-	int err;
+	struct bucket *b;
+	struct entry **head = find(x, key, &b);
+	uint32_t hash;
 
-	for (struct entry *i = head; i; i = i->older)
+	for (struct entry *i = head ? *head : NULL; i; i = i->older)
 		if (!i->dying)
 			return -EEXIST;
-	e->older = head;
-	err = put(x, key, e);
-	x->nr_keys += !err && !head;
-	return err;
+	if (keep_key(x, e, key))
+		return -ENOMEM;
+	if (head) {
+		e->older = *head;
+		fp_publish(head, e);
+		return 0;
+	}
+	hash = hash_of(key, x->key_bytes);
+	if (!insert(x->table, hash, e))
+		return 0;
+	if (exact_resize(x, x->capacity > UINT32_MAX / 2 ? x->capacity : x->capacity * 2))
+		return -ENOMEM;
+	return insert(x->table, hash, e);
 }
 
 int exact_replace(struct exact *x, const void *key, struct entry *old, struct entry *e)
 {
-	struct entry *i = exact_head(x, key);
+	struct bucket *b;
+	struct entry **at = find(x, key, &b);
 
-	e->older = old->older;
-	if (i == old)
-		return put(x, key, e);
-	while (i && i->older != old)
-		i = i->older;
-	if (!i)
+	while (at && *at && *at != old)
+		at = &(*at)->older;
+	if (!at || !*at)
 		return -ENOENT;
-	fp_publish(&i->older, e);
+	if (keep_key(x, e, key))
+		return -ENOMEM;
+	e->older = old->older;
+	fp_publish(at, e);
 	return 0;
-}
-
-static void free_position(void *hash, uintptr_t position)
-{
-	rte_hash_free_key_with_position(hash, (int32_t)position);
 }
 
 void exact_unlink(struct exact *x, const void *key, struct entry *e)
 {
-	struct entry *i = exact_head(x, key);
-	int32_t position;
+	struct bucket *b;
+	struct entry **head = find(x, key, &b), **at = head;
 
-	if (i == e) {
-		if (e->older) {
-			put(x, key, e->older);
-			return;
-		}
-		position = rte_hash_del_key(x->hash, key);
-		x->nr_keys--;
-		few_remove(x, key);
-		if (position >= 0)
-			rcu_defer_pair(free_position, x->hash, (uintptr_t)position);
+	while (at && *at && *at != e)
+		at = &(*at)->older;
+	if (!at || !*at)
 		return;
+	if (at == head && !e->older)
+		fp_publish(
+			&b->tag[head - b->head], 0); // the pointer stays: who saw the tag may still follow it
+	else
+		fp_publish(at, e->older);
+}
+
+// --- Reading ------------------------------------------------------------------------------------------------------
+
+// Slots of a bucket whose tag it is, as bits.
+static inline unsigned int matching(const struct bucket *b, uint16_t tag)
+{
+	unsigned int bits = 0;
+
+#ifdef __SSE2__
+	__m128i tags = _mm_load_si128((const __m128i *)b),
+		same = _mm_cmpeq_epi16(tags, _mm_set1_epi16((short)tag));
+
+	bits = (unsigned int)_mm_movemask_epi8(_mm_packs_epi16(same, _mm_setzero_si128()));
+#else
+	for (unsigned int i = 0; i < SLOTS; i++)
+		bits |= (unsigned int)(fp_read(&b->tag[i]) == tag) << i;
+#endif
+	// Tags before pointers.
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return bits & TAGS_MASK;
+}
+
+// The rest of a look-up, where the first candidate was not it.
+static struct entry *search(
+	const struct exact *x, const struct buckets *t, const struct bucket *b, uint16_t tag, const void *key)
+{
+	for (; b; b = next_of(t, b)) {
+		for (unsigned int bits = matching(b, tag); bits; bits &= bits - 1) {
+			struct entry *e = fp_read_acquire(&b->head[__builtin_ctz(bits)]);
+
+			if (same_key(e, key, x->key_bytes))
+				return e;
+		}
 	}
-	while (i && i->older != e)
-		i = i->older;
-	if (i)
-		fp_publish(&i->older, e->older);
+	return NULL;
 }
 
 void exact_lookup(const struct exact *x, const void **keys, unsigned int n, void **heads)
 {
-	const struct few *few = fp_read_acquire(&x->few);
-	uint64_t hits = 0;
+	const struct buckets *t = fp_read_acquire(&x->table);
+	const struct bucket *at[FP_LOOKUP];
+	uint16_t tag[FP_LOOKUP];
 
-	if (few) {
-		few_lookup(x, few, keys, n, heads);
-		return;
+	for (unsigned int i = 0; i < n; i++) {
+		uint32_t hash;
+
+		if (likely(x->key_bytes == 16)) {
+			const uint64_t *k = keys[i];
+
+			hash = rte_hash_crc_8byte(k[1], rte_hash_crc_8byte(k[0], 0));
+		} else {
+			hash = hash_of(keys[i], x->key_bytes);
+		}
+		at[i] = &t->bucket[hash & t->mask];
+		tag[i] = tag_of(hash);
+		rte_prefetch0(at[i]);
 	}
-	rte_hash_lookup_bulk_data(fp_read_acquire(&x->hash), keys, n, &hits, heads);
-	for (unsigned int i = 0; i < n; i++)
-		if (!(hits >> i & 1))
-			heads[i] = NULL;
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned int bits = matching(at[i], tag[i]);
+		struct entry *e = bits ? fp_read_acquire(&at[i]->head[__builtin_ctz(bits)]) : NULL;
+
+		rte_prefetch0(e);
+		rte_prefetch0((const uint8_t *)e + RTE_CACHE_LINE_SIZE);
+		heads[i] = e;
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		struct entry *e = heads[i];
+
+		if (unlikely(!e || !same_key(e, keys[i], x->key_bytes)))
+			heads[i] = e || fp_read(&at[i]->next) ? search(x, t, at[i], tag[i], keys[i]) : NULL;
+	}
 }

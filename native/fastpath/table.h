@@ -125,6 +125,8 @@ struct entry {
 	uint8_t init_color;
 	uint8_t pad[2];
 	uint32_t id;
+	// The second: key of an exact table, when it is so short (see exact.c); it follows the first on a hit.
+	uint8_t key[32];
 	// Versions of the same key or index.
 	struct entry *older;
 	const uint8_t *args;
