@@ -112,7 +112,8 @@ doca_error_t pipe_check(const struct doca_flow_pipe_cfg *cfg, const struct doca_
 			cfg, "is_resizable", "resize-type", "only basic and control pipes can be resized");
 	if (cfg->hash_algorithms && cfg->type != DOCA_FLOW_PIPE_HASH)
 		return broken(cfg, "hash_map_algorithm", "hash-algorithm", "only hash pipes have one");
-	if (rules->power_of_two && cfg->nr_entries & (cfg->nr_entries - 1))
+	if (rules->power_of_two && cfg->hash_algorithms != DOCA_FLOW_PIPE_HASH_MAP_ALGORITHM_FLOODING &&
+		cfg->nr_entries & (cfg->nr_entries - 1))
 		return broken(cfg, "nr_entries", "hash-size", "the number of entries must be a power of two");
 	result = check_actions(cfg);
 	if (result == DOCA_SUCCESS && cfg->type == DOCA_FLOW_PIPE_HASH)

@@ -25,7 +25,7 @@ static int slots_create(struct pipe *pipe, struct why *why)
 	struct slots *s;
 	bool hash = pipe->type == STEER_PIPE_HASH;
 
-	if (hash && (pipe->capacity & (pipe->capacity - 1)))
+	if (hash && pipe->algorithm != STEER_HASH_FLOODING && (pipe->capacity & (pipe->capacity - 1)))
 		return why_set(why, STEER_WHY_UNSUPPORTED, -EINVAL,
 			"pipe '%s': a hash pipe needs a power of two of entries", pipe->spec->name);
 	if (!hash && pipe->key.nr_fields)

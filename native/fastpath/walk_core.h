@@ -206,6 +206,11 @@ static inline void core_pipe(
 				record_hop(w, p, pipe, NULL);
 			continue;
 		}
+		// A forward into the egress domain: the packet is on its way out of that pipe's port.
+		if (unlikely(p->domain != pipe->domain)) {
+			p->domain = pipe->domain;
+			p->out_port = pipe->port;
+		}
 		packet_refresh(p);
 		if (unlikely(pipe->key.needs))
 			key_prepare(&pipe->key, p, (uint16_t)walker_random(w));

@@ -935,6 +935,27 @@ def test_egress_of_other_port_is_not_run(rig: MakeRig) -> None:
     )
 
 
+def test_forward_into_egress(rig: MakeRig) -> None:
+    """flow_gtp_encap: a pipe may forward into the egress domain of the peer; there the packet is on its way out."""
+    r = rig()
+    egress = r.pipe(
+        1,
+        name="ENCAP",
+        is_root=True,
+        domain=Domain.EGRESS,
+        fwd=FwdPort(port_id=1),
+        fwd_miss=FwdDrop(),
+        match=ONLY_TCP4,
+        actions=(Actions(encap=Encap(outer4(4789, changeable=False), Tun.vxlan(7))),),
+    )
+    r.add(egress)
+    root = r.pipe(0, name="IN", is_root=True, fwd=FwdPipe(pipe=egress), fwd_miss=FwdDrop(), match=Match())
+    r.add(root)
+    r.send(0, frames.tcp(), frames.udp())
+    expected = wrapped4(struct.pack("!II", 0x08000000, 7 << 8) + frames.tcp(), 4789)
+    r.expect(wire={1: [expected]}, drops={"pipe": 1})
+
+
 def test_loopback(rig: MakeRig) -> None:
     """flow_loopback: marked on its way in, a packet leaves by its own port, with headers put on in egress."""
     r = rig()

@@ -246,6 +246,8 @@ class Reference:
         if packet.depth > MAX_DEPTH:
             yield self._dropped(packet, "depth")
             return
+        if pipe.spec.domain is not packet.domain:
+            packet.domain, packet.out_port = pipe.spec.domain, pipe.port
         entry = self._find(packet, pipe)
         if entry is None:
             if pipe.spec.miss_counter:
