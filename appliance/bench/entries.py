@@ -13,6 +13,7 @@ import numpy as np
 
 from appliance.bench import tuples
 from appliance.bench.figures import Collection, Section
+from appliance.bench.machine import on_cores
 from appliance.bench.programs import Settings, buffers, fastpath, flow, load, replay
 from appliance.bench.stream import stream
 from appliance.flow import Dpu, FastpathProcess, Pipe, PortConfig
@@ -66,12 +67,12 @@ def rates(settings: Settings) -> Section:
     """Entries added, updated and removed per second, the worker idle."""
     found = Collection()
     remarks = [
-        "A 5-tuple pipe whose entries set pkt_meta; the worker has no traffic. The client and the fast path's control "
-        "thread share the first core with everything else, the second core is idle unless the kernel moves one there.",
+        "A 5-tuple pipe whose entries set pkt_meta. The worker has no traffic and sleeps; the client runs on its core, "
+        "the fast path's control thread on the other. Of the gRPC stream, the appliance runs on the worker's core.",
     ]
     ports = [PortConfig(name=name) for name in RING_PORTS]
     for _ in range(settings.runs):
-        with fastpath(settings, ports, spin=False) as process:
+        with fastpath(settings, ports, spin=False) as process, on_cores(settings.cores.worker):
             _c_library(found, settings, process)
             _python_bulk(found, settings, process)
         stream(found, settings, GOALS["gRPC stream"])

@@ -48,6 +48,17 @@ def pick_cores() -> Cores:
     return Cores(allowed[0], allowed[1])
 
 
+@contextmanager
+def on_cores(*cores: int) -> Iterator[None]:
+    """Run this process, and what it starts meanwhile, on these cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def cpu_seconds() -> tuple[float, float]:
     """(busy, stolen by the hypervisor) of all cores since the start of the machine."""
     words = Path("/proc/stat").read_text().splitlines()[0].split()[1:]

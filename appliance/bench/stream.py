@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from appliance.bench.figures import Collection
-from appliance.bench.machine import BenchError
+from appliance.bench.machine import BenchError, on_cores
 from appliance.bench.programs import Settings
 from appliance.bench.tuples import columns
 from appliance.rpc.client import Client, calls
@@ -60,10 +60,11 @@ def _appliance(settings: Settings, count: int) -> Iterator[str]:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ringfield-bench-")))
         config = _config(directory, settings, count)
         log = stack.enter_context((directory / "bench.log").open("w+"))
-        child = subprocess.Popen(
-            [sys.executable, "-m", "appliance", "run", "-c", str(config)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
-        )  # fmt: skip
+        with on_cores(settings.cores.worker):
+            child = subprocess.Popen(
+                [sys.executable, "-m", "appliance", "run", "-c", str(config)],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
+            )  # fmt: skip
         socket = directory / "ringfield.sock"
         try:
             end = time.monotonic() + START_SECONDS
