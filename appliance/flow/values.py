@@ -119,15 +119,53 @@ def _empty_defaults(cls: Any) -> dict[str, object]:
     return {name: default for name, default in members.items() if not default or isinstance(default, Value)}
 
 
+_Tree: TypeAlias = "dict[str | int, Field | _Tree]"
+_trees: dict[int, tuple[Sequence[Field], _Tree]] = {}
+_FEW_ROWS, _TABLES = 4, 16
+
+
+def _tree(rows: Sequence[Field]) -> _Tree:
+    """The rows by their paths. Kept for the tables of ``fields``, with the table, so that its id stays its own."""
+    known = _trees.get(id(rows))
+    if known is not None:
+        return known[1]
+    tree: _Tree = {}
+    for row in rows:
+        node: Any = tree
+        for part in row.path[:-1]:
+            node = node.setdefault(part, {})
+        node[row.path[-1]] = row
+    if len(_trees) < _TABLES:
+        _trees[id(rows)] = rows, tree
+    return tree
+
+
+def _collect(value: Any, tree: _Tree, flat: dict[str, int]) -> None:
+    if isinstance(value, tuple):
+        parts = [(value[part], below) for part, below in tree.items() if isinstance(part, int)]
+    else:
+        # Most members of most values are the empty default object itself: what lies below needs no look.
+        cls: Any = type(value)
+        empty = _empty_defaults(cls)
+        parts = []
+        for part, below in tree.items():
+            member = getattr(value, str(part))
+            if member and member is not empty.get(str(part)):
+                parts.append((member, below))
+    for member, below in parts:
+        if isinstance(below, dict):
+            _collect(member, below, flat)
+        elif member:
+            flat[below.name] = int(member)
+
+
 def flatten(value: object, rows: Sequence[Field]) -> dict[str, int]:
     """The non-zero fields of a value, by name."""
-    flat = {}
-    # Most members of most values are the empty default object itself: their rows need no look.
-    cls: Any = type(value)
-    idle = {name for name, default in _empty_defaults(cls).items() if getattr(value, name) is default}
+    flat: dict[str, int] = {}
+    if len(rows) > _FEW_ROWS:
+        _collect(value, _tree(rows), flat)
+        return flat
     for row in rows:
-        if row.path[0] in idle:
-            continue
         number = at(value, row.path)
         if number:
             flat[row.name] = int(number)
