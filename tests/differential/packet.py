@@ -502,7 +502,7 @@ def _tunnel_bytes(tun: Tun, payload_type: int) -> bytes:
     if tun.type is TunType.VXLAN:
         if tun.vxlan_type is not VxlanType.STANDARD:
             raise NotImplementedError("VXLAN extensions")
-        return b"\x08\0\0\0" + tun.vxlan_tun_id.to_bytes(3, "big") + bytes([tun.vxlan_tun_rsvd1])
+        return b"\x08\0\0\0" + (tun.vxlan_tun_id & 0xFFFFFF).to_bytes(3, "big") + bytes([tun.vxlan_tun_rsvd1])
     if tun.type is TunType.GRE:
         flags = 0x2000 if tun.key_present else 0
         key = tun.gre_key.to_bytes(4, "big") if tun.key_present else b""

@@ -314,11 +314,11 @@ def filled(draw: st.DrawFn, config: Encap) -> Encap:
         if outer.l3_type is L3Type.IP6
         else outer.ip6,
     )
-    vni = draw(st.sampled_from(fr.VNIS)) << 8
+    vni = draw(st.sampled_from(fr.VNIS))
     if tun.type is TunType.VXLAN:
         tun = replace(tun, vxlan_tun_id=vni)
     elif tun.type is TunType.GENEVE:
-        tun = replace(tun, geneve_vni=vni)
+        tun = replace(tun, geneve_vni=vni << 8)
     return Encap(outer, tun, config.is_l2)
 
 

@@ -195,15 +195,20 @@ class Stack:
                 raise Difference(f"shared counter {number}: {theirs}, reference {ours}")
 
 
+def _drop(reason: str, frame: bytes) -> Seen:
+    # What an action that failed has left of a frame is nobody's business.
+    return "drop", "", 0, reason, b"" if reason == "action_failed" else frame, 0
+
+
 def _of_result(result: Result, names: dict[int, str]) -> Seen:
     if result.verdict is Verdict.DROP:
-        return "drop", "", 0, result.reason, result.frame, 0
+        return _drop(result.reason, result.frame)
     return result.verdict.value, names[result.port], result.queue, "", result.frame, result.pkt_meta
 
 
 def _of_outcome(outcome: Outcome) -> Seen:
     if outcome.verdict is Verdict.DROP:
-        return "drop", "", 0, outcome.reason, outcome.frame, 0
+        return _drop(outcome.reason, outcome.frame)
     queue = outcome.queue if outcome.verdict is Verdict.RSS else 0
     return outcome.verdict.value, outcome.port, queue, outcome.reason, outcome.frame, outcome.pkt_meta
 
