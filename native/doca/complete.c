@@ -90,22 +90,6 @@ doca_error_t doca_flow_ringfield_entry_error(
 	return DOCA_SUCCESS;
 }
 
-// --- congestion
-
-static void check_congestion(struct doca_flow_pipe *pipe)
-{
-	uint32_t used = __atomic_load_n(&pipe->used, __ATOMIC_RELAXED);
-	bool above = (uint64_t)used * 100 >= (uint64_t)pipe->nr_entries * pipe->congestion_percent;
-
-	if (!pipe->is_resizable || !pipe->congestion_percent)
-		return;
-	if (!above)
-		__atomic_store_n(&pipe->congested, false, __ATOMIC_RELAXED);
-	else if (!__atomic_exchange_n(&pipe->congested, true, __ATOMIC_RELAXED) && flow.cfg.pipe_cb)
-		flow.cfg.pipe_cb(pipe, DOCA_FLOW_PIPE_STATUS_SUCCESS, DOCA_FLOW_PIPE_OP_CONGESTION_REACHED,
-			pipe->user_ctx);
-}
-
 // --- one result
 
 static enum doca_flow_entry_op op_of(uint16_t kind)
@@ -161,8 +145,6 @@ void complete_one(struct doca_flow_port *port, uint16_t queue, const struct stee
 		doca_flow_ringfield_entry_error(entry, &error);
 		refuse(error.code, AT(.pipe = error.pipe, .rule = error.rule), "%s", error.reason);
 	}
-	if (op == DOCA_FLOW_ENTRY_OP_ADD && completion->status >= 0)
-		check_congestion(entry->pipe);
 	if (flow.cfg.entry_cb && !entry->quiet) {
 		flow.cfg.entry_cb(
 			entry, queue, (enum doca_flow_entry_status)entry->status, op, entry->user_ctx);

@@ -374,6 +374,21 @@ static void posted(struct doca_flow_pipe_entry *entry, uint16_t queue, uint32_t 
 		steering_push(flow.client, queue);
 }
 
+// Programs expect to be told inside the add that takes the pipe to its threshold, once until it was resized.
+static void check_congestion(struct doca_flow_pipe *pipe)
+{
+	uint32_t used = __atomic_load_n(&pipe->used, __ATOMIC_RELAXED);
+	bool above = (uint64_t)used * 100 >= (uint64_t)pipe->nr_entries * pipe->congestion_percent;
+
+	if (!pipe->is_resizable || !pipe->congestion_percent)
+		return;
+	if (!above)
+		__atomic_store_n(&pipe->congested, false, __ATOMIC_RELAXED);
+	else if (!__atomic_exchange_n(&pipe->congested, true, __ATOMIC_RELAXED) && flow.cfg.pipe_cb)
+		flow.cfg.pipe_cb(pipe, DOCA_FLOW_PIPE_STATUS_SUCCESS, DOCA_FLOW_PIPE_OP_CONGESTION_REACHED,
+			pipe->user_ctx);
+}
+
 doca_error_t entry_add(const struct entry_request *request, struct doca_flow_pipe_entry **out)
 {
 	struct doca_flow_pipe *pipe = request->pipe;
@@ -414,6 +429,7 @@ doca_error_t entry_add(const struct entry_request *request, struct doca_flow_pip
 	posted(entry, request->queue, request->flags);
 	if (out)
 		*out = entry;
+	check_congestion(pipe);
 	return DOCA_SUCCESS;
 }
 
