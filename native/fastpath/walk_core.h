@@ -191,16 +191,17 @@ static inline void core_miss(struct walker *w, struct packet *p, struct pipe *pi
 		core_default_miss(w, p, live);
 }
 
-// Runs n <= FP_LOOKUP packets through one pipe.
-static inline void core_pipe(
+// Runs n <= FP_LOOKUP packets through one pipe. Those that go on to another are left in batch; returns how many.
+static inline unsigned int core_pipe(
 	struct walker *w, struct pipe *pipe, struct packet **batch, unsigned int n, const bool live)
 {
-	unsigned int kept = 0;
+	const bool dead = fp_read(&pipe->dead), needs = pipe->key.needs;
+	unsigned int kept = 0, on = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = batch[i];
 
-		if (unlikely(++p->depth > FP_DEPTH_MAX || fp_read(&pipe->dead))) {
+		if (unlikely(++p->depth > FP_DEPTH_MAX || dead)) {
 			packet_drop(p, p->depth > FP_DEPTH_MAX ? STEER_DROP_DEPTH : STEER_DROP_BAD_FWD);
 			if (!live)
 				record_hop(w, p, pipe, NULL);
@@ -212,12 +213,12 @@ static inline void core_pipe(
 			p->out_port = pipe->port;
 		}
 		packet_refresh(p);
-		if (unlikely(pipe->key.needs))
+		if (unlikely(needs))
 			key_prepare(&pipe->key, p, (uint16_t)walker_random(w));
 		batch[kept++] = p;
 	}
 	if (unlikely(!kept))
-		return;
+		return 0;
 	pipe->matcher->lookup(w, pipe, batch, kept);
 	// All counters are on their way before the first one is needed.
 	for (unsigned int i = 0; live && i < kept; i++)
@@ -228,12 +229,14 @@ static inline void core_pipe(
 
 		if (!live)
 			record_hop(w, p, pipe, p->hit);
-		if (p->hit)
+		if (likely(p->hit))
 			core_entry(w, p, p->hit, live);
-		else if (p->verdict == PACKET_WALKING)
+		else
 			core_miss(w, p, pipe, live);
-		// else: flooding has decided about it (no room for a copy)
+		batch[on] = p;
+		on += p->verdict == PACKET_WALKING;
 	}
+	return on;
 }
 
 unsigned int walk_flood(struct walker *w, struct packet *p, struct packet **copies, unsigned int room);
@@ -289,8 +292,21 @@ static __rte_always_inline void walk_core(
 			pending[nr++] = packets[i];
 	while (nr) {
 		struct pipe *pipe = pending[0]->pipe;
-		bool floods = core_floods(pipe, pending[0]);
+		bool floods;
 		unsigned int taken = 0, left = 0, walking = 0;
+
+		// Mostly all of them stand before the same pipe.
+		if (likely(pipe->type != STEER_PIPE_HASH && nr <= FP_LOOKUP)) {
+			unsigned int same = 1;
+
+			while (same < nr && pending[same]->pipe == pipe)
+				same++;
+			if (same == nr) {
+				nr = core_pipe(w, pipe, pending, nr, live);
+				continue;
+			}
+		}
+		floods = core_floods(pipe, pending[0]);
 
 		for (unsigned int i = 0; i < nr; i++) {
 			struct packet *p = pending[i];
@@ -310,13 +326,11 @@ static __rte_always_inline void walk_core(
 					pending[left + walking++] = pending[left + i];
 			left += walking;
 		} else {
-			core_pipe(w, pipe, batch, taken, live);
+			taken = core_pipe(w, pipe, batch, taken, live);
 		}
-		for (unsigned int i = 0; i < taken; i++) {
-			batch[i]->hit = NULL;
+		for (unsigned int i = 0; i < taken; i++)
 			if (batch[i]->verdict == PACKET_WALKING)
 				pending[left++] = batch[i];
-		}
 		nr = left;
 	}
 }
