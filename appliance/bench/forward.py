@@ -31,15 +31,19 @@ def _rate(window: dict[str, Any]) -> float:
     return 1e3 * float(window["sent"]) / float(window["ran_ns"])
 
 
+def _chain_name(pipes: int, shape: str) -> str:
+    return f"{pipes}{'' if shape == 'mixed' else ' full'} pipe{'s' if pipes > 1 else ''}"
+
+
 def _chain(found: Collection, settings: Settings, process: Any, flows: int, pipes: int, shape: str) -> None:
     answer = flow(
         "forward", process, ports="p0,p1", pipes=pipes, flows=flows, shape=shape, windows=1,
         window_ms=settings.window_ms,
     )  # fmt: skip
     window = answer["windows"][0]
-    kind = "" if shape == "mixed" else " full"
-    found.add(f"{flows} connections: {pipes}{kind} pipes", "Mpps", _rate(window))
-    found.add(f"{flows} connections: {pipes}{kind} pipes, cost", "cycles/packet", window["cycles"] / window["sent"],
+    name = f"{flows} connections: {_chain_name(pipes, shape)}"
+    found.add(name, "Mpps", _rate(window))
+    found.add(f"{name}, cost", "cycles/packet", window["cycles"] / window["sent"],
               less=True)  # fmt: skip
 
 
@@ -65,11 +69,11 @@ def _compare(found: Collection, flows: int) -> list[Figure]:
         return found.figure(f"{flows} connections: {name}")
 
     made = [
-        ratio(f"{flows} connections: 8 pipes / 1 pipe (P3, no cache)", one("8 pipes"), one("1 pipes"), GOAL_CHAIN),
-        ratio(f"{flows} connections: 8 full pipes / 1 pipe", one("8 full pipes"), one("1 pipes")),
+        ratio(f"{flows} connections: 8 pipes / 1 pipe (P3, no cache)", one("8 pipes"), one("1 pipe"), GOAL_CHAIN),
+        ratio(f"{flows} connections: 8 full pipes / 1 pipe", one("8 full pipes"), one("1 pipe")),
     ]  # fmt: skip
     if has_testpmd():
-        made.append(ratio(f"{flows} connections: 1 pipe / testpmd io", one("1 pipes"), one("testpmd io")))
+        made.append(ratio(f"{flows} connections: 1 pipe / testpmd io", one("1 pipe"), one("testpmd io")))
     return made
 
 

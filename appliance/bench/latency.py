@@ -20,7 +20,7 @@ def latency(settings: Settings) -> Section:
     for _ in range(settings.runs):
         for pipes in (1, 8):
             answer = rings(settings, pipes=pipes, milliseconds=300 if settings.quick else 1000)
-            name = f"{pipes} pipes"
+            name = f"{pipes} pipe{'s' if pipes > 1 else ''}"
             found.add(f"{name}: highest rate", "Mpps", answer["highest_rate"] / 1e6)
             for key, what in (("walk", name), ("io", f"{name}, rings only")):
                 part = answer[key]
