@@ -8,6 +8,7 @@ Nothing here touches the library; whoever has a process attaches to its ``runtim
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib.resources
 import os
 import select
@@ -25,6 +26,8 @@ from appliance.errors import InitializationFailed, TimedOut
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
+_PREFIX = "ringfield-private-"
+_STALE_SECONDS = 60.0  # a directory may be younger than the lock on it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,21 @@ def config_text(ports: Sequence[PortConfig], options: Mapping[str, object]) -> s
     return "\n".join(lines) + "\n"
 
 
+def _sweep() -> None:
+    """Remove private runtime directories whose owners were killed. A fast path that lives holds a lock on its own."""
+    for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            about = directory.stat()
+            if about.st_uid != os.getuid() or time.time() - about.st_mtime < _STALE_SECONDS:
+                continue
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(directory, ignore_errors=True)
+            finally:
+                os.close(descriptor)
+
+
 class FastpathProcess:
     """A running fast path. ``runtime_dir`` is made and removed with it unless one is given.
 
@@ -84,7 +102,9 @@ class FastpathProcess:
     ) -> None:
         """Start and wait until it serves; raises ``InitializationFailed`` with its last words."""
         self._temporary = runtime_dir is None
-        self.runtime_dir = runtime_dir or Path(tempfile.mkdtemp(prefix="ringfield-"))
+        if self._temporary:
+            _sweep()
+        self.runtime_dir = runtime_dir or Path(tempfile.mkdtemp(prefix=_PREFIX))
         self.runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.log = self.runtime_dir / "fastpath.log"
         config = self.runtime_dir / "fastpath.conf"

@@ -501,7 +501,7 @@ def test_a_launched_fast_path_dies_with_its_parent() -> None:
         + """
 import os, signal
 dpu = Dpu.launch()
-print(dpu.process.pid, flush=True)
+print(dpu.process.pid, dpu.runtime_dir, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     )
@@ -509,11 +509,15 @@ os.kill(os.getpid(), signal.SIGKILL)
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )  # fmt: skip
-    pid = int(done.stdout)
+    pid, directory = done.stdout.split()
     end = time.monotonic() + 10
     while Path(f"/proc/{pid}").exists():
         assert time.monotonic() < end, "the fast path lives on"
         time.sleep(0.05)
+    # What is left is a directory, which the next launch removes once it is old enough.
+    os.utime(directory, (0, 0))
+    FastpathProcess(default_ports(1, switch=False), {"huge": "no"}).stop()
+    assert not Path(directory).exists()
 
 
 def test_the_specs_of_entries_are_kept(ports: tuple[Port, Port]) -> None:
