@@ -126,7 +126,8 @@ def fuzz(seconds: int) -> int:
                     f"-artifact_prefix={FUZZ}/{name}-",
                     found,
                     *([CORPUS / name] if (CORPUS / name).is_dir() else []),
-                ]
+                ],
+                UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1",
             )
         passed, failed = passed + (status == 0), failed + (status != 0)
     print(f"fuzz: {passed} passed, {failed} failed", flush=True)

@@ -339,7 +339,7 @@ void exact_lookup(const struct exact *x, const void **keys, unsigned int n, void
 		struct entry *e = bits ? fp_read_acquire(&at[i]->head[__builtin_ctz(bits)]) : NULL;
 
 		rte_prefetch0(e);
-		rte_prefetch0((const uint8_t *)e + RTE_CACHE_LINE_SIZE);
+		rte_prefetch0((const void *)((uintptr_t)e + RTE_CACHE_LINE_SIZE)); // e may be NULL
 		heads[i] = e;
 	}
 	for (unsigned int i = 0; i < n; i++) {
