@@ -114,6 +114,12 @@ static doca_error_t to_pipe(const struct fwd_at *at, const struct doca_flow_pipe
 		*open = FWD_OPEN_SAME;
 		return DOCA_SUCCESS;
 	}
+	// Between two ports a packet that is on its way out does not come in again; a switch is one port to its pipes.
+	if (!flow.switch_mode && at->egress && pipe->domain != DOCA_FLOW_PIPE_DOMAIN_EGRESS)
+		return refuse(DOCA_ERROR_INVALID_VALUE,
+			AT(.pipe = at->pipe, .field = at->role, .rule = "egress-to-ingress"),
+			"in vnf mode the egress domain does not lead back to pipe %s of the default domain",
+			pipe->name);
 	out->pipe = pipe->number;
 	return DOCA_SUCCESS;
 }

@@ -16,9 +16,11 @@ static int resolve_pipe(const struct steer_fwd *wire, struct pipe *self, struct 
 	if (!target || target->dying || target->dead)
 		return why_set(why, STEER_WHY_BAD_FWD, -ENOENT, "forward to pipe %u, which does not exist",
 			wire->pipe);
-	if (self && target->domain != self->domain && target->domain != STEER_DOMAIN_EGRESS)
-		return why_set(why, STEER_WHY_BAD_FWD, -EINVAL, "forward from egress back to pipe '%s'",
-			target->spec->name);
+	// Egress may use the ingress pipes of its own port (a switch's) again; there is no way back to another port.
+	if (self && self->domain == STEER_DOMAIN_EGRESS && target->domain != STEER_DOMAIN_EGRESS &&
+		target->port != self->port)
+		return why_set(why, STEER_WHY_BAD_FWD, -EINVAL,
+			"forward from egress back to pipe '%s' of another port", target->spec->name);
 	if (wire->type == STEER_FWD_HASH && target->type != STEER_PIPE_HASH)
 		return why_set(why, STEER_WHY_BAD_FWD, -EINVAL,
 			"hash forward to pipe '%s', which is no hash pipe", target->spec->name);

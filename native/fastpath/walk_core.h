@@ -191,6 +191,16 @@ static inline void core_miss(struct walker *w, struct packet *p, struct pipe *pi
 		core_default_miss(w, p, live);
 }
 
+// A forward into the egress domain: the packet is on its way out of that pipe's port. It stays on its way out, also when
+// egress hands it to a pipe of ingress.
+static inline void core_enter(struct packet *p, const struct pipe *pipe)
+{
+	if (unlikely(p->domain != pipe->domain && p->domain == STEER_DOMAIN_DEFAULT)) {
+		p->domain = pipe->domain;
+		p->out_port = pipe->port;
+	}
+}
+
 // Runs n <= FP_LOOKUP packets through one pipe. Those that go on to another are left in batch; returns how many.
 static inline unsigned int core_pipe(
 	struct walker *w, struct pipe *pipe, struct packet **batch, unsigned int n, const bool live)
@@ -207,11 +217,7 @@ static inline unsigned int core_pipe(
 				record_hop(w, p, pipe, NULL);
 			continue;
 		}
-		// A forward into the egress domain: the packet is on its way out of that pipe's port.
-		if (unlikely(p->domain != pipe->domain)) {
-			p->domain = pipe->domain;
-			p->out_port = pipe->port;
-		}
+		core_enter(p, pipe);
 		packet_refresh(p);
 		if (unlikely(needs))
 			key_prepare(&pipe->key, p, (uint16_t)walker_random(w));
@@ -256,6 +262,7 @@ static inline unsigned int core_flood(struct walker *w, struct pipe *pipe, struc
 			packet_drop(p, p->depth > FP_DEPTH_MAX ? STEER_DROP_DEPTH : STEER_DROP_BAD_FWD);
 			continue;
 		}
+		core_enter(p, pipe);
 		packet_refresh(p);
 		mine = walk_flood(w, p, copies + made, room - made);
 		for (unsigned int k = 0; k <= mine; k++) {

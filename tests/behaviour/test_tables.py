@@ -801,6 +801,83 @@ def test_hash_flooding(rig: MakeRig) -> None:
     assert [r.count(entry) for entry in entries] == [(2, sum(map(len, sent)))] * 2
 
 
+def flooding(r: Rig, name: str, domain: Domain, targets: list[Any], **spec: Any) -> tuple[Any, list[Any]]:
+    """A pipe that floods to pipes, and its counted entries."""
+    pipe = r.pipe(
+        0,
+        **spec,
+        name=name,
+        type=PipeType.HASH,
+        domain=domain,
+        match_mask=Match(),
+        nr_entries=len(targets),
+        hash_map_algorithm=HashAlgorithm.FLOODING,
+        monitor=COUNT,
+        fwd=FwdPipe(),
+    )
+    return pipe, [
+        r.add(pipe, index=i, fwd=FwdPipe(pipe=target), monitor=COUNT) for i, target in enumerate(targets)
+    ]
+
+
+def test_flooding_from_egress(rig: MakeRig) -> None:
+    """flow_hash_flooding_pipe: egress floods to pipes of ingress; the copies stay on their way out.
+
+    The egress root does not see them again.
+    """
+    r = rig(ports=3, mode="switch")
+    out = [
+        r.pipe(
+            0, name=f"VPORT{port}", match=Match(parser_meta=IPV4), fwd=FwdPort(port_id=port), monitor=COUNT
+        )
+        for port in (1, 2)
+    ]
+    passed = [r.add(pipe, monitor=COUNT) for pipe in out]
+    floods = [flooding(r, f"FLOOD{i}", Domain.EGRESS, [out[i]] * (2 << i)) for i in range(2)]
+    egress = r.pipe(
+        0,
+        name="OUT",
+        is_root=True,
+        domain=Domain.EGRESS,
+        match=Match(parser_meta=IPV4, outer=HeaderFormat(ip4=Ip4(src_ip=CHANGEABLE))),
+        fwd=FwdPipe(),
+        fwd_miss=FwdDrop(),
+        monitor=COUNT,
+    )
+    seen = [
+        r.add(
+            egress,
+            match=Match(outer=HeaderFormat(ip4=Ip4(src_ip=f"1.2.3.{4 + i}"))),
+            fwd=FwdPipe(pipe=flood),
+            monitor=COUNT,
+        )
+        for i, (flood, _) in enumerate(floods)
+    ]
+    forward = r.pipe(0, name="FWD", match=Match(), fwd=FwdPipe(pipe=egress))
+    r.add(forward)
+    flooding(r, "ROOT", Domain.DEFAULT, [forward] * 2, is_root=True)
+    first, second = frames.udp(src="1.2.3.4"), frames.udp(src="1.2.3.5")
+    r.send(0, first, second)
+    r.expect(wire={1: [first] * 4, 2: [second] * 8})
+    assert [r.count(entry)[0] for entry in seen] == [2, 2]
+    assert [r.count(entry)[0] for entry in passed] == [4, 8]
+
+
+def test_flooding_into_egress(rig: MakeRig) -> None:
+    """A flooding pipe of egress puts what ingress hands it on its way out: no egress root after that."""
+    r = rig(ports=3, mode="switch")
+    through = r.pipe(0, name="NEVER", is_root=True, domain=Domain.EGRESS, match=Match(), fwd=FwdDrop())
+    r.add(through)
+    back = [r.pipe(0, name=f"BACK{port}", fwd=FwdPort(port_id=port)) for port in (1, 2)]
+    for pipe in back:
+        r.add(pipe)
+    flood, _ = flooding(r, "FLOOD", Domain.EGRESS, back)
+    root = r.pipe(0, name="ROOT", is_root=True, match=Match(), fwd=FwdPipe(pipe=flood))
+    r.add(root)
+    r.send(0, frames.udp())
+    r.expect(wire={1: [frames.udp()], 2: [frames.udp()]})
+
+
 def test_mult_flooding_cases(rig: MakeRig) -> None:
     """flow_mult_flooding_cases: a copy is changed on one branch; the other branch and the other packet are not."""
     r = rig(ports=3, mode="switch")

@@ -246,8 +246,7 @@ class Reference:
         if packet.depth > MAX_DEPTH:
             yield self._dropped(packet, "depth")
             return
-        if pipe.spec.domain is not packet.domain:
-            packet.domain, packet.out_port = pipe.spec.domain, pipe.port
+        self._enter(packet, pipe)
         entry = self._find(packet, pipe)
         if entry is None:
             if pipe.spec.miss_counter:
@@ -258,6 +257,12 @@ class Reference:
                 yield from self._forward(packet, pipe.spec.fwd_miss)
             return
         yield from self._execute(packet, pipe, entry)
+
+    @staticmethod
+    def _enter(packet: Packet, pipe: Pipe) -> None:
+        """A pipe of egress puts a packet on its way out of that port; there it stays."""
+        if packet.domain is Domain.DEFAULT and pipe.spec.domain is Domain.EGRESS:
+            packet.domain, packet.out_port = Domain.EGRESS, pipe.port
 
     def _execute(self, packet: Packet, pipe: Pipe, entry: Entry) -> Iterator[Result]:
         """Monitor, actions, forward of the entry that was hit."""
@@ -332,6 +337,7 @@ class Reference:
         if packet.depth > MAX_DEPTH:
             yield self._dropped(packet, "depth")
             return
+        self._enter(packet, pipe)
         by_index = {entry.spec.index: entry for entry in pipe.entries.values()}
         found = [by_index[index] for index in indices if index in by_index]
         if not found:

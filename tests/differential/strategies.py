@@ -463,7 +463,9 @@ def programs(
             targets = (
                 port_ids if drawn == "switch" else ((owner,) if domain is Domain.EGRESS else (1 - owner,))
             )
-            plan = Plan(domain, targets, [], samples)
+            # A switch's egress may use its ingress pipes again.
+            ingress = [pipe for _, pipe in pipes if not pipe.is_root] if drawn == "switch" else []
+            plan = Plan(domain, targets, ingress, samples)
             count = draw(st.integers(1, PIPES_MAX if domain is Domain.DEFAULT else 2))
             for number in range(count):
                 root = number == count - 1

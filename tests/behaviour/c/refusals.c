@@ -477,6 +477,22 @@ static void ordered_lists(void)
 }
 
 // One root per port and domain; what is forwarded to cannot go.
+// In vnf mode a packet on its way out of a port does not come in again; a switch may (test_tables.py).
+static void no_way_back(void)
+{
+	struct doca_flow_pipe *ingress;
+	struct draft first;
+
+	draft_valid(&first);
+	first.p.name = "INGRESS";
+	ingress = rig_pipe(rig.port[0], &first.p);
+	PIPE(INVALID_VALUE, "fwd", "does not lead back to pipe INGRESS", d.p.fwd = rig_fwd_pipe(ingress),
+		d.p.domain = DOCA_FLOW_PIPE_DOMAIN_EGRESS);
+	PIPE(INVALID_VALUE, "fwd_miss", "does not lead back to pipe INGRESS", d.p.fwd = rig_fwd_drop(),
+		d.p.fwd_miss = rig_fwd_pipe(ingress), d.p.domain = DOCA_FLOW_PIPE_DOMAIN_EGRESS);
+	doca_flow_pipe_destroy(ingress);
+}
+
 static void roots(void)
 {
 	struct draft first, e;
@@ -648,6 +664,7 @@ int main(void)
 	table_entries();
 	ordered_lists();
 	roots();
+	no_way_back();
 	reserves();
 	shared_resources();
 	unbound();
