@@ -32,7 +32,7 @@ enum {
 	DOCA_FLOW_RINGFIELD_REASON_MAX = 384, // bytes of a sentence
 	DOCA_FLOW_RINGFIELD_FIELD_BYTES = 16, // widest field
 	DOCA_FLOW_RINGFIELD_PORT_ANY = 0xffff,
-	DOCA_FLOW_RINGFIELD_DROPS_MAX = 32,
+	DOCA_FLOW_RINGFIELD_DROPS_MAX = 64,
 };
 
 // === Attaching =====================================================================================================

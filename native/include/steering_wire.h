@@ -82,6 +82,9 @@ enum steer_op {
 	STEER_OP_SESSION_LIST, // - -> steer_session_info[]
 	STEER_OP_SESSION_DROP, // steer_session_ref -> -; end a durable session that nobody is attached to
 	STEER_OP_SHUTDOWN,     // - -> -; orderly end of the fast path (same user only)
+	STEER_OP_CT_EPOCH,     // steer_ct_epoch + uint32_t[] -> -; the session that owns the CT pipe
+	STEER_OP_CT_ADOPT,     // steer_ct_adopt -> -; likewise
+	STEER_OP_CT_LIST,      // steer_ct_list -> steer_ct_list_reply + steer_flow_record[]; any session
 	STEER_OP_MAX,
 };
 
@@ -102,6 +105,8 @@ struct steer_hello {
 	uint32_t nr_counters; // reserve, 0 = the fast path's default
 	uint32_t nr_meters;
 	uint32_t packet_ring_bytes; // per direction, 0 = default 1 MiB
+	uint32_t flow_ring_bytes;   // records of connections, 0 = none wanted; rounded up to a power of two
+	uint32_t pad1;
 };
 
 // Reply to HELLO carries fds by SCM_RIGHTS, in this order: segment memfd, doorbell eventfd (client writes, fast path
@@ -155,6 +160,7 @@ struct steer_segment {
 	struct steer_ring
 		packet_out;      // fast path -> client: software packets, captures, wire side of ring ports
 	struct steer_ring event; // fast path -> client: events (steer_event)
+	struct steer_ring flow;  // fast path -> client: steer_flow_record, if asked for
 	struct steer_queue queue[STEER_QUEUE_MAX];
 };
 
@@ -172,7 +178,10 @@ enum steer_record_kind {
 	STEER_REC_COMPLETION,   // steer_completion
 	STEER_REC_PACKET,       // steer_packet + frame
 	STEER_REC_EVENT,        // steer_event
+	STEER_REC_FLOW,         // steer_flow_record
 };
+
+#include "steering_ct.h"
 
 // ---------------------------------------------------------------------------------------------------------------
 // Pipes
@@ -204,6 +213,10 @@ enum steer_fwd_type {
 	STEER_FWD_ORDERED_LIST, // pipe + index
 	STEER_FWD_HASH,         // pipe + algorithm
 	STEER_FWD_CHANGEABLE,   // pipe only: each entry brings its own
+	// Ours. index: enum steer_drop that is counted, 0 = the usual one.
+	STEER_FWD_REJECT, // drop, and answer the sender: TCP RST, else ICMP administratively prohibited
+	STEER_FWD_ANSWER, // an ARP request or neighbour solicitation goes back as its answer, from outer.eth.src_mac as
+			  // the actions left it; anything else is dropped
 	STEER_FWD_MAX,
 };
 
@@ -218,11 +231,11 @@ enum steer_hash_algorithm {
 };
 
 struct steer_fwd {
-	uint8_t type;       // enum steer_fwd_type
-	uint8_t algorithm;  // HASH: enum steer_hash_algorithm
-	uint16_t port;      // PORT: fast path port index
-	uint32_t pipe;      // PIPE, HASH, ORDERED_LIST
-	uint32_t index;     // ORDERED_LIST: entry index
+	uint8_t type;      // enum steer_fwd_type
+	uint8_t algorithm; // HASH: enum steer_hash_algorithm
+	uint16_t port;     // PORT: fast path port index
+	uint32_t pipe;     // PIPE, HASH, ORDERED_LIST
+	uint32_t index; // ORDERED_LIST: entry index; DROP, REJECT: enum steer_drop to count, 0 = pipe, policy
 	uint32_t rss_outer; // RSS: fields hashed, DOCA_FLOW_RSS_* bits; 0 = addresses and ports
 	uint32_t rss_inner;
 	uint16_t nr_queues;    // RSS: 1 .. 64
@@ -406,6 +419,9 @@ struct steer_template {
 	uint16_t args_bytes; // of an entry that picks this template
 	uint32_t pad;
 };
+
+// ---------------------------------------------------------------------------------------------------------------
+// Work entries
 
 // ---------------------------------------------------------------------------------------------------------------
 // Work entries
