@@ -127,6 +127,14 @@ struct packet {
 	uint8_t domain;     // enum steer_domain
 	uint8_t depth;      // pipes so far
 	uint8_t algorithm;  // HASH: as the forward says
+
+	// Connection tracking.
+	uint8_t reject;         // dropped, and the sender gets an answer
+	uint8_t frag_protocol;  // later fragment: what its first one said (frag.c); 0 = not known
+	uint8_t frag_icmp_type; // likewise
+	uint16_t frag_port[2];  // likewise: source and destination, network order; ICMP: both the identifier
+	uint32_t ct_opened;     // the connection that it opened, counted from 1
+	uint64_t tag;           // of the last tagged entry that it hit
 };
 
 extern const uint8_t packet_zero_page[64];

@@ -69,6 +69,10 @@ static inline bool enter(struct packet *p, struct rte_mbuf *m, const struct entr
 	p->algorithm = STEER_HASH_DEFAULT;
 	p->copy = 0;
 	p->nr_copies = 0;
+	p->reject = 0;
+	p->frag_protocol = 0;
+	p->ct_opened = 0;
+	p->tag = 0;
 	p->hit = NULL;
 	p->copies = NULL;
 	p->last_copy = NULL;
@@ -198,6 +202,10 @@ static struct packet *copy_of(struct walker *w, const struct packet *p)
 	q->depth = p->depth;
 	q->algorithm = p->algorithm;
 	q->index = p->index;
+	q->reject = 0;
+	q->frag_protocol = 0;
+	q->ct_opened = 0;
+	q->tag = p->tag;
 	q->copies = NULL;
 	q->last_copy = NULL;
 	q->next_copy = NULL;
