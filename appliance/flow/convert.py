@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields as dataclass_fields
 from typing import Any
 
 from appliance.flow import fields, results
@@ -12,14 +13,19 @@ from appliance.flow.types import (
     ActionDesc,
     Actions,
     Counter,
+    CtConfig,
+    CtFull,
+    CtTimeouts,
     DescField,
     Domain,
     EntrySpec,
     Fwd,
+    FwdDrop,
     FwdHash,
     FwdOrderedList,
     FwdPipe,
     FwdPort,
+    FwdReject,
     FwdRss,
     ListActions,
     ListNat64,
@@ -35,13 +41,30 @@ from appliance.flow.types import (
     SharedMeter,
 )
 from appliance.steering.native import Cdata
-from appliance.steering.pipes import ElementParts, EntryParts, FwdParts, ListParts, MonitorParts, PipeParts
+from appliance.steering.pipes import (
+    CtParts,
+    ElementParts,
+    EntryParts,
+    FwdParts,
+    ListParts,
+    MonitorParts,
+    PipeParts,
+)
 from appliance.steering.structs import Assignment, Desc
 
 Resolve = Callable[[PipeRef], Cdata]
 """Gives the handle of a pipe that a forward names."""
 
 _NO_MATCH = Match()
+_DROP_FOR = 1000  # DOCA_FLOW_RINGFIELD_FWD_DROP
+_META_NONE = 0xFF
+_PASS_INVALID = 2
+_COUNTS = (
+    "capacity", "denied_capacity", "max_half_open", "max_new_per_second", "id_max_connections",
+    "id_max_half_open", "id_max_new_per_second", "max_fragments", "revision",
+)  # fmt: skip
+_SLOTS = ("zone_u32", "src_u32", "dst_u32")
+_TIMERS = tuple(one.name for one in dataclass_fields(CtTimeouts))
 
 
 def _assignments(flat: Mapping[str, int], rows: Mapping[str, fields.Field]) -> list[Assignment]:
@@ -113,6 +136,10 @@ def fwd_parts(fwd: Fwd | None, resolve: Resolve) -> FwdParts | None:
             kind, queues=fwd.queues, outer_flags=int(fwd.outer_flags), inner_flags=int(fwd.inner_flags),
             hash_func=fwd.hash_func, shared_rss_id=fwd.shared_rss_id,
         )  # fmt: skip
+    if isinstance(fwd, FwdReject):
+        return FwdParts(kind, reason=fwd.reason)
+    if isinstance(fwd, FwdDrop) and fwd.reason:
+        return FwdParts(_DROP_FOR, reason=fwd.reason)
     return FwdParts(kind)
 
 
@@ -132,9 +159,38 @@ def list_parts(ordered: OrderedList | None) -> ListParts | None:
     return ListParts(ordered.idx, elements)
 
 
+def ct_parts(ct: CtConfig | None) -> CtParts | None:
+    """An autonomous CT pipe's configuration."""
+    if ct is None:
+        return None
+    members = {name: int(getattr(ct, name)) for name in _COUNTS}
+    for name in _SLOTS:
+        slot = getattr(ct, name)
+        members[name] = _META_NONE if slot is None else slot
+    members["full"] = ct.full
+    members["flags"] = _PASS_INVALID if ct.pass_invalid else 0
+    members["adopt_window_ms"] = round(ct.adopt_window * 1000)
+    members["record_interval_ms"] = round(ct.record_interval * 1000)
+    return CtParts(members, tuple(round(getattr(ct.timeouts, name) * 1000) for name in _TIMERS))
+
+
+def ct_config(row: Mapping[str, Any]) -> CtConfig:
+    """``struct doca_flow_ringfield_ct``."""
+    slots: dict[str, Any] = {name: None if row[name] == _META_NONE else row[name] for name in _SLOTS}
+    return CtConfig(
+        **{name: row[name] for name in _COUNTS},
+        **slots,
+        full=CtFull(row["full"]),
+        pass_invalid=bool(row["flags"] & _PASS_INVALID),
+        timeouts=CtTimeouts(**{name: row["timeout_ms"][i] / 1000 for i, name in enumerate(_TIMERS)}),
+        adopt_window=row["adopt_window_ms"] / 1000,
+        record_interval=row["record_interval_ms"] / 1000,
+    )
+
+
 def pipe_parts(spec: PipeSpec, resolve: Resolve) -> PipeParts:
     """A pipe's specification. A control or ordered list pipe without a match sets none."""
-    matching = spec.type not in (PipeType.CONTROL, PipeType.ORDERED_LIST)
+    matching = spec.type not in (PipeType.CONTROL, PipeType.ORDERED_LIST, PipeType.CT)
     given = matching or spec.match != _NO_MATCH or spec.match_mask is not None
     templates = range(len(spec.actions))
     return PipeParts(
@@ -158,6 +214,7 @@ def pipe_parts(spec: PipeSpec, resolve: Resolve) -> PipeParts:
         excluded_queues=spec.excluded_queues,
         algorithm=int(spec.hash_map_algorithm),
         lists=[parts for parts in map(list_parts, spec.ordered_lists) if parts is not None],
+        ct=ct_parts(spec.ct),
     )
 
 

@@ -35,6 +35,7 @@ from appliance.flow.results import (
     SessionInfo,
     Trace,
 )
+from appliance.flow.tracking import Tracking
 from appliance.flow.types import (
     Counter,
     CounterConfig,
@@ -95,7 +96,7 @@ class Reserves:
         return {name: number for name, number in named.items() if number}
 
 
-class Dpu:
+class Dpu(Tracking):
     """Open with ``launch`` or ``attach``; a context manager."""
 
     _open: ClassVar[Dpu | None] = None
@@ -113,14 +114,18 @@ class Dpu:
         queue_depth: int,
         reserves: Reserves,
         timeout: float,
+        flow_ring_bytes: int,
         process: FastpathProcess | None = None,
     ) -> None:
         """Use ``launch`` or ``attach``."""
+        super().__init__()
         self.runtime_dir = runtime_dir
         self.mode: Mode = mode
         self.durable = durable
         self.process: FastpathProcess | None = process
-        self._arguments = (session_name, durable, reader, queues, queue_depth, reserves, timeout)
+        self._arguments = (
+            session_name, durable, reader, queues, queue_depth, reserves, timeout, flow_ring_bytes,
+        )  # fmt: skip
         self._ports: dict[int, Port] = {}
         self._names: dict[int, str] = {}
         self._receive_lock = threading.Lock()
@@ -132,7 +137,7 @@ class Dpu:
         atexit.register(self.close)
 
     def _connect(self) -> None:
-        name, durable, reader, queues, depth, reserves, timeout = self._arguments
+        name, durable, reader, queues, depth, reserves, timeout, flow_ring_bytes = self._arguments
         with Dpu._open_lock:
             if Dpu._open is not None:
                 raise BadState("this process is attached to a fast path already; close that Dpu first")
@@ -146,6 +151,7 @@ class Dpu:
                 queues=queues,
                 queue_depth=depth,
                 reserves={} if reader else reserves.by_name(),
+                flow_ring_bytes=flow_ring_bytes,
             )
             Dpu._open = self
         self._closed = False
@@ -175,12 +181,14 @@ class Dpu:
         durable: bool = False,
         options: Mapping[str, object] | None = None,
         timeout: float = 10.0,
+        flow_ring_bytes: int = 0,
     ) -> Dpu:
         """Start a private fast path and attach to it; needs neither root nor hugepages with ring ports.
 
         ``ports``: how many ring ports (vnf: p0, p1 ...; switch: p0 and representors pf0vf0 ...), their
         names, or ``PortConfig``. ``options`` are general options of the fast path's config file. It ends,
-        and its runtime directory goes, when the Dpu is closed.
+        and its runtime directory goes, when the Dpu is closed. ``flow_ring_bytes``: room for records of
+        connections (``flow_records``), 0 for none.
         """
         if isinstance(ports, int):
             configs = default_ports(ports, mode == "switch")
@@ -190,7 +198,8 @@ class Dpu:
         try:
             return cls(
                 process.runtime_dir, session_name=session, durable=durable, reader=False, mode=mode, queues=queues,
-                queue_depth=queue_depth, reserves=reserves or Reserves(), timeout=timeout, process=process,
+                queue_depth=queue_depth, reserves=reserves or Reserves(), timeout=timeout,
+                flow_ring_bytes=flow_ring_bytes, process=process,
             )  # fmt: skip
         except BaseException:
             process.stop()
@@ -209,6 +218,7 @@ class Dpu:
         queue_depth: int = 128,
         reserves: Reserves | None = None,
         timeout: float = 10.0,
+        flow_ring_bytes: int = 0,
     ) -> Dpu:
         """Join a running fast path.
 
@@ -219,6 +229,7 @@ class Dpu:
         return cls(
             Path(runtime_dir), session_name=session, durable=durable, reader=reader, mode=mode, queues=queues,
             queue_depth=queue_depth, reserves=reserves or Reserves(), timeout=timeout,
+            flow_ring_bytes=flow_ring_bytes,
         )  # fmt: skip
 
     @property

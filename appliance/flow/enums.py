@@ -152,7 +152,7 @@ class Domain(IntEnum):
 
 
 class FwdType(IntEnum):
-    """``enum doca_flow_fwd_type``."""
+    """``enum doca_flow_fwd_type``, and Ringfield's own from ``enum doca_flow_ringfield_fwd_type``."""
 
     NONE = 0
     RSS = 1
@@ -163,6 +163,8 @@ class FwdType(IntEnum):
     ORDERED_LIST_PIPE = 6
     HASH_PIPE = 7
     CHANGEABLE = 100
+    REJECT = 1001
+    ANSWER = 1002
 
 
 class TargetType(IntEnum):

@@ -13,7 +13,7 @@ from appliance.flow import convert
 from appliance.flow.engine import Engine
 from appliance.flow.pipe import Entry, Pipe, pipe_handle
 from appliance.flow.types import Counter, DefaultMiss, Domain, PipeRef, PipeSpec, PipeType
-from appliance.steering import pipes, session
+from appliance.steering import ct, pipes, session
 from appliance.steering.native import Cdata
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ class Port:
     def adopt(self) -> list[Pipe]:
         """After a re-attach to a durable session: the pipes that it left on this port.
 
-        Their ``spec`` has what the fast path tells: name, type, domain, root, room. ``Pipe.adopt_entries``
-        has the entries.
+        Their ``spec`` has what the fast path tells: name, type, domain, root, room, CT configuration.
+        ``Pipe.adopt_entries`` has the entries.
         """
         adopted = []
         for made in pipes.adopt_pipes(self.handle):
@@ -96,6 +96,7 @@ class Port:
                 label=row["label"],
                 is_resizable=bool(row["is_resizable"]),
                 miss_counter=bool(row["has_miss_counter"]),
+                ct=None if (config := ct.pipe_config(made)) is None else convert.ct_config(config),
             )
             pipe = Pipe(self, made, spec)
             self._pipes[spec.name] = pipe

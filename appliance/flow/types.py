@@ -22,6 +22,16 @@ from appliance.flow.actions import (
     PushVlan,
     desc_field,
 )
+from appliance.flow.ct import (
+    CtConfig,
+    CtFull,
+    CtStats,
+    CtTimeouts,
+    FlowClose,
+    FlowCreate,
+    FlowEvent,
+    TcpState,
+)
 from appliance.flow.enums import (
     ActionType,
     ColorMode,
@@ -74,6 +84,7 @@ from appliance.flow.values import (
     MacValue,
     prefix_mask,
 )
+from appliance.steering.records import FLOW_RECORD
 
 NO_MATCH: Final = Match()
 NO_ACTIONS: Final = Actions()
@@ -218,9 +229,29 @@ class FwdPipe(Fwd):
 
 @dataclass(frozen=True, slots=True)
 class FwdDrop(Fwd):
-    """Drop."""
+    """Drop. ``reason`` names the drop reason that is counted (``Dpu.drop_reasons``); empty: ``pipe``."""
 
     type: ClassVar[FwdType] = FwdType.DROP
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FwdReject(Fwd):
+    """Drop, and answer the sender: TCP RST, else ICMP "administratively prohibited"; counted as ``reason``,
+    empty: ``policy``. Ringfield's own.
+    """
+
+    type: ClassVar[FwdType] = FwdType.REJECT
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FwdAnswer(Fwd):
+    """An ARP request or neighbour solicitation goes back as its answer, telling ``outer.eth.src_mac`` as the
+    actions left it; anything else is dropped. Ringfield's own.
+    """
+
+    type: ClassVar[FwdType] = FwdType.ANSWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +365,8 @@ class PipeSpec:
     excluded_queues: tuple[int, ...] = ()
     hash_map_algorithm: HashAlgorithm = NO_ALGORITHM
     ordered_lists: tuple[OrderedList, ...] = ()
+    ct: CtConfig | None = None
+    """Of a pipe of type CT: it keeps connections by itself."""
 
     def actions_mask(self, index: int) -> Actions | None:
         """The mask of template ``index``, if it has one."""
@@ -400,6 +433,7 @@ class PortSpec:
 __all__ = [
     "CHANGEABLE",
     "COUNT",
+    "FLOW_RECORD",
     "NO_ACTIONS",
     "NO_ALGORITHM",
     "NO_MATCH",
@@ -412,6 +446,10 @@ __all__ = [
     "Condition",
     "Counter",
     "CounterConfig",
+    "CtConfig",
+    "CtFull",
+    "CtStats",
+    "CtTimeouts",
     "Decap",
     "DefaultMiss",
     "DescField",
@@ -422,13 +460,18 @@ __all__ = [
     "EntrySpec",
     "EntryStatus",
     "Eth",
+    "FlowClose",
+    "FlowCreate",
+    "FlowEvent",
     "Fwd",
+    "FwdAnswer",
     "FwdChangeable",
     "FwdDrop",
     "FwdHash",
     "FwdOrderedList",
     "FwdPipe",
     "FwdPort",
+    "FwdReject",
     "FwdRss",
     "FwdTarget",
     "FwdType",
@@ -476,6 +519,7 @@ __all__ = [
     "TargetType",
     "Tcp",
     "TcpFlags",
+    "TcpState",
     "Transport",
     "Tun",
     "TunType",

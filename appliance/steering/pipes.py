@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance._ringfield import ffi, lib
+from appliance.errors import InvalidValue
+from appliance.steering import ct
 from appliance.steering.native import NULL, Cdata, check, plain
 from appliance.steering.structs import Arena, Assignment, Desc, target
 
@@ -33,6 +35,15 @@ class FwdParts:
     inner_flags: int = 0
     hash_func: int = 0
     shared_rss_id: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CtParts:
+    """``struct doca_flow_ringfield_ct``: plain members by name, timers in ms in C's order."""
+
+    members: Mapping[str, int]
+    timeouts_ms: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,7 @@ class PipeParts:
     excluded_queues: Sequence[int]
     algorithm: int
     lists: Sequence[ListParts]
+    ct: CtParts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +129,20 @@ class EntryParts:
 # -- structs ---------------------------------------------------------------------------------------------------------
 
 
+def drop_number(reason: str) -> int:
+    """A drop reason by its name."""
+    number = int(lib.doca_flow_ringfield_drop_by_name(reason.encode()))
+    if not number:
+        raise InvalidValue(f"there is no drop reason {reason!r}")
+    return number
+
+
 def fill_fwd(made: Cdata, parts: FwdParts, arena: Arena) -> None:
     """Fill in a zeroed ``struct doca_flow_fwd``."""
     made.type = parts.type
-    if parts.type == lib.DOCA_FLOW_FWD_PORT:
+    if parts.reason:
+        made.port_id = drop_number(parts.reason)
+    elif parts.type == lib.DOCA_FLOW_FWD_PORT:
         made.port_id = parts.port_id
     elif parts.type == lib.DOCA_FLOW_FWD_PIPE:
         made.next_pipe = NULL if parts.pipe is None else parts.pipe
@@ -233,6 +255,8 @@ def _configure(cfg: Cdata, parts: PipeParts, arena: Arena) -> None:
         check(lib.doca_flow_pipe_cfg_set_excluded_queue(cfg, queue))
     if parts.miss_counter:
         check(lib.doca_flow_pipe_cfg_set_miss_counter(cfg, True))
+    if parts.ct is not None:
+        check(lib.doca_flow_ringfield_pipe_cfg_set_ct(cfg, ct.config(parts.ct.members, parts.ct.timeouts_ms)))
     if parts.algorithm:
         check(lib.doca_flow_pipe_cfg_set_hash_map_algorithm(cfg, parts.algorithm))
 

@@ -38,6 +38,7 @@ def attach(
     queue_depth: int,
     reserves: Mapping[str, int],
     packet_ring_bytes: int = 0,
+    flow_ring_bytes: int = 0,
 ) -> None:
     """``doca_flow_init`` on the fast path of a runtime directory.
 
@@ -50,6 +51,7 @@ def attach(
         lib.DOCA_FLOW_RINGFIELD_READER if reader else 0
     )
     where.timeout_ms, where.packet_ring_bytes = timeout_ms, packet_ring_bytes
+    where.flow_ring_bytes = flow_ring_bytes
     check(lib.doca_flow_ringfield_set_attach(where))
     out = arena.new("struct doca_flow_cfg **")
     check(lib.doca_flow_cfg_create(out))

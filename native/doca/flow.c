@@ -24,6 +24,7 @@ static struct {
 	uint32_t flags;
 	uint32_t timeout_ms;
 	uint32_t packet_ring_bytes;
+	uint32_t flow_ring_bytes;
 } attach;
 
 doca_error_t flow_check_state(const char *function)
@@ -65,6 +66,7 @@ doca_error_t doca_flow_ringfield_set_attach(const struct doca_flow_ringfield_att
 	attach.flags = settings->flags;
 	attach.timeout_ms = settings->timeout_ms;
 	attach.packet_ring_bytes = settings->packet_ring_bytes;
+	attach.flow_ring_bytes = settings->flow_ring_bytes;
 	flow_unlock();
 	return DOCA_SUCCESS;
 }
@@ -123,6 +125,7 @@ doca_error_t flow_connect(uint32_t flags, const struct doca_flow_cfg *cfg, struc
 	if (cfg && !(flags & STEER_SESSION_READER)) {
 		options.nr_queues = cfg->pipe_queues;
 		options.queue_depth = ring_depth(cfg);
+		options.flow_ring_bytes = attach.flow_ring_bytes;
 		// Counters of shared resources and of default misses come on top of the program's own.
 		if (cfg->resource_mode == DOCA_FLOW_RESOURCE_MODE_SYSTEM && cfg->nr_counters) {
 			options.nr_counters = cfg->nr_counters +

@@ -111,6 +111,8 @@ struct doca_flow_pipe_cfg {
 	struct actions_cfg *actions;
 	size_t nr_lists;
 	struct list_cfg *lists;
+	bool has_ct; // an autonomous CT pipe
+	struct doca_flow_ringfield_ct ct;
 };
 
 void actions_cfg_release(struct actions_cfg *cfg);
@@ -279,6 +281,8 @@ struct doca_flow_pipe {
 	struct steer_fwd fwd_miss;
 	uint16_t nr_lists;
 	struct list_template *lists;
+	bool has_ct; // autonomous CT
+	struct doca_flow_ringfield_ct ct;
 	uint32_t resize_queues; // bit set: queues that still have to be processed; 0 = no resize is running
 	doca_flow_pipe_resize_nr_entries_changed_cb resize_changed;
 	doca_flow_pipe_resize_entry_relocate_cb resize_relocate;

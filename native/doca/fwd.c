@@ -124,6 +124,38 @@ static doca_error_t to_pipe(const struct fwd_at *at, const struct doca_flow_pipe
 	return DOCA_SUCCESS;
 }
 
+// Forwards that are not DOCA's.
+static doca_error_t to_ours(const struct fwd_at *at, const struct doca_flow_fwd *fwd, struct steer_fwd *out)
+{
+	switch ((enum doca_flow_ringfield_fwd_type)fwd->type) {
+	case DOCA_FLOW_RINGFIELD_FWD_DROP:
+		out->type = STEER_FWD_DROP;
+		break;
+	case DOCA_FLOW_RINGFIELD_FWD_REJECT:
+		out->type = STEER_FWD_REJECT;
+		break;
+	case DOCA_FLOW_RINGFIELD_FWD_ANSWER:
+		out->type = STEER_FWD_ANSWER;
+		return DOCA_SUCCESS;
+	default:
+		return refuse(DOCA_ERROR_INVALID_VALUE,
+			AT(.pipe = at->pipe, .field = at->role, .rule = "fwd-type"), "%d is no forward type",
+			(int)fwd->type);
+	}
+	if (fwd->port_id >= STEER_DROP_MAX)
+		return refuse(DOCA_ERROR_INVALID_VALUE,
+			AT(.pipe = at->pipe, .field = at->role, .rule = "drop-reason"),
+			"%u is no drop reason: their numbers are below %d", fwd->port_id, STEER_DROP_MAX);
+	out->index = fwd->port_id;
+	return DOCA_SUCCESS;
+}
+
+static bool is_ours(const struct doca_flow_fwd *fwd)
+{
+	return (unsigned int)fwd->type >= DOCA_FLOW_RINGFIELD_FWD_DROP &&
+	       (unsigned int)fwd->type <= DOCA_FLOW_RINGFIELD_FWD_ANSWER;
+}
+
 doca_error_t fwd_to_wire(
 	const struct fwd_at *at, const struct doca_flow_fwd *fwd, struct steer_fwd *out, enum fwd_open *open)
 {
@@ -176,8 +208,7 @@ doca_error_t fwd_to_wire(
 		out->type = STEER_FWD_CHANGEABLE;
 		return DOCA_SUCCESS;
 	}
-	return refuse(DOCA_ERROR_INVALID_VALUE, AT(.pipe = at->pipe, .field = at->role, .rule = "fwd-type"),
-		"%d is no forward type", (int)fwd->type);
+	return to_ours(at, fwd, out);
 }
 
 doca_error_t fwd_miss_to_wire(const struct fwd_at *at, const struct doca_flow_fwd *fwd, struct steer_fwd *out)
@@ -186,7 +217,7 @@ doca_error_t fwd_miss_to_wire(const struct fwd_at *at, const struct doca_flow_fw
 	if (!fwd || fwd->type == DOCA_FLOW_FWD_NONE)
 		return DOCA_SUCCESS;
 	if (fwd->type != DOCA_FLOW_FWD_PIPE && fwd->type != DOCA_FLOW_FWD_DROP &&
-		fwd->type != DOCA_FLOW_FWD_TARGET)
+		fwd->type != DOCA_FLOW_FWD_TARGET && !is_ours(fwd))
 		return refuse(DOCA_ERROR_INVALID_VALUE,
 			AT(.pipe = at->pipe, .field = at->role, .rule = "fwd-miss-type"),
 			"invalid fwd_miss type %d: a miss can go to a pipe, to drop or to a target",
@@ -252,7 +283,13 @@ const char *fwd_text(const struct steer_fwd *fwd, char *text, size_t bytes)
 		snprintf(text, bytes, "pipe %.40s", name);
 		break;
 	case STEER_FWD_DROP:
-		snprintf(text, bytes, "drop");
+	case STEER_FWD_REJECT:
+		name = fwd->index ? doca_flow_ringfield_drop_name(fwd->index) : NULL;
+		snprintf(text, bytes, "%s%s%s", fwd->type == STEER_FWD_DROP ? "drop" : "reject",
+			name ? " " : "", name ? name : "");
+		break;
+	case STEER_FWD_ANSWER:
+		snprintf(text, bytes, "answer");
 		break;
 	case STEER_FWD_RSS:
 		snprintf(text, bytes, "rss %u queues", fwd->nr_queues);

@@ -356,3 +356,14 @@ doca_error_t doca_flow_pipe_cfg_set_hash_map_algorithm(
 	cfg->hash_algorithms = algorithm_flags;
 	return DOCA_SUCCESS;
 }
+
+doca_error_t doca_flow_ringfield_pipe_cfg_set_ct(
+	struct doca_flow_pipe_cfg *cfg, const struct doca_flow_ringfield_ct *ct)
+{
+	NEED(cfg);
+	NEED(ct);
+	cfg->type = DOCA_FLOW_PIPE_CT;
+	cfg->has_ct = true;
+	cfg->ct = *ct;
+	return DOCA_SUCCESS;
+}

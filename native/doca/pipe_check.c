@@ -81,6 +81,33 @@ static doca_error_t check_actions(const struct doca_flow_pipe_cfg *cfg)
 	return DOCA_SUCCESS;
 }
 
+static bool ct_meta_ok(uint8_t u32)
+{
+	return u32 < DOCA_FLOW_META_SCRATCH_PAD_MAX || u32 == DOCA_FLOW_RINGFIELD_CT_META_NONE;
+}
+
+static doca_error_t check_ct(const struct doca_flow_pipe_cfg *cfg)
+{
+	const struct doca_flow_ringfield_ct *ct = &cfg->ct;
+
+	if (cfg->type != DOCA_FLOW_PIPE_CT)
+		return broken(cfg, "type", "ct-type", "doca_flow_ringfield_pipe_cfg_set_ct() makes it CT");
+	if (cfg->is_root || cfg->has_match || cfg->nr_actions || cfg->has_monitor || cfg->is_resizable ||
+		cfg->domain != DOCA_FLOW_PIPE_DOMAIN_DEFAULT)
+		return broken(cfg, "ct", "ct-plain",
+			"an autonomous one is in the default domain, not root, and has no match, actions or "
+			"monitor");
+	if (ct->flags & ~(uint32_t)DOCA_FLOW_RINGFIELD_CT_PASS_INVALID)
+		return broken(cfg, "ct.flags", "ct-flags", "unknown flags");
+	if (!ct->capacity)
+		return broken(cfg, "ct.capacity", "ct-capacity", "there is room for no connection");
+	if (ct->full > DOCA_FLOW_RINGFIELD_CT_FULL_UNTRACKED)
+		return broken(cfg, "ct.full", "ct-full", "there is no such policy for a full table");
+	if (!ct_meta_ok(ct->zone_u32) || !ct_meta_ok(ct->src_u32) || !ct_meta_ok(ct->dst_u32))
+		return broken(cfg, "ct.zone_u32", "ct-meta", "there is no such word in meta.u32[]");
+	return DOCA_SUCCESS;
+}
+
 doca_error_t pipe_check(const struct doca_flow_pipe_cfg *cfg, const struct doca_flow_fwd *fwd)
 {
 	const struct type_rules *rules = &types[cfg->type];
@@ -92,7 +119,7 @@ doca_error_t pipe_check(const struct doca_flow_pipe_cfg *cfg, const struct doca_
 	result = check_port(cfg);
 	if (result != DOCA_SUCCESS)
 		return result;
-	if (!rules->supported)
+	if (!rules->supported && !cfg->has_ct)
 		return refuse(DOCA_ERROR_NOT_SUPPORTED,
 			AT(.pipe = cfg->name, .field = "type", .rule = "pipe-type"),
 			"%s pipes are not part of this version of Ringfield", rules->name);
@@ -115,7 +142,9 @@ doca_error_t pipe_check(const struct doca_flow_pipe_cfg *cfg, const struct doca_
 	if (rules->power_of_two && cfg->hash_algorithms != DOCA_FLOW_PIPE_HASH_MAP_ALGORITHM_FLOODING &&
 		cfg->nr_entries & (cfg->nr_entries - 1))
 		return broken(cfg, "nr_entries", "hash-size", "the number of entries must be a power of two");
-	result = check_actions(cfg);
+	result = cfg->has_ct ? check_ct(cfg) : DOCA_SUCCESS;
+	if (result == DOCA_SUCCESS)
+		result = check_actions(cfg);
 	if (result == DOCA_SUCCESS && cfg->type == DOCA_FLOW_PIPE_HASH)
 		result = check_hash(cfg);
 	if (result == DOCA_SUCCESS && cfg->congestion_percent && !cfg->is_resizable)

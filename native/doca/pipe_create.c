@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "actions.h"
+#include "autonomous.h"
 #include "entry.h"
 #include "fwd.h"
 #include "match.h"
@@ -115,7 +116,14 @@ static doca_error_t compile_fwd(struct doca_flow_pipe *pipe, const struct doca_f
 				AT(.pipe = pipe->name, .field = "fwd", .rule = "changeable-shared-and-fwd"),
 				"a changeable shared encap or decap and a changeable fwd need two pipes");
 	at.role = "fwd_miss";
-	return fwd_miss_to_wire(&at, fwd_miss, &pipe->fwd_miss);
+	result = fwd_miss_to_wire(&at, fwd_miss, &pipe->fwd_miss);
+	if (result == DOCA_SUCCESS && pipe->has_ct &&
+		(pipe->fwd.type != STEER_FWD_PIPE || pipe->fwd_open != FWD_FIXED ||
+			pipe->fwd_miss.type != STEER_FWD_PIPE))
+		return refuse(DOCA_ERROR_INVALID_VALUE,
+			AT(.pipe = pipe->name, .field = "fwd", .rule = "ct-fwd"),
+			"CT pipe: fwd is the pipe for what is allowed, fwd_miss the first one of the policy");
+	return result;
 }
 
 static doca_error_t compile_match(struct doca_flow_pipe *pipe, const struct doca_flow_pipe_cfg *cfg)
@@ -155,6 +163,12 @@ doca_error_t pipe_compile(const struct doca_flow_pipe_cfg *cfg, const struct doc
 	pipe->algorithm = hash_algorithm(cfg->hash_algorithms);
 	pipe->user_ctx = cfg->user_ctx;
 	pipe->monitor = cfg->monitor;
+	if (cfg->has_ct) {
+		pipe->has_ct = true;
+		pipe->ct = cfg->ct;
+		ct_defaults(&pipe->ct);
+		pipe->nr_entries = cfg->ct.capacity;
+	}
 	result = compile_match(pipe, cfg);
 	if (result == DOCA_SUCCESS)
 		result = compile_actions(pipe, cfg);
@@ -214,9 +228,13 @@ static uint8_t *put_template(
 struct steer_pipe_spec *pipe_spec_build(const struct doca_flow_pipe *pipe)
 {
 	// An ordered list's actions come with its entries.
-	unsigned int nr_templates =
-		pipe->type == DOCA_FLOW_PIPE_CONTROL || pipe->nr_lists ? 0 : pipe->nr_templates;
-	uint32_t data = nr_templates ? data_bytes(pipe) : 0, used = 0;
+	unsigned int nr_templates = pipe->type == DOCA_FLOW_PIPE_CONTROL || pipe->nr_lists || pipe->has_ct
+					    ? 0
+					    : pipe->nr_templates;
+	uint32_t data = pipe->has_ct   ? sizeof(struct steer_ct_cfg)
+			: nr_templates ? data_bytes(pipe)
+				       : 0,
+		 used = 0;
 	size_t bytes =
 		sizeof(struct steer_pipe_spec) + pipe->match.nr_fields * sizeof(struct steer_match_field);
 	struct steer_pipe_spec *spec;
@@ -256,6 +274,8 @@ struct steer_pipe_spec *pipe_spec_build(const struct doca_flow_pipe *pipe)
 	spec->monitor = pipe->wire_monitor;
 	match_to_wire(&pipe->match, (struct steer_match_field *)(spec + 1));
 	to = (uint8_t *)(spec + 1) + pipe->match.nr_fields * sizeof(struct steer_match_field);
+	if (pipe->has_ct)
+		ct_to_wire(&pipe->ct, (struct steer_ct_cfg *)to);
 	for (unsigned int i = 0; i < nr_templates; i++)
 		to = put_template(
 			&pipe->templates[i], to, (uint8_t *)spec + bytes - ((data + 7) & ~7u), &used);

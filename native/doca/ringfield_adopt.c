@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "autonomous.h"
 #include "entry.h"
 #include "listing.h"
 #include "pipe.h"
@@ -127,6 +128,22 @@ static bool adopt_templates(
 	return true;
 }
 
+// The configuration of an autonomous CT pipe is all its data, at the end.
+static bool adopt_ct(struct doca_flow_pipe *pipe, const struct steer_pipe_spec *spec)
+{
+	struct steer_ct_cfg ct;
+
+	if (pipe->type != DOCA_FLOW_PIPE_CT || spec->data_bytes < sizeof(ct))
+		return true;
+	if (spec->data_bytes > spec->bytes - sizeof(*spec))
+		return false;
+	memcpy(&ct, (const uint8_t *)spec + spec->bytes - ((spec->data_bytes + 7) & ~7u), sizeof(ct));
+	pipe->has_ct = ct.flags & STEER_CT_AUTONOMOUS;
+	if (pipe->has_ct)
+		ct_from_wire(&pipe->ct, &ct);
+	return true;
+}
+
 static const uint8_t types[STEER_PIPE_TYPE_MAX] = {
 	[STEER_PIPE_BASIC] = DOCA_FLOW_PIPE_BASIC,
 	[STEER_PIPE_CONTROL] = DOCA_FLOW_PIPE_CONTROL,
@@ -166,7 +183,8 @@ static struct doca_flow_pipe *rebuild(
 	if ((size_t)(end - fields) < spec->nr_match * sizeof(struct steer_match_field) ||
 		!adopt_match(pipe, (const struct steer_match_field *)fields, spec->nr_match) ||
 		!adopt_templates(pipe, fields + spec->nr_match * sizeof(struct steer_match_field), end,
-			spec->nr_templates)) {
+			spec->nr_templates) ||
+		!adopt_ct(pipe, spec)) {
 		pipe_free(pipe);
 		return NULL;
 	}

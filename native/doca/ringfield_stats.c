@@ -29,6 +29,14 @@ const char *doca_flow_ringfield_drop_text(uint32_t drop)
 	return drop < STEER_DROP_MAX ? drops[drop].text : NULL;
 }
 
+uint32_t doca_flow_ringfield_drop_by_name(const char *name)
+{
+	for (uint32_t drop = STEER_DROP_NONE + 1; name && drop < STEER_DROP_MAX; drop++)
+		if (!strcmp(drops[drop].name, name))
+			return drop;
+	return STEER_DROP_NONE;
+}
+
 // --- statistics
 
 static const struct stats_header *stats(doca_error_t *result, const char *function)

@@ -100,7 +100,7 @@ static inline void core_forward(struct walker *w, struct packet *p, const struct
 	}
 	switch (fwd->type) {
 	case STEER_FWD_DROP:
-		packet_drop(p, STEER_DROP_PIPE);
+		packet_drop(p, fwd->index ? fwd->index : STEER_DROP_PIPE);
 		break;
 	case STEER_FWD_RSS:
 		packet_refresh(p);

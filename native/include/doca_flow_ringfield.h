@@ -50,6 +50,7 @@ struct doca_flow_ringfield_attach {
 	uint32_t flags;             // enum doca_flow_ringfield_attach_flags
 	uint32_t timeout_ms;        // of connecting and of each exchange; 0 = 10 seconds
 	uint32_t packet_ring_bytes; // per direction; 0 = 1 MiB
+	uint32_t flow_ring_bytes;   // flow records, see there; 0 = none are wanted
 };
 
 // Says where doca_flow_init() and doca_devinfo_create_list() find the fast path, process-wide; strings are copied. NULL
@@ -184,6 +185,219 @@ DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ringfield_txn_commit(uint64_t *revision); // may be NULL
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ringfield_txn_abort(void);
+
+// === Forwards of ours ==============================================================================================
+
+// Further values of doca_flow_fwd.type, for a pipe, an entry, or a miss. doca_flow_fwd.port_id holds the drop reason to
+// count, by its number (doca_flow_ringfield_drop_by_name()); 0 = the usual one: pipe, for REJECT policy.
+enum doca_flow_ringfield_fwd_type {
+	DOCA_FLOW_RINGFIELD_FWD_DROP = 1000,
+	// Drop, and answer the sender: TCP with RST, the rest with ICMP or ICMPv6 "administratively prohibited". Rate bound.
+	DOCA_FLOW_RINGFIELD_FWD_REJECT,
+	// An ARP request or neighbour solicitation goes back, out of the port it came in on, as its answer; outer.eth.src_mac
+	// as the actions left it is the address that is told. Anything else is dropped.
+	DOCA_FLOW_RINGFIELD_FWD_ANSWER,
+};
+
+// Number of a drop reason; 0 if there is none of that name. Works before init.
+DOCA_EXPERIMENTAL
+uint32_t doca_flow_ringfield_drop_by_name(const char *name);
+
+// === Connection tracking ===========================================================================================
+
+// An autonomous CT pipe keeps connections by itself. A packet that belongs to none goes to the pipe's fwd_miss, where the
+// policy begins; if it reaches the pipe's fwd the connection is committed, and later packets of both directions go there
+// at once. If it is dropped on the way, that is remembered for a while. One such pipe per fast path.
+
+enum doca_flow_ringfield_ct_flags {
+	DOCA_FLOW_RINGFIELD_CT_PASS_INVALID =
+		1 << 1, // out-of-window, out-of-state TCP is counted and let through
+};
+
+// What happens to a new connection when the table is full.
+enum doca_flow_ringfield_ct_full {
+	DOCA_FLOW_RINGFIELD_CT_FULL_REFUSE = 0, // dropped as ct_full
+	DOCA_FLOW_RINGFIELD_CT_FULL_EVICT,      // the least useful one goes
+	DOCA_FLOW_RINGFIELD_CT_FULL_UNTRACKED,  // forwarded without a connection
+};
+
+enum doca_flow_ringfield_ct_timer {
+	DOCA_FLOW_RINGFIELD_CT_TIMER_TCP_ESTABLISHED = 0, // default 3600 s
+	DOCA_FLOW_RINGFIELD_CT_TIMER_TCP_SETUP,           // 30 s
+	DOCA_FLOW_RINGFIELD_CT_TIMER_TCP_HALF_CLOSED,     // 120 s
+	DOCA_FLOW_RINGFIELD_CT_TIMER_TCP_CLOSE,           // 1 s
+	DOCA_FLOW_RINGFIELD_CT_TIMER_UDP,                 // 30 s
+	DOCA_FLOW_RINGFIELD_CT_TIMER_ICMP,                // 6 s
+	DOCA_FLOW_RINGFIELD_CT_TIMER_OTHER,               // 30 s
+	DOCA_FLOW_RINGFIELD_CT_TIMER_DENIED_TCP,          // 90 s
+	DOCA_FLOW_RINGFIELD_CT_TIMER_DENIED_OTHER,        // 60 s
+	DOCA_FLOW_RINGFIELD_CT_TIMER_MAX,
+};
+
+enum { DOCA_FLOW_RINGFIELD_CT_META_NONE = 0xff };
+
+// Limits of 0 mean none. Identities are what the policy leaves in meta.u32[src_u32] and [dst_u32], as network order words.
+struct doca_flow_ringfield_ct {
+	uint32_t flags;           // enum doca_flow_ringfield_ct_flags
+	uint32_t capacity;        // connections
+	uint32_t denied_capacity; // remembered denials; 0 = none are remembered
+	uint8_t zone_u32;         // which meta.u32[] holds the zone; CT_META_NONE: one zone
+	uint8_t src_u32; // which meta.u32[] the policy leaves the opener's identity in, or CT_META_NONE
+	uint8_t dst_u32; // and the target's
+	uint8_t full;    // enum doca_flow_ringfield_ct_full
+	uint32_t timeout_ms[DOCA_FLOW_RINGFIELD_CT_TIMER_MAX]; // 0 = the default
+	uint32_t max_half_open;
+	uint32_t max_new_per_second;
+	uint32_t id_max_connections; // the same per identity of the opener
+	uint32_t id_max_half_open;
+	uint32_t id_max_new_per_second;
+	uint32_t adopt_window_ms; // out-of-state TCP may be adopted so long after the pipe was made; 0 = not
+	uint32_t record_interval_ms; // between two records of an active connection; 0 = no records
+	uint32_t max_fragments;      // held until their datagram's first one comes; 0 = 1024
+	uint64_t revision;           // of the policy at the start
+};
+
+// Makes the pipe one of type CT with this configuration. The pipe has no match, actions, monitor or entries; its fwd and
+// fwd_miss are pipes.
+DOCA_EXPERIMENTAL
+doca_error_t doca_flow_ringfield_pipe_cfg_set_ct(
+	struct doca_flow_pipe_cfg *cfg, const struct doca_flow_ringfield_ct *ct);
+// The configuration that an autonomous CT pipe was made with, adopted ones too. NOT_FOUND: it is none.
+DOCA_EXPERIMENTAL
+doca_error_t doca_flow_ringfield_pipe_ct(
+	const struct doca_flow_pipe *pipe, struct doca_flow_ringfield_ct *ct);
+
+// The policy has changed: connections are judged again at their next packet, all or those that name one of nr identities
+// as either side. Call it when the change is visible, by the session that owns the CT pipe. revision: goes into records.
+DOCA_EXPERIMENTAL
+doca_error_t doca_flow_ringfield_ct_epoch(
+	uint64_t revision, bool all, const uint32_t *identities, uint32_t nr);
+
+struct doca_flow_ringfield_ct_adopt {
+	uint8_t address[16]; // IPv4: the first four bytes
+	uint32_t zone;       // host order
+	uint32_t window_ms;
+	uint8_t version; // 4, 6; 0 = every address of every zone
+	uint8_t pad[7];
+};
+
+// For window_ms from now on, out-of-state TCP from or to this address may be adopted.
+DOCA_EXPERIMENTAL
+doca_error_t doca_flow_ringfield_ct_adopt(const struct doca_flow_ringfield_ct_adopt *adopt);
+
+enum doca_flow_ringfield_flow_event {
+	DOCA_FLOW_RINGFIELD_FLOW_OPEN = 1,
+	DOCA_FLOW_RINGFIELD_FLOW_UPDATE,
+	DOCA_FLOW_RINGFIELD_FLOW_CLOSE,
+	DOCA_FLOW_RINGFIELD_FLOW_DENY,
+	DOCA_FLOW_RINGFIELD_FLOW_DENY_UPDATE,
+};
+
+enum doca_flow_ringfield_flow_create {
+	DOCA_FLOW_RINGFIELD_FLOW_BY_POLICY = 1,
+	DOCA_FLOW_RINGFIELD_FLOW_ADOPTED,
+};
+
+enum doca_flow_ringfield_flow_close {
+	DOCA_FLOW_RINGFIELD_FLOW_CLOSE_NONE = 0,
+	DOCA_FLOW_RINGFIELD_FLOW_CLOSE_FIN,
+	DOCA_FLOW_RINGFIELD_FLOW_CLOSE_RST,
+	DOCA_FLOW_RINGFIELD_FLOW_CLOSE_TIMEOUT,
+	DOCA_FLOW_RINGFIELD_FLOW_CLOSE_POLICY,
+	DOCA_FLOW_RINGFIELD_FLOW_CLOSE_EVICTED,
+	DOCA_FLOW_RINGFIELD_FLOW_CLOSE_SHUTDOWN,
+	DOCA_FLOW_RINGFIELD_FLOW_CLOSE_REUSED,
+};
+
+enum doca_flow_ringfield_tcp_state {
+	DOCA_FLOW_RINGFIELD_TCP_NONE = 0,
+	DOCA_FLOW_RINGFIELD_TCP_SYN_SENT,
+	DOCA_FLOW_RINGFIELD_TCP_SYN_RECV,
+	DOCA_FLOW_RINGFIELD_TCP_ESTABLISHED,
+	DOCA_FLOW_RINGFIELD_TCP_FIN_WAIT,
+	DOCA_FLOW_RINGFIELD_TCP_CLOSE_WAIT,
+	DOCA_FLOW_RINGFIELD_TCP_LAST_ACK,
+	DOCA_FLOW_RINGFIELD_TCP_TIME_WAIT,
+	DOCA_FLOW_RINGFIELD_TCP_CLOSE,
+	DOCA_FLOW_RINGFIELD_TCP_SYN_SENT2,
+};
+
+// One change of one connection. src is who opened it; addresses in network order, IPv4 in the first four bytes and the
+// rest 0. Numbers count since the opening.
+struct doca_flow_ringfield_flow_record {
+	uint64_t reserved;
+	uint64_t id;         // the same in all records of a connection
+	uint64_t first_ns;   // first packet, since the epoch
+	uint64_t last_ns;    // last one
+	uint64_t packets[2]; // opener's, responder's
+	uint64_t bytes[2];   // frames without FCS
+	uint64_t tag;        // of the policy's entry that decided; 0 = none had one
+	uint64_t revision;   // of the policy that decided
+	uint8_t src_ip[16];
+	uint8_t dst_ip[16];
+	uint32_t zone; // host order, as all numbers here
+	uint32_t src_identity;
+	uint32_t dst_identity;
+	uint16_t src_port; // ICMP echo: the identifier
+	uint16_t dst_port;
+	uint8_t src_mac[6];
+	uint8_t dst_mac[6];
+	uint16_t in_port;   // fast path port index
+	uint16_t out_port;  // likewise; PORT_ANY for denials
+	uint16_t vlan;      // TCI of the outermost tag; 0 = none
+	uint8_t ip_version; // 4, 6; 0 = neither
+	uint8_t protocol;
+	uint8_t icmp_type; // of the first packet
+	uint8_t icmp_code;
+	uint8_t tcp_flags[2]; // all that were seen, opener's, responder's
+	uint8_t tcp_state;    // enum doca_flow_ringfield_tcp_state
+	uint8_t event;        // enum doca_flow_ringfield_flow_event
+	uint8_t create;       // enum doca_flow_ringfield_flow_create
+	uint8_t close;        // enum doca_flow_ringfield_flow_close
+	uint8_t drop;         // drop reason, of denials and closes by policy
+	uint8_t pad[3];
+	uint32_t frames; // DENY_UPDATE: packets of this record alone
+	uint32_t boot;   // boot_id of the fast path
+};
+
+// Up to max connections, in no order, as records with event UPDATE. *cursor: 0 at first, then as it was left; 0 at the
+// end. *nr may be 0 before that.
+DOCA_EXPERIMENTAL
+doca_error_t doca_flow_ringfield_ct_list(
+	uint64_t *cursor, struct doca_flow_ringfield_flow_record *records, uint32_t max, uint32_t *nr);
+
+// The next records of this session's connections, waiting up to timeout_us for the first; needs
+// attach.flow_ring_bytes (BAD_STATE). *lost: how many have found no room since the session began. One thread at a time.
+DOCA_EXPERIMENTAL
+doca_error_t doca_flow_ringfield_flow_records(struct doca_flow_ringfield_flow_record *records, uint32_t max,
+	uint64_t timeout_us, uint32_t *nr, uint64_t *lost);
+
+struct doca_flow_ringfield_ct_stats {
+	uint64_t live; // now, as half_open, denied and fragments
+	uint64_t half_open;
+	uint64_t denied;
+	uint64_t opened;
+	uint64_t adopted;
+	uint64_t closed; // evicted ones too
+	uint64_t evicted;
+	uint64_t refused_full;
+	uint64_t refused_limit;
+	uint64_t untracked;
+	uint64_t invalid;
+	uint64_t related;
+	uint64_t rejudged;
+	uint64_t rejudged_denied;
+	uint64_t denied_packets;
+	uint64_t records;
+	uint64_t records_lost;
+	uint64_t fragments;
+	uint64_t generated; // answers to rejected packets
+	uint64_t handed_over;
+};
+
+// No exchange with the fast path: reads shared memory.
+DOCA_EXPERIMENTAL
+doca_error_t doca_flow_ringfield_ct_stats_get(struct doca_flow_ringfield_ct_stats *stats);
 
 // === Packets =======================================================================================================
 

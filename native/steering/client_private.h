@@ -42,6 +42,7 @@ struct steering_client {
 	struct ring_producer packet_in;
 	struct ring_consumer packet_out;
 	struct ring_consumer event;
+	struct ring_consumer flow; // without data when none was asked for
 	struct client_queue queue[STEER_QUEUE_MAX];
 
 	pthread_mutex_t stats_lock;

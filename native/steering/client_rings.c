@@ -206,6 +206,29 @@ int steering_event_receive(struct steering_client *client, struct steer_event *e
 	return 1;
 }
 
+int steering_flow_receive(struct steering_client *client, struct steer_flow_record *records, unsigned int max)
+{
+	struct steer_record header;
+	const void *place;
+	unsigned int count = 0;
+	int status = 0;
+
+	if (!client->segment)
+		return broken(client);
+	if (!client->flow.shared)
+		return client_fail(-ENODATA, "the session has asked for no ring of flow records");
+	while (count < max) {
+		status = ring_front(&client->flow, &header, &place);
+		if (status <= 0)
+			break;
+		if (header.kind == STEER_REC_FLOW && header.length >= sizeof(*records))
+			memcpy(&records[count++], place, sizeof(*records));
+		ring_pop(&client->flow, &header);
+	}
+	ring_release(&client->flow);
+	return status < 0 && !count ? broken(client) : (int)count;
+}
+
 static uint64_t lost(const struct steer_ring *ring)
 {
 	return __atomic_load_n(&ring->lost, __ATOMIC_RELAXED);
@@ -221,12 +244,17 @@ uint64_t steering_events_lost(const struct steering_client *client)
 	return client->segment ? lost(&client->segment->event) : 0;
 }
 
+uint64_t steering_flows_lost(const struct steering_client *client)
+{
+	return client->segment ? lost(&client->segment->flow) : 0;
+}
+
 // -- waiting ----------------------------------------------------------------------------------------------------
 
 enum { SPIN_US = 50 };
 
 struct wait_set {
-	struct ring_consumer *ring[3];
+	struct ring_consumer *ring[4];
 	unsigned int count;
 };
 
@@ -328,6 +356,8 @@ int steering_wait(
 		set.ring[set.count++] = &client->packet_out;
 	if (wait_for & STEERING_WAIT_EVENTS)
 		set.ring[set.count++] = &client->event;
+	if ((wait_for & STEERING_WAIT_FLOWS) && client->flow.shared)
+		set.ring[set.count++] = &client->flow;
 	if (any_ready(&set, false))
 		return 1;
 	if (!timeout_us)

@@ -316,6 +316,9 @@ static int map_segment(struct steering_client *client, int fd)
 	good = good && use_producer(client, &client->packet_in, &client->segment->packet_in);
 	good = good && use_consumer(client, &client->packet_out, &client->segment->packet_out);
 	good = good && use_consumer(client, &client->event, &client->segment->event);
+	memset(&client->flow, 0, sizeof(client->flow));
+	if (client->segment->flow.size)
+		good = good && use_consumer(client, &client->flow, &client->segment->flow);
 	for (unsigned int i = 0; good && i < client->options.nr_queues; i++) {
 		struct client_queue *queue = &client->queue[i];
 
@@ -338,6 +341,7 @@ static int say_hello(struct steering_client *client)
 		.nr_counters = client->options.nr_counters,
 		.nr_meters = client->options.nr_meters,
 		.packet_ring_bytes = client->options.packet_ring_bytes,
+		.flow_ring_bytes = client->options.flow_ring_bytes,
 	};
 	int fds[HELLO_FDS], status;
 	unsigned int got = 0;

@@ -8,7 +8,7 @@
 // fast path is gone or has ended the session; nothing but steering_reattach() and steering_close() makes sense then.
 //
 // Threads: sync calls may come from any thread (a lock serialises them). Each pipe queue, the packet input, the packet
-// output and the events are for one thread at a time each; different ones may be used at the same time.
+// output, the events and the flow records are for one thread at a time each; different ones may be used at the same time.
 #pragma once
 
 #include <stdbool.h>
@@ -29,6 +29,7 @@ struct steering_options {
 	uint32_t nr_counters; // 0 = the fast path's default
 	uint32_t nr_meters;
 	uint32_t packet_ring_bytes; // 0 = 1 MiB
+	uint32_t flow_ring_bytes;   // 0 = no flow records
 	uint32_t timeout_ms;        // of the hello and of each sync call, 0 = 10000
 };
 
@@ -102,14 +103,20 @@ int steering_packet_receive(
 // Packets and events that the fast path could not place because this client was too slow.
 uint64_t steering_packets_lost(const struct steering_client *client);
 uint64_t steering_events_lost(const struct steering_client *client);
+uint64_t steering_flows_lost(const struct steering_client *client);
 
 // The next event: 1, or 0 when there is none.
 int steering_event_receive(struct steering_client *client, struct steer_event *event);
+
+// Up to max records of connections; 0 when there are none, -ENODATA: the session has no ring for them.
+int steering_flow_receive(
+	struct steering_client *client, struct steer_flow_record *records, unsigned int max);
 
 enum steering_wait_for {
 	STEERING_WAIT_COMPLETIONS = 1 << 0, // of the queue given
 	STEERING_WAIT_PACKETS = 1 << 1,
 	STEERING_WAIT_EVENTS = 1 << 2,
+	STEERING_WAIT_FLOWS = 1 << 3,
 };
 
 // Sleeps until one of the rings named has something, or timeout_us passed (0: only looks; negative: no end). 1 ready, 0
