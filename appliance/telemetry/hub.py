@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""The one object that takes records in: it stores them and keeps count of verdicts and events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.telemetry import schema
+from appliance.telemetry.names import U64, Names, Verdict
+from appliance.telemetry.store import FlowStore, Mask, Reader, Rows
+
+CAPACITY: Final = 1 << 18
+"""Records that are kept when nobody says otherwise: about 60 MB."""
+_EVENTS: Final = 8
+_VERDICTS: Final = 8
+
+
+class Telemetry:
+    """Records of one appliance. ``append`` and ``report_lost`` are for the one thread that reads the fast path's ring;
+    everything else may be called from anywhere.
+    """
+
+    def __init__(
+        self,
+        names: Names,
+        capacity: int = CAPACITY,
+        *,
+        appliance: str = "",
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """``capacity`` in records; ``appliance``: the name that records carry."""
+        self.names = names
+        self.store = FlowStore(names, capacity, appliance=appliance, clock=clock)
+        self.store.on_written = self._count
+        self._events: U64 = np.zeros(_EVENTS, np.uint64)
+        self._judged: U64 = np.zeros(_VERDICTS, np.uint64)
+        self.started_ns = clock()
+
+    def append(self, batch: NDArray[np.void], lost: int = 0) -> None:
+        """Take a batch of ``steering.records.FLOW_RECORD`` (copied; may be empty), and the number of records that the
+        ring to this process had no room for since the last call.
+        """
+        self.store.append(batch, lost)
+
+    def report_lost(self, place: str, count: int) -> None:
+        """Records lost elsewhere: ``worker`` for those that found no room on the way to the control thread."""
+        self.store.report_lost(place, count)
+
+    def _count(self, rows: Rows) -> None:
+        event = rows["event"]
+        self._events += np.bincount(event, minlength=_EVENTS)[:_EVENTS].astype(np.uint64)
+        first = (event == schema.OPEN) | (event == schema.DENY)
+        numbers = rows["judged"][first].astype(np.int64) * _VERDICTS + rows["verdict"][first]
+        counted = np.bincount(numbers).astype(np.uint64)
+        if len(counted) > len(self._judged):
+            grown = np.zeros(len(counted), np.uint64)
+            grown[: len(self._judged)] = self._judged
+            self._judged = grown
+        self._judged[: len(counted)] += counted
+
+    def events(self) -> dict[str, int]:
+        """Records taken so far, by event."""
+        return {name: int(self._events[number]) for number, name in enumerate(schema.EVENTS) if name}
+
+    def verdicts(self) -> list[tuple[Verdict, str, int]]:
+        """Connections and denials judged so far: provenance, verdict, how many. The biggest come first."""
+        counted = self._judged
+        order = np.argsort(counted)[::-1]
+        return [
+            (
+                self.names.verdicts[int(number) // _VERDICTS],
+                schema.VERDICTS[int(number) % _VERDICTS],
+                int(counted[number]),
+            )
+            for number in order
+            if counted[number]
+        ]
+
+    def follow(
+        self, select: Callable[[Rows], Mask] | None = None, *, start: int | None = None, lag: int = 1 << 16
+    ) -> Reader:
+        """A reader of what comes, see ``Reader``."""
+        return Reader(self.store, select, start=start, lag=lag)
+
+    def close(self) -> None:
+        """Let readers go; nothing may be appended after."""
+        self.store.close()
