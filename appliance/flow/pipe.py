@@ -282,7 +282,8 @@ class Pipe:
 
         With ``wait`` the call returns when packets see the entry, or raises what went wrong. Without, the
         entry is IN_PROCESS until ``Port.process`` has been called for its queue; WAIT_FOR_BATCH holds it
-        back until a NO_WAIT or ``process`` follows. ``Again``: the queue is full, process it.
+        back until a NO_WAIT or ``process`` follows. ``Again``: the queue is full, process it. Entries of
+        control pipes are complete in any case.
         """
         spec = replace(entry or EntrySpec(), **members)
         parts = convert.entry_parts(spec, self.port.resolve)
@@ -293,8 +294,12 @@ class Pipe:
 
         with self.engine.queue(queue):
             self.post(post, queue, wait)
-            added = Entry(self, made[0], spec, queue)
+            # Those of control pipes are complete already, and the notice of it may have been told to nobody.
+            live = pipes.entry_status(made[0]) == EntryStatus.SUCCESS
+            added = Entry(self, made[0], spec, queue, live=live)
         self._entries[address(made[0])] = added
+        if live:
+            self.engine.dispatch()
         return added.wait() if wait else added
 
     def post(self, call: Any, queue: int, wait: bool) -> None:

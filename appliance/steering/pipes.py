@@ -396,6 +396,11 @@ def entry_query(entry: Cdata) -> tuple[int, int]:
     return out.counter.total_pkts, out.counter.total_bytes
 
 
+def entry_status(entry: Cdata) -> int:
+    """``doca_flow_pipe_entry_get_status``."""
+    return int(lib.doca_flow_pipe_entry_get_status(entry))
+
+
 def entry_info(entry: Cdata) -> Row:
     """``struct doca_flow_ringfield_entry``."""
     out = ffi.new("struct doca_flow_ringfield_entry *")

@@ -145,6 +145,9 @@ void complete_one(struct doca_flow_port *port, uint16_t queue, const struct stee
 		doca_flow_ringfield_entry_error(entry, &error);
 		refuse(error.code, AT(.pipe = error.pipe, .rule = error.rule), "%s", error.reason);
 	}
+	// Whoever waits for the result returns the error, and nobody ever saw the entry.
+	if (completion->status < 0 && entry->awaited)
+		return;
 	if (flow.cfg.entry_cb && !entry->quiet) {
 		flow.cfg.entry_cb(
 			entry, queue, (enum doca_flow_entry_status)entry->status, op, entry->user_ctx);
@@ -183,29 +186,71 @@ static bool take(struct deferred_list *list, struct steer_completion *completion
 	return true;
 }
 
-// Takes what has arrived on the queue: results of the port `mine` are handled at once, up to room of them, all others wait
-// in the lists of their ports. Returns how many arrived, or a negative errno.
-static int take_arrivals(uint16_t queue, struct doca_flow_port *mine, uint32_t room, uint32_t *handled)
+// Results that were taken off a queue's ring and not yet looked at. A callback may make calls that collect on the same
+// queue: they go on where we are, so that the order stays. Belongs to the thread that uses the queue.
+static struct arrivals {
+	struct steer_completion at[BURST];
+	unsigned int next, nr;
+} arrivals[STEER_QUEUE_MAX];
+
+void complete_fini(void)
 {
-	struct steer_completion arrived[BURST];
-	int nr = steering_pull(flow.client, queue, arrived, BURST);
+	memset(arrivals, 0, sizeof(arrivals));
+}
 
-	for (int i = 0; i < nr; i++) {
-		uint16_t index = (uint16_t)arrived[i].user_data;
+// Which results are handled at once; the others wait in the lists of their ports.
+struct collect {
+	struct doca_flow_port *mine; // of this port, up to room
+	uint32_t room;
+	uint32_t handled;
+	const struct doca_flow_pipe_entry *wanted; // of this entry
+};
+
+static bool at_once(const struct collect *collect, const struct doca_flow_port *port, uint16_t queue,
+	const struct steer_completion *result)
+{
+	const struct doca_flow_pipe_entry *wanted = collect->wanted;
+
+	if (wanted)
+		return result->entry == wanted->id &&
+		       (uint32_t)(result->user_data >> 32) == wanted->generation;
+	return port == collect->mine && collect->handled < collect->room &&
+	       STAILQ_EMPTY(&port->queues[queue].deferred);
+}
+
+// Takes what has arrived on the queue. Returns how many there were, or a negative errno; -ENOMEM leaves the rest for the
+// next call.
+static int take_arrivals(uint16_t queue, struct collect *collect)
+{
+	struct arrivals *in = &arrivals[queue];
+	int nr;
+
+	if (in->next == in->nr) {
+		nr = steering_pull(flow.client, queue, in->at, BURST);
+		if (nr < 0)
+			return nr;
+		in->next = 0;
+		in->nr = (unsigned int)nr;
+	}
+	nr = (int)(in->nr - in->next);
+	while (in->next < in->nr) {
+		struct steer_completion result = in->at[in->next];
+		uint16_t index = (uint16_t)result.user_data;
 		struct doca_flow_port *port = index < STEER_PORT_MAX ? flow.port_of_index[index] : NULL;
-		bool aged = arrived[i].op == STEER_REC_EVENT;
+		bool aged = result.op == STEER_REC_EVENT;
 
-		if (!aged && (!port || port->start != (uint16_t)(arrived[i].user_data >> 16))) {
-			complete_orphan(queue, &arrived[i]);
-			continue;
-		}
-		if (!port)
-			continue;
-		if (port == mine && !aged && *handled < room && STAILQ_EMPTY(&port->queues[queue].deferred)) {
-			(*handled)++;
-			complete_one(port, queue, &arrived[i]);
-		} else if (!defer(aged ? &port->queues[queue].aged : &port->queues[queue].deferred,
-				   &arrived[i])) {
+		if (!aged && (!port || port->start != (uint16_t)(result.user_data >> 16))) {
+			in->next++;
+			complete_orphan(queue, &result);
+		} else if (!port) {
+			in->next++;
+		} else if (!aged && at_once(collect, port, queue, &result)) {
+			in->next++;
+			collect->handled++;
+			complete_one(port, queue, &result);
+		} else if (defer(aged ? &port->queues[queue].aged : &port->queues[queue].deferred, &result)) {
+			in->next++;
+		} else {
 			return -ENOMEM;
 		}
 	}
@@ -250,18 +295,18 @@ doca_error_t complete_process(struct doca_flow_port *port, uint16_t queue, uint6
 {
 	uint64_t start = timeout_us ? now_us() : 0;
 	uint64_t patience = timeout_us < PATIENCE_US ? PATIENCE_US : timeout_us;
-	uint32_t handled = 0, room = max ? max : UINT32_MAX;
+	struct collect collect = {.mine = port, .room = max ? max : UINT32_MAX};
 	int status;
 
 	steering_push(flow.client, queue);
 	if (__atomic_load_n(&port->resizing, __ATOMIC_ACQUIRE))
 		pipe_resize_step(port, queue);
 	for (;;) {
-		handled += handle_deferred(port, queue, room - handled);
-		status = handled < room ? take_arrivals(queue, port, room, &handled) : 0;
+		collect.handled += handle_deferred(port, queue, collect.room - collect.handled);
+		status = collect.handled < collect.room ? take_arrivals(queue, &collect) : 0;
 		if (status < 0)
 			return pull_failed(status);
-		if (handled >= room || !port->queues[queue].in_flight)
+		if (collect.handled >= collect.room || !port->queues[queue].in_flight)
 			return DOCA_SUCCESS;
 		if (status == BURST)
 			continue;
@@ -272,6 +317,58 @@ doca_error_t complete_process(struct doca_flow_port *port, uint16_t queue, uint6
 		if (status < 0 && status != -EINTR)
 			return pull_failed(status);
 	}
+}
+
+// --- entries that complete inside the call that adds them
+
+doca_error_t complete_await(struct doca_flow_pipe_entry *entry, uint16_t queue)
+{
+	struct collect collect = {.wanted = entry};
+	uint64_t until = now_us() + PATIENCE_US, now;
+	doca_error_t code = DOCA_SUCCESS;
+
+	entry->awaited = true;
+	while (!collect.handled) {
+		int status = take_arrivals(queue, &collect);
+
+		if (status > 0 || collect.handled)
+			continue;
+		now = now_us();
+		if (!status && now >= until) {
+			// The fast path is busy: an entry like any other, whose result is yet to come.
+			entry->awaited = false;
+			return DOCA_SUCCESS;
+		}
+		if (!status)
+			status = steering_wait(
+				flow.client, STEERING_WAIT_COMPLETIONS, queue, (int64_t)(until - now));
+		if (status < 0 && status != -EINTR) {
+			entry->awaited = false;
+			entry->state = ENTRY_ZOMBIE;
+			return pull_failed(status);
+		}
+	}
+	// The callback may have made it another one's already; then it had succeeded.
+	if (!entry->awaited)
+		return DOCA_SUCCESS;
+	entry->awaited = false;
+	if (entry->status == DOCA_FLOW_ENTRY_STATUS_ERROR) {
+		code = error_from_errno(entry->error);
+		entry_release(entry, queue);
+	}
+	return code;
+}
+
+bool complete_make_room(uint16_t queue)
+{
+	struct collect none = {0};
+	int status;
+
+	steering_push(flow.client, queue);
+	status = take_arrivals(queue, &none);
+	if (!status && steering_wait(flow.client, STEERING_WAIT_COMPLETIONS, queue, PATIENCE_US) > 0)
+		status = take_arrivals(queue, &none);
+	return status > 0;
 }
 
 doca_error_t doca_flow_entries_process(
@@ -290,12 +387,12 @@ int doca_flow_aging_handle(struct doca_flow_port *port, uint16_t queue, uint64_t
 {
 	uint64_t start = now_us();
 	struct steer_completion aged;
-	uint32_t handled = 0;
+	struct collect none = {0};
 	int told = 0;
 
 	if (check(__func__, &port, queue) != DOCA_SUCCESS)
 		return -1;
-	while (take_arrivals(queue, NULL, 0, &handled) == BURST)
+	while (take_arrivals(queue, &none) == BURST)
 		;
 	while (take(&port->queues[queue].aged, &aged)) {
 		struct doca_flow_pipe_entry *entry = entry_by_id(aged.entry);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "complete.h"
 #include "entry.h"
 
 enum {
@@ -392,8 +393,10 @@ static void check_congestion(struct doca_flow_pipe *pipe)
 doca_error_t entry_add(const struct entry_request *request, struct doca_flow_pipe_entry **out)
 {
 	struct doca_flow_pipe *pipe = request->pipe;
+	// Of a control pipe's entries DOCA has no flags: they are there when the call returns, and no queue counts them.
+	bool immediate = pipe->type == DOCA_FLOW_PIPE_CONTROL;
 	struct doca_flow_pipe_entry *entry;
-	doca_error_t result = check_depth(pipe, request->queue);
+	doca_error_t result = immediate ? flow_check_connected() : check_depth(pipe, request->queue);
 
 	if (result != DOCA_SUCCESS)
 		return result;
@@ -419,6 +422,8 @@ doca_error_t entry_add(const struct entry_request *request, struct doca_flow_pip
 	result = take_reserves(entry, pipe, &request->monitor);
 	if (result == DOCA_SUCCESS)
 		result = post(request, entry);
+	while (result == DOCA_ERROR_AGAIN && immediate && complete_make_room(request->queue))
+		result = post(request, entry);
 	if (result != DOCA_SUCCESS) {
 		give_back(entry, pipe);
 		reserve_give(&pipe->used);
@@ -430,7 +435,11 @@ doca_error_t entry_add(const struct entry_request *request, struct doca_flow_pip
 	if (out)
 		*out = entry;
 	check_congestion(pipe);
-	return DOCA_SUCCESS;
+	if (immediate)
+		result = complete_await(entry, request->queue);
+	if (result != DOCA_SUCCESS && out)
+		*out = NULL;
+	return result;
 }
 
 doca_error_t entry_update(const struct entry_request *request, struct doca_flow_pipe_entry *entry)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "complete.h"
 #include "entry.h"
 #include "flow.h"
 #include "listing.h"
@@ -309,6 +310,7 @@ void doca_flow_destroy(void)
 		steering_close(flow.client);
 		flow.client = NULL;
 		entries_fini();
+		complete_fini();
 		shared_fini();
 		flow.initialised = false;
 	}

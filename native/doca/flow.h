@@ -315,6 +315,7 @@ struct doca_flow_pipe_entry {
 	bool counted;   // takes one of the counter reserve
 	bool metered;   // takes one of the meter reserve
 	bool quiet;     // bulk: no callback
+	bool awaited;   // the call that added it waits for the result
 	bool aged_told; // AGED was called back
 	uint16_t port;  // index of the port
 	uint32_t in_flight;

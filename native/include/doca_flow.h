@@ -956,7 +956,9 @@ DOCA_EXPERIMENTAL
 doca_error_t doca_flow_pipe_basic_update_entry(uint16_t pipe_queue, struct doca_flow_pipe *pipe,
 	uint8_t action_idx, const struct doca_flow_actions *actions, const struct doca_flow_monitor *monitor,
 	const struct doca_flow_fwd *fwd, uint32_t flags, struct doca_flow_pipe_entry *entry);
-// Each entry brings everything with it. Priority 0 (first) to 7. Published at once.
+// Each entry brings everything with it. Priority 0 (first) to 7. Takes no flags and is immediate: it is in force when the
+// call returns, its callback (ADD) comes inside the call, neither the queue's depth nor entries_process() counts it; what
+// fails is the call's error, without a callback. Removing one is an operation like any other.
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_pipe_control_add_entry(uint16_t pipe_queue, struct doca_flow_pipe *pipe,
 	const struct doca_flow_match *match, const struct doca_flow_match *match_mask,

@@ -20,6 +20,7 @@ SECONDS = 90.0
 # Program: ports, mode, uplinks.
 PROGRAMS = {
     "aging": (2, "vnf", 2),
+    "control_entries": (2, "vnf", 2),
     "entries": (2, "vnf", 2),
     "fwd_miss": (2, "vnf", 2),
     "hashing": (2, "vnf", 2),
@@ -37,7 +38,7 @@ PROGRAMS = {
 def test_program(program: str, fastpath: Callable[..., Fastpath], build_dir: Path) -> None:
     """All test points of the program are ok."""
     ports, mode, uplinks = PROGRAMS[program]
-    running = fastpath(port_table(ports, mode, uplinks), {"huge": "no"})
+    running = fastpath(port_table(ports, mode, uplinks), {"huge": "no", "counters": "24000"})
     result = subprocess.run(
         [str(build_dir / "tests" / "behaviour" / "c" / program)],
         env=os.environ | {"RINGFIELD_RUNTIME_DIR": str(running.directory)},

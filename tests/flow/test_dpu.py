@@ -46,6 +46,7 @@ from appliance.flow.types import (
     Meta,
     Monitor,
     PipeSpec,
+    PipeType,
     SharedResourceType,
     Tcp,
     Transport,
@@ -163,6 +164,21 @@ def test_batches_wait_for_a_push(dpu: Dpu, ports: tuple[Port, Port]) -> None:
         done += ports[0].process(timeout=1, max_entries=10 - done)
     assert {entry.status for entry in entries} == {EntryStatus.SUCCESS}
     assert dpu.trace(0, frame(5)).outcomes[0].verdict is Verdict.PORT
+
+
+def test_entries_of_control_pipes_are_immediate(ports: tuple[Port, Port]) -> None:
+    """They are complete without processing; their removal is an operation of the queue."""
+    pipe = ports[0].pipe_create(PipeSpec(name="control", type=PipeType.CONTROL, is_root=True))
+    entries = [
+        pipe.add(match=flow(port), fwd=FwdPort(1), wait=False, flags=EntryFlags.WAIT_FOR_BATCH)
+        for port in range(200)
+    ]
+    assert {entry.status for entry in entries} == {EntryStatus.SUCCESS}
+    assert pipe.entries == entries
+    for entry in entries:
+        entry.remove()
+        assert not entry.alive
+    assert pipe.entries == []
 
 
 def test_a_refusal_names_pipe_and_reason(ports: tuple[Port, Port]) -> None:

@@ -33,7 +33,10 @@ doca_error_t rig_init(const struct rig_options *options)
 	if (options->queue_depth)
 		success(doca_flow_cfg_set_queue_depth(cfg, options->queue_depth));
 	success(doca_flow_cfg_set_mode_args(cfg, options->mode));
-	success(doca_flow_cfg_set_nr_counters(cfg, options->nr_counters ? options->nr_counters : 64));
+	if (options->port_counters)
+		success(doca_flow_cfg_set_resource_mode(cfg, DOCA_FLOW_RESOURCE_MODE_PORT));
+	else
+		success(doca_flow_cfg_set_nr_counters(cfg, options->nr_counters ? options->nr_counters : 64));
 	if (options->nr_meters)
 		success(doca_flow_cfg_set_nr_meters(cfg, options->nr_meters));
 	for (int type = 0; type <= DOCA_FLOW_SHARED_RESOURCE_IPSEC_SA; type++)
@@ -72,6 +75,9 @@ doca_error_t rig_port_start(uint16_t port, const struct rig_options *options, st
 		success(doca_flow_port_cfg_set_dev(cfg, rig.dev[port]));
 	}
 	success(doca_flow_port_cfg_set_actions_mem_size(cfg, 65536));
+	if (options->port_counters)
+		success(doca_flow_port_cfg_set_nr_resources(
+			cfg, DOCA_FLOW_RESOURCE_COUNTER, options->port_counters));
 	if (options->priv_data_size)
 		success(doca_flow_port_cfg_set_priv_data_size(cfg, options->priv_data_size));
 	code = doca_flow_port_start(cfg, result);

@@ -33,7 +33,8 @@ struct rig_options {
 	uint16_t priv_data_size;
 	doca_flow_entry_process_cb entry_cb; // NULL: rig_count_entry
 	doca_flow_pipe_process_cb pipe_cb;
-	bool no_pair; // vnf mode: leave the ports unpaired
+	uint32_t port_counters; // not 0: resources are the ports', so many counters each
+	bool no_pair;           // vnf mode: leave the ports unpaired
 };
 
 struct rig {
