@@ -20,6 +20,7 @@ ARROWS: dict[str, set[str]] = {
     "telemetry": {"steering", "flow.types"},
     "policy": {"flow.types"},
     "policy.reconciler": {"flow"},
+    "policy.document": {"run.document"},
     "intelligence": {"policy", "rpc.convert", "v1"},
     "run": {"rpc", "flow", "telemetry", "v1"},
     "bench": {"flow", "rpc", "v1"},
