@@ -40,17 +40,28 @@ class Telemetry:
         self.store.on_written = self._count
         self._events: U64 = np.zeros(_EVENTS, np.uint64)
         self._judged: U64 = np.zeros(_VERDICTS, np.uint64)
+        self._totals: dict[str, int] = {}
         self.started_ns = clock()
 
     def append(self, batch: NDArray[np.void], lost: int = 0) -> None:
-        """Take a batch of ``steering.records.FLOW_RECORD`` (copied; may be empty), and the number of records that the
-        ring to this process had no room for since the last call.
+        """Take what ``Dpu.flow_records`` gives: a batch of ``FLOW_RECORD`` (copied; may be empty), and how many records
+        the ring to this process had no room for *since the session began*; what is new of them is counted here.
         """
-        self.store.append(batch, lost)
+        self.report_lost("ring", lost)
+        self.store.append(batch)
 
-    def report_lost(self, place: str, count: int) -> None:
-        """Records lost elsewhere: ``worker`` for those that found no room on the way to the control thread."""
-        self.store.report_lost(place, count)
+    def report_lost(self, place: str, total: int) -> None:
+        """Records lost on the way, since the session began: ``ring``; ``worker`` for those that found no room between
+        a worker and the control thread (``CtStats.records_lost``).
+        """
+        before = self._totals.get(place, 0)
+        if total != before:
+            self._totals[place] = total
+            self.store.report_lost(place, total - before if total > before else total)
+
+    def attached(self) -> None:
+        """A new session, or a new fast path: its counts of lost records begin at 0."""
+        self._totals.clear()
 
     def _count(self, rows: Rows) -> None:
         event = rows["event"]

@@ -16,24 +16,16 @@ from typing import Final
 
 import numpy as np
 
+from appliance.flow import types
 from appliance.steering.session import drop_reasons
 
-OPEN, UPDATE, CLOSE, DENY, DENY_UPDATE = range(1, 6)
-EVENTS: Final = ("", "open", "update", "close", "deny", "deny_update")
-"""``enum steer_flow_event``."""
-
+OPEN, UPDATE, CLOSE, DENY, DENY_UPDATE = (int(event) for event in types.FlowEvent)
+EVENTS: Final = ("", *(event.name.lower() for event in types.FlowEvent))
 CREATES: Final = ("", "policy", "adopted")
-"""``enum steer_flow_create``."""
-
-CLOSE_POLICY: Final = 4
-CLOSE_QUARANTINE: Final = 8
-CLOSES: Final = ("", "fin", "rst", "timeout", "policy", "evicted", "shutdown", "reused", "quarantine")
-"""``enum steer_flow_close``, and what ``policy`` becomes when a rule of the system band decided."""
-
-TCP_STATES: Final = (
-    "", "syn_sent", "syn_recv", "established", "fin_wait", "close_wait", "last_ack", "time_wait", "close", "syn_sent2",
-)  # fmt: skip
-"""``enum steer_ct_tcp_state``."""
+CLOSE_QUARANTINE: Final = 1 + max(types.FlowClose)
+CLOSES: Final = ("", *(close.name.lower() for close in types.FlowClose if close), "quarantine")
+"""What ``policy`` becomes when a rule of the system band decided is the last one."""
+TCP_STATES: Final = ("", *(state.name.lower() for state in types.TcpState if state))
 
 ALLOW, ALERT, DROP, REJECT = range(1, 5)
 VERDICTS: Final = ("", "allow", "alert", "drop", "reject")

@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from appliance.flow.types import FlowClose
 from appliance.telemetry import schema
 from appliance.telemetry.names import U8, U64, Names, mix
 
@@ -125,10 +126,8 @@ class FlowStore:
 
     # -- writing: one thread
 
-    def append(self, batch: NDArray[np.void], lost: int = 0) -> None:
-        """Take records as they came from the fast path (``FLOW_RECORD``), and how many were lost just before them."""
-        if lost:
-            self.report_lost("ring", lost)
+    def append(self, batch: NDArray[np.void]) -> None:
+        """Take records as they came from the fast path (``FLOW_RECORD``)."""
         now = self._clock()
         step = max(1, min(CHUNK, self.capacity // 2))
         for start in range(0, len(batch), step):
@@ -167,7 +166,7 @@ class FlowStore:
         judged = names.verdict_codes(batch["tag"])
         meanings.grow()
         event, close = batch["event"], batch["close"]
-        cut = (event == schema.CLOSE) & (close == schema.CLOSE_POLICY)
+        cut = (event == schema.CLOSE) & (close == FlowClose.POLICY)
         denied = cut | (event >= schema.DENY)
         meant = meanings.verdicts[judged]
         verdict = np.where(
