@@ -454,6 +454,8 @@ class Bulk:
         arena = Arena()
         if self.entries is None:
             self.entries = ffi.new("struct doca_flow_pipe_entry *[]", max(1, self.number))
+        elif isinstance(self.entries, np.ndarray):  # handles as numbers
+            self.entries = arena.buffer("struct doca_flow_pipe_entry *[]", self.entries)
         self.results = np.zeros(self.number, np.int32)
         made = arena.new("struct doca_flow_ringfield_bulk *")
         made.pipe, made.pipe_queue, made.action_idx, made.nr = (
@@ -525,3 +527,67 @@ def adopt_entries(
             found.append((adopt.entries[i], plain(adopt.infos[i]), keys[0], keys[1], keys[2]))
         if not adopt.nr_entries:
             return found
+
+
+def handle_numbers(entries: Cdata, number: int) -> NDArray[np.uintp]:
+    """Handles of a bulk call as an array of numbers, which ``Bulk.entries`` takes back."""
+    return np.frombuffer(ffi.buffer(entries, number * np.dtype(np.uintp).itemsize), np.uintp).copy()
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedRows:
+    """An adopted pipe's entries in arrays, one item each."""
+
+    handles: NDArray[np.uintp]
+    infos: NDArray[np.void]
+    """number, priority, action_idx, tag, fwd (text; empty: the pipe's)."""
+    keys: NDArray[np.uint8]
+    masks: NDArray[np.uint8]
+    args: NDArray[np.uint8]
+
+
+def _info_dtype() -> np.dtype[np.void]:
+    names = {"number": "u4", "priority": "u4", "action_idx": "u1", "tag": "u8", "fwd": "S48"}
+    ctype = "struct doca_flow_ringfield_entry"
+    return np.dtype({
+        "names": list(names),
+        "formats": list(names.values()),
+        "offsets": [ffi.offsetof(ctype, name) for name in names],
+        "itemsize": ffi.sizeof(ctype),
+    })  # fmt: skip
+
+
+def adopt_rows(pipe: Cdata, queue: int, key_bytes: int, args_bytes: int) -> AdoptedRows:
+    """As ``adopt_entries``, for very many entries."""
+    room = 4096
+    arena, dtype = Arena(), _info_dtype()
+    adopt = arena.new("struct doca_flow_ringfield_adopt *")
+    adopt.pipe, adopt.pipe_queue, adopt.max, adopt.args_bytes = pipe, queue, room, args_bytes
+    adopt.entries = arena.new("struct doca_flow_pipe_entry *[]", room)
+    adopt.infos = arena.new("struct doca_flow_ringfield_entry[]", room)
+    widths = {"keys": key_bytes, "masks": key_bytes, "args": args_bytes}
+    for name, width in widths.items():
+        if width:
+            setattr(adopt, name, arena.new("uint8_t[]", room * width))
+    handles: list[NDArray[np.uintp]] = []
+    infos: list[NDArray[np.void]] = []
+    rows: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in widths}
+    while True:
+        check(lib.doca_flow_ringfield_adopt_entries(adopt))
+        number = int(adopt.nr_entries)
+        if not number:
+            break
+        handles.append(handle_numbers(adopt.entries, number))
+        infos.append(np.frombuffer(ffi.buffer(adopt.infos, number * dtype.itemsize), dtype).copy())
+        for name, width in widths.items():
+            data = bytes(ffi.buffer(getattr(adopt, name), number * width)) if width else b""
+            rows[name].append(np.frombuffer(data, np.uint8).reshape(number, width))
+    whole = {
+        name: np.concatenate(parts) if parts else np.zeros((0, widths[name]), np.uint8)
+        for name, parts in rows.items()
+    }
+    return AdoptedRows(
+        np.concatenate(handles) if handles else np.zeros(0, np.uintp),
+        np.concatenate(infos) if infos else np.zeros(0, dtype),
+        **whole,
+    )

@@ -10,6 +10,7 @@
 
 #include "autonomous.h"
 #include "entry.h"
+#include "fwd.h"
 #include "listing.h"
 #include "pipe.h"
 #include "rows.h"
@@ -274,6 +275,17 @@ static void give_info(struct doca_flow_ringfield_entry *to, const struct doca_fl
 		memset(to, 0, sizeof(*to));
 }
 
+// The forward that an entry brought along: it lies behind key, arguments and monitor.
+static void give_fwd(struct doca_flow_ringfield_entry *to, const struct steer_entry_add *record, size_t room)
+{
+	const uint8_t *at = (const uint8_t *)(record + 1);
+	size_t before = ((record->key_bytes + 7u) & ~7u) + ((record->args_bytes + 7u) & ~7u) +
+			(record->flags & STEER_ENTRY_MONITOR ? sizeof(struct steer_monitor) : 0);
+
+	if (record->flags & STEER_ENTRY_FWD && before + sizeof(struct steer_fwd) <= room)
+		fwd_text((const struct steer_fwd *)(at + before), to->fwd, sizeof(to->fwd));
+}
+
 static bool visit(const struct steer_entry_info *info, const struct steer_entry_add *record, void *context)
 {
 	struct visitor *visitor = context;
@@ -296,8 +308,10 @@ static bool visit(const struct steer_entry_info *info, const struct steer_entry_
 		return false;
 	if (adopt->entries)
 		adopt->entries[row] = entry;
-	if (adopt->infos)
+	if (adopt->infos) {
 		give_info(&adopt->infos[row], entry);
+		give_fwd(&adopt->infos[row], record, room);
+	}
 	if (record->key_bytes == adopt->pipe->match.key_bytes && visitor->key_bytes)
 		rows_from_key(adopt->pipe, key,
 			adopt->keys ? adopt->keys + (size_t)row * visitor->key_bytes : NULL,

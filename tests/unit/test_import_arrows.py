@@ -22,7 +22,7 @@ ARROWS: dict[str, set[str]] = {
     "policy.reconciler": {"flow"},
     "policy.document": {"run.document"},
     "intelligence": {"policy", "rpc.convert", "v1"},
-    "run": {"rpc", "flow", "telemetry", "v1"},
+    "run": {"rpc", "flow", "policy", "telemetry", "v1"},
     "bench": {"flow", "rpc", "v1"},
     "rpc": {"flow", "policy", "telemetry", "intelligence", "v1"},
 }

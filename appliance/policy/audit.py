@@ -1,0 +1,398 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""The audit log: who changed what, by which credential, when, why, from what to what, under which revision.
+
+The file has one JSON object a line. Each entry carries the hash of the one before it, so that a changed or missing
+entry breaks the chain; the head (number and hash of the last entry) is signed with Ed25519 into a file of its own, so
+that a cut tail shows. The head is what one hands to the other side.
+
+Entries are written before their author hears of the outcome. They survive the death of the process at once and that of
+the machine once the head names them, for signing the head flushes the log.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import IO, Any, Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from appliance.errors import FlowError
+
+LOG: Final = "audit.log"
+HEAD: Final = "audit.head"
+KEY: Final = "audit.key"
+PUBLIC: Final = "audit.pub"
+SIGN_SECONDS: Final = 60.0
+"""The head is never older than this behind the last entry."""
+_CONTEXT: Final = b"ringfield audit head v1\n"
+_NO_HASH: Final = "0" * 64
+
+
+class Outcome(Enum):
+    """What became of a request."""
+
+    DONE = "done"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts. Over the unix socket ``local``, over mTLS the name in the client's certificate; never what a caller
+    says about himself.
+    """
+
+    name: str = "local"
+    credential: str = "unix"
+    """``unix``, ``mtls:<fingerprint>``, ``insecure`` (TCP without TLS), ``appliance`` (schedules, expiry, the
+    configuration)."""
+
+
+LOCAL: Final = Actor()
+APPLIANCE: Final = Actor("appliance", "appliance")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the log."""
+
+    number: int
+    """From 1, without gaps."""
+    time: float
+    """Seconds since the epoch."""
+    actor: str
+    credential: str
+    action: str
+    """``policy.publish``, ``containment.quarantine`` ..."""
+    target: str
+    """What it was done to: a workload, a revision."""
+    outcome: Outcome
+    reason: str = ""
+    """Why the actor did it, in his words."""
+    refusal: str = ""
+    """Why it was refused."""
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
+    revision: int = 0
+    """Policy revision in force afterwards."""
+
+
+class Fault(Enum):
+    """What ``verify`` can find."""
+
+    CHANGED = "changed"
+    MISSING = "missing"
+    CUT = "cut"
+    TORN = "torn"
+    UNSIGNED = "unsigned"
+    FORGED = "forged"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of ``verify``: how many entries are good, and the first that is not."""
+
+    good: int
+    """Entries from the start that are as they were written."""
+    signed: int
+    """Entries that the signed head covers."""
+    fault: Fault | None = None
+    entry: int = 0
+    """Number of the first bad entry; 0: none, or the head alone is at fault."""
+    text: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is wrong."""
+        return self.fault is None
+
+
+def _canonical(row: Mapping[str, Any]) -> bytes:
+    return json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def _hash(row: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_canonical({key: value for key, value in row.items() if key != "hash"})).hexdigest()
+
+
+def _head_bytes(count: int, digest: str, when: float) -> bytes:
+    return _CONTEXT + _canonical({"count": count, "hash": digest, "time": when})
+
+
+class AuditLog:
+    """The log of one appliance. One process writes it; any thread may. ``close`` signs the head."""
+
+    def __init__(self, directory: Path, *, clock: Callable[[], float] = time.time) -> None:
+        """Opens or begins the log. A last line that was never finished is taken off, if the signed head does not
+        name it: nobody was told of it."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory, self._clock = directory, clock
+        self._lock = threading.Lock()
+        self._key = _load_key(directory)
+        self._last, self._hash = 0, _NO_HASH
+        self._signed = -1
+        self._signed_at = 0.0
+        self._open()
+
+    def _open(self) -> None:
+        path = self.directory / LOG
+        _mend(path)
+        for row in _rows(path):
+            if isinstance(row, dict):
+                self._last, self._hash = int(row["number"]), str(row["hash"])
+        head = _read_head(self.directory)
+        if head is not None and head["count"] == self._last and head["hash"] == self._hash:
+            self._signed, self._signed_at = self._last, float(head["time"])
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._file: IO[bytes] | None = os.fdopen(handle, "ab", buffering=0)
+
+    @property
+    def count(self) -> int:
+        """Entries in the log."""
+        return self._last
+
+    def append(
+        self,
+        actor: Actor,
+        action: str,
+        target: str = "",
+        *,
+        reason: str = "",
+        refusal: str = "",
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+        revision: int = 0,
+    ) -> Entry:
+        """Write one entry; with ``refusal`` its outcome is REFUSED."""
+        with self._lock:
+            if self._file is None:
+                raise ValueError("the audit log is closed")
+            entry = Entry(
+                number=self._last + 1,
+                time=self._clock(),
+                actor=actor.name,
+                credential=actor.credential,
+                action=action,
+                target=target,
+                outcome=Outcome.REFUSED if refusal else Outcome.DONE,
+                reason=reason,
+                refusal=refusal,
+                before=dict(before or {}),
+                after=dict(after or {}),
+                revision=revision,
+            )
+            row: dict[str, Any] = asdict(entry) | {"outcome": entry.outcome.value, "prev": self._hash}
+            row["hash"] = _hash(row)
+            self._file.write(_canonical(row) + b"\n")
+            self._last, self._hash = entry.number, row["hash"]
+            return entry
+
+    @contextlib.contextmanager
+    def refusals(
+        self, actor: Actor, action: str, target: str = "", reason: str = "", revision: int = 0
+    ) -> Iterator[None]:
+        """A ``FlowError`` that leaves the block is written down as a refusal."""
+        try:
+            yield
+        except FlowError as error:
+            self.append(actor, action, target, reason=reason, refusal=error.reason, revision=revision)
+            raise
+
+    def sign(self) -> bool:
+        """Flush the log and sign its head, when there is anything new; whether there was."""
+        with self._lock:
+            if self._signed == self._last or self._file is None:
+                return False
+            os.fsync(self._file.fileno())
+            when = self._clock()
+            message = _head_bytes(self._last, self._hash, when)
+            head = {
+                "count": self._last,
+                "hash": self._hash,
+                "time": when,
+                "signature": base64.b64encode(self._key.sign(message)).decode(),
+                "key": fingerprint(self._key.public_key()),
+            }
+            _replace(self.directory / HEAD, _canonical(head) + b"\n", 0o600)
+            self._signed, self._signed_at = self._last, when
+            return True
+
+    def tick(self) -> None:
+        """Sign the head when it is due. For the housekeeping thread."""
+        if self._signed != self._last and self._clock() - self._signed_at >= SIGN_SECONDS:
+            self.sign()
+
+    def entries(self, *, last: int = 0) -> list[Entry]:
+        """All entries, or the last so many."""
+        found = [_entry(row) for row in _rows(self.directory / LOG) if isinstance(row, dict)]
+        return found[-last:] if last else found
+
+    def verify(self) -> Finding:
+        """Whether the log is as it was written."""
+        return verify(self.directory)
+
+    def close(self) -> None:
+        """Sign the head and end."""
+        self.sign()
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+
+def fingerprint(key: Ed25519PublicKey) -> str:
+    """The first 16 bytes of a public key's SHA-256, in hex."""
+    raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return hashlib.sha256(raw).hexdigest()[:32]
+
+
+def _load_key(directory: Path) -> Ed25519PrivateKey:
+    """The signing key, made at first use; readable by its owner alone."""
+    path = directory / KEY
+    if path.exists():
+        key = serialization.load_pem_private_key(path.read_bytes(), None)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ValueError(f"{path} is no Ed25519 key")
+    else:
+        key = Ed25519PrivateKey.generate()
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        _replace(path, pem, 0o600)
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    if not (directory / PUBLIC).exists():
+        _replace(directory / PUBLIC, public, 0o644)
+    return key
+
+
+def _replace(path: Path, data: bytes, mode: int) -> None:
+    """Write a file so that a crash leaves the old or the new one whole."""
+    new = path.with_suffix(path.suffix + ".new")
+    new.unlink(missing_ok=True)
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+def _mend(path: Path) -> None:
+    """Take off a last line without its end: a write that a crash cut short."""
+    try:
+        with path.open("r+b") as file:
+            data = file.read()
+            if data and not data.endswith(b"\n"):
+                file.truncate(data.rfind(b"\n") + 1)
+    except FileNotFoundError:
+        return
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any] | bytes]:
+    """The lines as objects; what is none, as bytes."""
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    row = json.loads(line)
+                except ValueError:
+                    yield line
+                    continue
+                yield row if isinstance(row, dict) and line.endswith(b"\n") else line
+    except FileNotFoundError:
+        return
+
+
+def _entry(row: Mapping[str, Any]) -> Entry:
+    given = {name: row[name] for name in Entry.__slots__ if name in row}
+    return Entry(**given | {"outcome": Outcome(row["outcome"])})
+
+
+def _read_head(directory: Path) -> dict[str, Any] | None:
+    try:
+        head = json.loads((directory / HEAD).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return head if isinstance(head, dict) and {"count", "hash", "time", "signature"} <= head.keys() else None
+
+
+def _head_is_good(directory: Path, head: Mapping[str, Any]) -> bool:
+    try:
+        key = serialization.load_pem_public_key((directory / PUBLIC).read_bytes())
+        if not isinstance(key, Ed25519PublicKey):
+            return False
+        message = _head_bytes(int(head["count"]), str(head["hash"]), head["time"])
+        key.verify(base64.b64decode(str(head["signature"])), message)
+    except (InvalidSignature, OSError, ValueError):
+        return False
+    return True
+
+
+def verify(directory: Path) -> Finding:
+    """Check a log against its chain and its signed head; names the first bad entry. Reads only."""
+    path = directory / LOG
+    head = _read_head(directory)
+    signed = int(head["count"]) if head is not None else 0
+    good, digest = 0, _NO_HASH
+    named: str | None = None  # hash of the entry that the head names
+
+    def bad(fault: Fault, entry: int, text: str) -> Finding:
+        return Finding(good, signed, fault, entry, text)
+
+    for row in _rows(path):
+        number = good + 1
+        if isinstance(row, bytes):
+            if not row.endswith(b"\n") and signed < number:
+                return bad(
+                    Fault.TORN, number, f"entry {number} was never finished: a write that was cut short"
+                )
+            return bad(Fault.CHANGED, number, f"entry {number} was changed: it is not readable any more")
+        if row.get("hash") != _hash(row):
+            return bad(
+                Fault.CHANGED,
+                number,
+                f"entry {number} was changed: it does not have the hash it was written with",
+            )
+        if row.get("number") != number or row.get("prev") != digest:
+            there = row.get("number")
+            if isinstance(there, int) and there > number:
+                gone = f"entry {number} is" if there == number + 1 else f"entries {number} to {there - 1} are"
+                return bad(
+                    Fault.MISSING, number, f"{gone} missing: entry {good} is followed by entry {there}"
+                )
+            return bad(
+                Fault.CHANGED, number, f"entry {number} does not follow entry {good}: it was put in its place"
+            )
+        good, digest = number, row["hash"]
+        if good == signed:
+            named = digest
+    if head is None:
+        if good:
+            return bad(Fault.UNSIGNED, 0, f"{good} entries, but no signed head: a cut tail would not show")
+        return Finding(0, 0)
+    if not _head_is_good(directory, head):
+        return bad(Fault.FORGED, 0, "the head's signature is not that of this log's key")
+    if good < signed:
+        gone = f"entry {signed} is" if signed == good + 1 else f"entries {good + 1} to {signed} are"
+        return bad(Fault.CUT, good + 1, f"{gone} missing at the end: the signed head names {signed} entries")
+    if signed and named != head["hash"]:
+        return bad(
+            Fault.FORGED,
+            signed,
+            f"entry {signed} is not the one that the signed head names: the log was written anew",
+        )
+    return Finding(good, signed)
