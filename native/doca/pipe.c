@@ -78,10 +78,21 @@ static doca_error_t learn_miss_counter(struct doca_flow_pipe *pipe)
 			  : DOCA_SUCCESS;
 }
 
+static int destroy_in_fast_path(const struct doca_flow_pipe *pipe)
+{
+	struct steer_pipe_ref ref = {.pipe = pipe->number};
+	int status;
+
+	// What queues still hold back for this pipe fails when it is published: the queues belong to other threads.
+	status = steering_call_exact(flow.client, STEER_OP_PIPE_DESTROY, &ref, sizeof(ref), NULL, 0);
+	return status == -ENOENT || status == -ENOTCONN ? 0 : status;
+}
+
 static doca_error_t create_in_fast_path(struct doca_flow_pipe *pipe)
 {
 	struct steer_pipe_spec *spec = pipe_spec_build(pipe);
 	struct steer_pipe_ref ref;
+	doca_error_t result;
 	int status;
 
 	if (!spec)
@@ -99,7 +110,10 @@ static doca_error_t create_in_fast_path(struct doca_flow_pipe *pipe)
 	if (status < 0)
 		return refuse_steering(status, AT(.pipe = pipe->name), "creating a pipe");
 	pipe->number = ref.pipe;
-	return pipe->has_miss_counter ? learn_miss_counter(pipe) : DOCA_SUCCESS;
+	result = pipe->has_miss_counter ? learn_miss_counter(pipe) : DOCA_SUCCESS;
+	if (result != DOCA_SUCCESS)
+		destroy_in_fast_path(pipe);
+	return result;
 }
 
 doca_error_t doca_flow_pipe_create(const struct doca_flow_pipe_cfg *cfg, const struct doca_flow_fwd *fwd,
@@ -138,16 +152,6 @@ doca_error_t doca_flow_pipe_create(const struct doca_flow_pipe_cfg *cfg, const s
 }
 
 // --- destruction
-
-static int destroy_in_fast_path(const struct doca_flow_pipe *pipe)
-{
-	struct steer_pipe_ref ref = {.pipe = pipe->number};
-	int status;
-
-	// What queues still hold back for this pipe fails when it is published: the queues belong to other threads.
-	status = steering_call_exact(flow.client, STEER_OP_PIPE_DESTROY, &ref, sizeof(ref), NULL, 0);
-	return status == -ENOENT || status == -ENOTCONN ? 0 : status;
-}
 
 void doca_flow_pipe_destroy(struct doca_flow_pipe *pipe)
 {
@@ -200,9 +204,11 @@ doca_error_t doca_flow_pipe_update_miss(struct doca_flow_pipe *pipe, const struc
 	if (!pipe || !fwd_miss)
 		return refuse_argument(__func__, "pipe", "an argument is NULL");
 	flow_lock();
-	result =
-		fwd_miss_to_wire(&(struct fwd_at){.port = pipe->port, .pipe = pipe->name, .role = "fwd_miss"},
-			fwd_miss, &miss.fwd);
+	result = fwd_miss_to_wire(&(struct fwd_at){.port = pipe->port,
+					  .pipe = pipe->name,
+					  .role = "fwd_miss",
+					  .egress = pipe->domain == DOCA_FLOW_PIPE_DOMAIN_EGRESS},
+		fwd_miss, &miss.fwd);
 	if (result == DOCA_SUCCESS) {
 		miss.pipe = pipe->number;
 		status = steering_call_exact(flow.client, STEER_OP_PIPE_MISS, &miss, sizeof(miss), NULL, 0);

@@ -120,7 +120,7 @@ void entry_detach(struct entry *e)
 	if (!e->dying) {
 		unlist(e);
 		if (e->owns_fwd)
-			(e->pipe->dying ? fwd_settle : fwd_release)(&e->fwd, e->pipe);
+			fwd_release(&e->fwd, e->pipe);
 	}
 	settle(e);
 	e->dying = true;
@@ -275,8 +275,6 @@ static int update(struct space *space, const struct steer_entry_add *rec, size_t
 	if (!old)
 		return why_set(why, STEER_WHY_ID_UNKNOWN, -ENOENT, "there is no entry %u", rec->entry);
 	pipe = old->pipe;
-	if (pipe->dying)
-		return why_set(why, STEER_WHY_NO_PIPE, -ENOENT, "the entry's pipe is gone");
 	if (txn_reserve(space))
 		return why_set(why, STEER_WHY_NO_MEMORY, -ENOMEM, "no memory for the entry");
 	err = entry_build(pipe, rec, bytes, old, &e, why);
@@ -288,6 +286,8 @@ static int update(struct space *space, const struct steer_entry_add *rec, size_t
 			if (err)
 				entry_doom(old, false);
 		} else {
+			// A burst that does not see the old one sees none.
+			e->birth = old->birth;
 			err = pipe->matcher->replace(pipe, old, e, why);
 		}
 	}
@@ -339,9 +339,6 @@ int entry_remove(struct space *space, uint32_t id, struct entry_result *result)
 		err = why_set(&result->why, STEER_WHY_NO_MEMORY, -ENOMEM, "no memory");
 	if (err)
 		return txn_spoil(space, err, &result->why);
-	// In a pipe whose destruction is pending, the forward was released with the pipe's.
-	if (e->pipe->dying)
-		return 0;
 	entry_doom(e, true);
 	if (space->txn)
 		txn_note(space, (struct change){.kind = CHANGE_ENTRY_REMOVE, .e = e, .pipe = e->pipe});

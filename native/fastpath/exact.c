@@ -235,6 +235,7 @@ int exact_link(struct exact *x, const void *key, struct entry *e)
 		return -ENOMEM;
 	if (head) {
 		e->older = *head;
+		entry_follow(e, *head);
 		fp_publish(head, e);
 		return 0;
 	}

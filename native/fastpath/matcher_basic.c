@@ -70,6 +70,7 @@ static int basic_link(struct pipe *pipe, struct entry *e, struct why *why)
 				return why_set(why, STEER_WHY_DUPLICATE_KEY, -EEXIST,
 					"the pipe has no changeable field, so it holds one entry");
 		e->older = b->single;
+		entry_follow(e, b->single);
 		fp_publish(&b->single, e);
 		return 0;
 	}

@@ -61,6 +61,7 @@ static int slots_link(struct pipe *pipe, struct entry *e, struct why *why)
 			return why_set(why, STEER_WHY_DUPLICATE_KEY, -EEXIST,
 				"pipe '%s' has an entry at index %u", pipe->spec->name, index);
 	e->older = s->slot[index];
+	entry_follow(e, s->slot[index]);
 	fp_publish(&s->slot[index], e);
 	return 0;
 }

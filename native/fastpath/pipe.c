@@ -305,12 +305,17 @@ static void pipe_release(struct pipe *pipe)
 static int make_root(struct pipe *pipe, struct root_version **out, struct why *why)
 {
 	struct root_version *v;
+	uint64_t birth = space_birth(pipe->space);
 
-	for (v = fp.ports[pipe->port].root[pipe->domain]; v; v = v->older)
-		if (v->death == REVISION_NEVER && !v->pipe->dying)
+	for (v = fp.ports[pipe->port].root[pipe->domain]; v; v = v->older) {
+		// One that goes in a transaction makes room for that transaction only, until it is committed.
+		if (v->death == REVISION_NEVER && !(v->pipe->dying && v->pipe->space == pipe->space))
 			return why_set(why, STEER_WHY_UNSUPPORTED, -EEXIST,
 				"pipe '%s': the port has a root pipe in this domain already: '%s'",
 				pipe->spec->name, v->pipe->spec->name);
+		if (v->death != REVISION_NEVER && birth < v->death)
+			birth = v->death;
+	}
 	if (pipe->type != STEER_PIPE_BASIC && pipe->type != STEER_PIPE_CONTROL &&
 		pipe->type != STEER_PIPE_HASH)
 		return why_set(why, STEER_WHY_UNSUPPORTED, -EINVAL,
@@ -319,7 +324,7 @@ static int make_root(struct pipe *pipe, struct root_version **out, struct why *w
 	if (!v)
 		return why_set(why, STEER_WHY_NO_MEMORY, -ENOMEM, "no memory for the pipe");
 	v->pipe = pipe;
-	v->birth = space_birth(pipe->space);
+	v->birth = birth;
 	v->death = REVISION_NEVER;
 	*out = v;
 	return 0;
@@ -482,7 +487,7 @@ int pipe_set_miss(struct space *space, uint32_t id, const struct steer_fwd *fwd,
 	}
 	old = pipe->miss;
 	v->wire = *fwd;
-	v->birth = space_birth(space);
+	v->birth = space->txn ? REVISION_NEVER : old->birth;
 	v->death = REVISION_NEVER;
 	v->older = old;
 	pipe->spec->fwd_miss = *fwd;
@@ -557,9 +562,12 @@ void pipe_doom(struct pipe *pipe, bool doomed)
 
 	pipe->dying = doomed;
 	pipe_forwards(pipe, step);
+	// Their numbers are free for the rest of the transaction. What it removed one by one it also brings back one by one.
 	TAILQ_FOREACH (e, &pipe->entries, by_pipe)
-		if (!e->dying && e->owns_fwd)
-			step(&e->fwd, pipe);
+		if (doomed ? !e->dying : e->with_pipe) {
+			entry_doom(e, doomed);
+			e->with_pipe = doomed;
+		}
 }
 
 int pipe_destroy(struct space *space, uint32_t id, struct why *why)

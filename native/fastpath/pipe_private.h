@@ -51,7 +51,7 @@ void fwd_resume(struct fwd *fwd, struct pipe *self);
 void fwd_settle(struct fwd *fwd, struct pipe *self);
 // Takes a pipe that nothing visible leads to out of all lists, with its entries, and frees all after grace.
 void pipe_discard(struct pipe *pipe);
-// Its destruction is pending: its forwards and its entries' are pending; false resumes them.
+// Its destruction is pending: so are its forwards, and its entries are out of the id table; false brings them back.
 void pipe_doom(struct pipe *pipe, bool doomed);
 // Root slots.
 void root_link(struct root_version *v, uint16_t port, uint8_t domain);

@@ -141,7 +141,8 @@ struct entry {
 		own_counter; // slot or STEER_COUNTER_NONE; `counter` is the same unless a list's element counts
 	uint32_t shared_counter_id;
 	uint32_t shared_meter_id;
-	bool dying; // removed or replaced; not yet unlinked
+	bool dying;     // removed or replaced; not yet unlinked
+	bool with_pipe; // dying because its pipe is to go
 	bool linked;
 	bool owns_counter; // frees the slot with itself
 	bool owns_meter;
@@ -165,6 +166,14 @@ static inline struct entry *entry_visible(struct entry *e, uint64_t revision)
 	while (unlikely(e && !(fp_read(&e->birth) <= revision && revision < fp_read(&e->death))))
 		e = fp_read_acquire(&e->older);
 	return e;
+}
+
+// A version that is put before the others of its key, outside a transaction, begins where they end: who reads an older
+// revision still sees those.
+static inline void entry_follow(struct entry *e, const struct entry *older)
+{
+	if (older && older->death != REVISION_NEVER && e->birth < older->death)
+		e->birth = older->death;
 }
 
 // --- Pipes --------------------------------------------------------------------------------------------------------

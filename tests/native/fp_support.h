@@ -12,6 +12,7 @@
 #include <rte_ethdev.h>
 
 #include "fields.h"
+#include "frames.h"
 #include "pipe.h"
 #include "rcu.h"
 #include "tap.h"
@@ -327,4 +328,53 @@ __attribute__((unused)) static void bed_conserves(uint64_t software)
 		out += s->port[i].sent.packets + s->port[i].dropped.packets;
 	}
 	ok(in == out, "conservation: %lu in, %lu out", (unsigned long)in, (unsigned long)out);
+}
+
+// --- Small pipelines ------------------------------------------------------------------------------------------------
+
+// A pipe without match and its one entry.
+__attribute__((unused)) static uint32_t pass(
+	const char *name, uint16_t port, uint8_t domain, struct steer_fwd fwd, bool root)
+{
+	struct spec *s = spec_new(name, port, STEER_PIPE_BASIC, 1);
+	uint32_t pipe;
+	struct work w;
+
+	s->head.flags = root ? STEER_PIPE_ROOT : 0;
+	s->head.domain = domain;
+	s->head.fwd = fwd;
+	pipe = spec_create(s, NULL);
+	if (!pipe)
+		return 0;
+	w = work_new(pipe, NULL, 0, NULL, 0);
+	work_counter(&w);
+	ok(!work_add(&w, NULL), "%s: entry", name);
+	return pipe;
+}
+
+__attribute__((unused)) static unsigned int count_out(uint16_t port)
+{
+	unsigned int n = 0;
+
+	for (uint8_t out[2048]; bed_receive(port, out, sizeof(out));)
+		n++;
+	return n;
+}
+
+__attribute__((unused)) static void send_udp(uint16_t port, uint32_t dst, unsigned int sport)
+{
+	uint8_t frame[256];
+
+	bed_send(port, frame, frame_udp(frame, 0x01020304, dst, sport, 53, 20));
+}
+
+__attribute__((unused)) static void poll_all(void)
+{
+	while (worker_poll(&fp.workers[0]))
+		;
+}
+
+__attribute__((unused)) static void destroy(uint32_t pipe)
+{
+	ok(!pipe_destroy(bed.space, pipe, NULL), "pipe %u destroyed", pipe);
 }
