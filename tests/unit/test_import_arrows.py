@@ -26,7 +26,7 @@ ARROWS: dict[str, set[str]] = {
     "bench": {"flow", "rpc", "v1"},
     "rpc": {"flow", "policy", "telemetry", "intelligence", "v1"},
 }
-FREE = {"cli", "__main__"}
+FREE = {"cli", "demo", "__main__"}
 COMMON = {"errors"}  # leaves that any package may import
 
 

@@ -66,7 +66,7 @@ def demo(*options: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_rootless_demonstration() -> None:
     before = set(Path(tempfile.gettempdir()).glob("ringfield-demo-*"))
-    done = demo("demo", "--rootless")
+    done = demo("demo", "pipeline", "--rootless")
     assert done.returncode == 0, done.stdout + done.stderr
     for words in ("All 14 as expected", "tcp_services", "DROPPED (pipe)", "every packet accounted for"):
         assert words in done.stdout
@@ -77,7 +77,7 @@ def test_the_rootless_demonstration() -> None:
 def test_the_demonstration() -> None:
     with alone():
         before = set(Path(tempfile.gettempdir()).glob("ringfield-demo-*"))
-        done = demo("--json", "demo")
+        done = demo("--json", "demo", "pipeline")
         assert done.returncode == 0, done.stdout + done.stderr
         judged = json.loads(done.stdout)
         assert judged["good"]
@@ -91,7 +91,9 @@ def test_the_demonstration() -> None:
 def test_an_interrupted_demonstration_leaves_nothing(how: signal.Signals) -> None:
     with alone():
         before = set(Path(tempfile.gettempdir()).glob("ringfield-demo-*"))
-        process = subprocess.Popen([*COMMAND, "demo"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [*COMMAND, "demo", "pipeline"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
             wait_for("the namespaces", namespaces, 30.0)
             time.sleep(0.4)
@@ -109,13 +111,13 @@ def test_an_interrupted_demonstration_leaves_nothing(how: signal.Signals) -> Non
 def test_a_killed_demonstration_is_taken_down_by_the_next() -> None:
     with alone():
         process = subprocess.Popen(
-            [*COMMAND, "demo", "--keep"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*COMMAND, "demo", "pipeline", "--keep"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         wait_for("the namespaces", lambda: len(namespaces()) == 4, 30.0)
         time.sleep(2.0)
         process.kill()
         process.wait()
-        done = demo("demo")
+        done = demo("demo", "pipeline")
         assert done.returncode == 0, done.stdout + done.stderr
         assert "took down what a killed demonstration had left" in done.stdout
         assert not namespaces()

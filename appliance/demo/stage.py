@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""What every demonstration stands on: a console, a list of checks with its judgement, and an end that cleans up."""
+
+from __future__ import annotations
+
+import importlib.resources
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from rich.console import Console
+from rich.rule import Rule
+from rich.text import Text
+
+from appliance.cli import stats as stats_view
+from appliance.cli.common import DEADLINE_SECONDS, table
+from appliance.rpc.client import Client
+from appliance.v1 import stats_pb2, stats_service_pb2
+
+PREFIX: Final = "ringfield-demo-"
+"""Of runtime directories, so that the next demonstration finds what a killed one left."""
+SETTLE_SECONDS: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the judgement."""
+
+    what: str
+    expected: str
+    measured: str
+    good: bool
+    note: str = ""
+
+
+class Stage:
+    """A running appliance, a client, a console, and what has been judged so far."""
+
+    def __init__(self, client: Client, console: Console) -> None:
+        self.client = client
+        self.console = console
+        self.checks: list[Check] = []
+
+    def section(self, title: str) -> None:
+        """A heading."""
+        self.console.print()
+        self.console.print(Rule(Text(title, style="bold"), align="left", style="dim"))
+
+    def stats(self) -> stats_pb2.Stats:
+        """A snapshot."""
+        request = stats_service_pb2.GetStatsRequest(include_pipes=True)
+        return self.client.stats.GetStats(request, timeout=DEADLINE_SECONDS).stats
+
+    def settled(self) -> stats_pb2.Stats:
+        """A snapshot in which no packet is on its way: every one that came in has an end."""
+        end = time.monotonic() + SETTLE_SECONDS
+        while True:
+            stats = self.stats()
+            if not stats_view.conservation(stats) or time.monotonic() > end:
+                return stats
+            time.sleep(0.02)
+
+    def check_conservation(self) -> stats_pb2.Stats:
+        """Judge that every packet is accounted for; the snapshot that it was judged by."""
+        stats = self.settled()
+        missing = stats_view.conservation(stats)
+        packets = sum(port.received.packets + port.injected.packets for port in stats.ports)
+        self.checks.append(
+            Check(
+                "every packet is accounted for",
+                "0 missing",
+                f"{missing:+d} of {packets:,}" if missing else f"0 missing of {packets:,}",
+                not missing,
+            )
+        )
+        return stats
+
+    def judge(self) -> bool:
+        """The table of expected against measured; whether all is as expected."""
+        self.section("Judgement")
+        wide = self.console.width >= 100
+        made = table("", "what", "expected", "measured", *([""] if wide else []))
+        for check in self.checks:
+            mark = "[green]✔[/]" if check.good else "[bold red]✘[/]"
+            style = "" if check.good else "bold red"
+            cells: list[str | Text] = [mark, check.what, check.expected, Text(check.measured, style=style)]
+            made.add_row(*cells, *([f"[dim]{check.note}[/]"] if wide else []))
+        self.console.print(made)
+        good = all(check.good for check in self.checks)
+        number = len(self.checks)
+        self.console.print()
+        self.console.print(
+            f"[bold green]All {number} as expected.[/]"
+            if good
+            else f"[bold red]{sum(not c.good for c in self.checks)} of {number} not as expected.[/]"
+        )
+        return good
+
+
+def example(name: str) -> Path:
+    """A file or folder of examples/: in the source tree, or installed with the package."""
+    here = Path(__file__).resolve().parents[2] / "examples" / name
+    if here.exists():
+        return here
+    with importlib.resources.as_file(importlib.resources.files("appliance.demo") / name) as path:
+        return path
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, so that everything is cleaned up."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def runtime_directory() -> Iterator[Path]:
+    """A directory for the appliance, removed at the end."""
+    made = Path(tempfile.mkdtemp(prefix=PREFIX))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
