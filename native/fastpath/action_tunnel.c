@@ -29,13 +29,24 @@ static inline uint32_t get16(const uint8_t *at)
 	return (uint32_t)at[0] << 8 | at[1];
 }
 
-// Cuts the frame at the end of its outer IP packet.
+// Cuts the frame at the end of its outer IP packet. What is behind it may fill more than the last segment.
 static void trim(struct packet *p)
 {
-	uint32_t end = p->layer[0].end;
+	uint32_t end = p->layer[0].end, left = end;
+	struct rte_mbuf *m = p->m, *last = m;
 
-	if (end && end < p->frame_len && !rte_pktmbuf_trim(p->m, (uint16_t)(p->frame_len - end)))
-		packet_load(p, p->data, p->m->data_len, p->m->pkt_len);
+	if (!end || end >= p->frame_len)
+		return;
+	m->nb_segs = 1;
+	for (; left > last->data_len; last = last->next) {
+		left -= last->data_len;
+		m->nb_segs++;
+	}
+	rte_pktmbuf_free(last->next);
+	last->next = NULL;
+	last->data_len = (uint16_t)left;
+	m->pkt_len = end;
+	packet_load(p, p->data, m->data_len, m->pkt_len);
 }
 
 // --- Encapsulation ------------------------------------------------------------------------------------------------

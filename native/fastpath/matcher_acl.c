@@ -200,6 +200,42 @@ static uint32_t collect(const struct acl *a, struct entry **all)
 	return nr;
 }
 
+static void overlay_put(struct overlay *o, struct entry *e)
+{
+	struct acl_match *m = e->match;
+
+	o->entry[o->nr] = e;
+	m->in_overlay = o->nr + 1;
+	fp_publish(&o->nr, o->nr + 1);
+}
+
+// So few are left that a trie is not worth it: all go into an overlay, and its holes go with it. Without memory it stays.
+static void flatten(struct acl *a)
+{
+	struct acl_state *old = a->state, *new = calloc(1, sizeof(*new));
+	struct overlay *o = overlay_new(OVERLAY_BUILD + OVERLAY_ROOM);
+
+	if (!new || !o) {
+		free(new);
+		free(o);
+		return;
+	}
+	for (uint32_t i = 0; i < old->nr; i++) {
+		if (!old->entries[i])
+			continue;
+		((struct acl_match *)old->entries[i]->match)->in_trie = 0;
+		overlay_put(o, old->entries[i]);
+	}
+	for (uint32_t i = 0; i < old->overlay->nr; i++)
+		if (old->overlay->entry[i])
+			overlay_put(o, old->overlay->entry[i]);
+	new->overlay = o;
+	a->overlaid = o->nr;
+	a->holes = a->hopeless = 0;
+	fp_publish(&a->state, new);
+	rcu_defer_pair(state_free, old, true);
+}
+
 // Hands a snapshot to the builder, when there is a reason and none is under way. Without memory the pipe stays slow.
 static void consider(struct acl *a)
 {
@@ -209,6 +245,10 @@ static void consider(struct acl *a)
 
 	if (a->job || (a->overlaid <= OVERLAY_BUILD && !a->holes))
 		return;
+	if (s->trie && s->nr - a->holes + a->overlaid <= OVERLAY_BUILD) {
+		flatten(a);
+		return;
+	}
 	if (a->hopeless && s->nr - a->holes + a->overlaid > a->hopeless - a->hopeless / 8)
 		return;
 	job = calloc(1, sizeof(*job));
@@ -231,22 +271,13 @@ static void consider(struct acl *a)
 		m->in_job = i + 1;
 	}
 	a->job = job;
-	if (job->nr > OVERLAY_BUILD ? acl_trie_submit(job) : 1) {
-		// So few that a trie is not worth it, or no builder: all go into an overlay.
+	if (acl_trie_submit(job)) {
+		// No builder: they stay where they are.
 		for (uint32_t i = 0; i < job->nr; i++)
 			((struct acl_match *)((struct entry *)job->entries[i])->match)->in_job = 0;
 		a->job = NULL;
 		acl_job_free(job);
 	}
-}
-
-static void overlay_put(struct overlay *o, struct entry *e)
-{
-	struct acl_match *m = e->match;
-
-	o->entry[o->nr] = e;
-	m->in_overlay = o->nr + 1;
-	fp_publish(&o->nr, o->nr + 1);
 }
 
 // A finished trie takes the place of the old one; what came meanwhile makes the new overlay.
@@ -316,6 +347,14 @@ void acl_poll(void)
 		if (a)
 			consider(a);
 	}
+}
+
+struct acl_numbers acl_numbers(const struct pipe *pipe)
+{
+	const struct acl *a = pipe->table;
+
+	return (struct acl_numbers){
+		.trie = a->state->nr, .holes = a->holes, .overlay = a->state->overlay->nr};
 }
 
 // --- Links --------------------------------------------------------------------------------------------------------

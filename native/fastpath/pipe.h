@@ -135,3 +135,8 @@ int trace_run(
 // --- ACL builder ------------------------------------------------------------------------------------------------------
 // Call once per turn of the control loop: takes over tries that the builder thread has finished.
 void acl_poll(void);
+// How an ACL pipe is searched now: rules in its trie, of which so many are gone, and rules beside it. For tests.
+struct acl_numbers {
+	uint32_t trie, holes, overlay;
+};
+struct acl_numbers acl_numbers(const struct pipe *pipe);

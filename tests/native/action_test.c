@@ -7,7 +7,7 @@
 
 #include "frames.h"
 
-enum { ROOM = 2048 };
+enum { ROOM = 8192 };
 
 static uint8_t in[ROOM], out[ROOM], want[ROOM];
 
@@ -379,11 +379,18 @@ static void test_vxlan(void)
 	ok(get16(out + 16) == bytes + 36 && get16(out + 38) == bytes + 16 && out[23] == 17 && out[22] == 17 &&
 			get16(out + 40) == 0 && get16(out + 18) == 0 && sums_right(out, bytes + n),
 		"encap: lengths, protocol and checksum filled in, the rest as given");
-	memcpy(in, out, bytes + n);
-	memset(in + bytes + n, 0xee, 7); // padding behind the IP packet
-	ok(transform(&decap, 1, NULL, 0, NULL, 0, bytes + n + 7) == bytes, "decap cuts padding");
-	build(0, in);
-	ok(!memcmp(out, in, bytes), "decap undoes encap");
+	memcpy(want, out, bytes + n);
+	// Padding behind the IP packet, of up to three segments.
+	static const uint32_t padding[] = {0, 7, 2300, 4700};
+
+	for (unsigned int i = 0; i < RTE_DIM(padding); i++) {
+		memcpy(in, want, bytes + n);
+		memset(in + bytes + n, 0xee, padding[i]);
+		ok(transform(&decap, 1, NULL, 0, NULL, 0, bytes + n + padding[i]) == bytes,
+			"decap cuts %u bytes of padding", padding[i]);
+		build(0, in);
+		ok(!memcmp(out, in, bytes), "decap undoes encap");
+	}
 	ok(transform(&decap, 1, NULL, 0, NULL, 0, bytes) == 0 && bed_drops(0, STEER_DROP_ACTION_FAILED) == 1,
 		"decap of no tunnel fails");
 	// Arguments of the entry.

@@ -370,6 +370,47 @@ static void run(const struct kind *k, unsigned int room, unsigned int rounds)
 	bed_settle();
 }
 
+// A trie with holes is searched rule by rule where they are: it does not stay, however few rules are left.
+static void test_acl_shrinks(void)
+{
+	struct spec *s = spec_new("acl", 0, STEER_PIPE_ACL, 200);
+	struct entry_result result;
+	struct acl_numbers numbers = {0};
+	uint32_t pipe, first = bed.next_entry;
+	struct rule r;
+	uint8_t key[64];
+
+	s->head.fwd = fwd_drop;
+	acl_match(s);
+	pipe = spec_create(s, NULL);
+	for (unsigned int i = 0; i < 100; i++) {
+		struct work w;
+
+		acl_draw(&r);
+		w = work_new(pipe, key, acl_key(&r, key), NULL, 0);
+		w.head.priority = r.priority;
+		ok(!work_add(&w, &result), "rule %u", i);
+	}
+	for (unsigned int i = 0; i < 1000 && numbers.trie < 100; i++) {
+		usleep(1000);
+		bed_settle();
+		numbers = acl_numbers(pipe_find(pipe));
+	}
+	ok(numbers.trie == 100 && !numbers.holes, "100 rules make a trie");
+	for (unsigned int i = 0; i < 90; i++)
+		entry_remove(bed.space, first + i, &result);
+	for (unsigned int i = 0; i < 1000 && (numbers.trie || numbers.holes); i++) {
+		usleep(1000);
+		bed_settle();
+		numbers = acl_numbers(pipe_find(pipe));
+	}
+	ok(!numbers.trie && !numbers.holes && numbers.overlay == 10,
+		"10 of them do not: %u, %u holes, %u beside", numbers.trie, numbers.holes, numbers.overlay);
+	entry_remove(bed.space, first + 95, &result);
+	ok(!pipe_destroy(bed.space, pipe, NULL), "destroyed");
+	bed_settle();
+}
+
 static void test_resize(void)
 {
 	struct spec *s = spec_new("grows", 0, STEER_PIPE_BASIC, 8);
@@ -436,6 +477,7 @@ int main(void)
 		run(&kinds[i], 200, 40);
 	}
 	test_resize();
+	test_acl_shrinks();
 	bed_conserves(0);
 	bed_stop();
 	return tap_done();
