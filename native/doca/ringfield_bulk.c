@@ -45,34 +45,38 @@ static void row_result(struct run *run, uint32_t row, doca_error_t result)
 	}
 }
 
+// Takes note of a row's result. False: it has not come.
+static bool settle_row(struct run *run, uint32_t row)
+{
+	struct doca_flow_ringfield_bulk *bulk = run->bulk;
+	struct doca_flow_pipe_entry *entry = bulk->entries[row];
+
+	if (!entry || !entry->quiet)
+		return true; // refused at once
+	if (entry->in_flight)
+		return false;
+	entry->quiet = false;
+	if (entry->error) {
+		struct doca_flow_ringfield_error error;
+
+		doca_flow_ringfield_entry_error(entry, &error);
+		refuse(error.code, AT(.pipe = run->pipe->name, .rule = error.rule), "%s", error.reason);
+		row_result(run, row, error.code);
+	} else {
+		row_result(run, row, DOCA_SUCCESS);
+	}
+	if (entry->state == ENTRY_ZOMBIE) {
+		entry_release(entry, bulk->pipe_queue);
+		bulk->entries[row] = NULL;
+	}
+	return true;
+}
+
 // Takes note of the rows, in order, whose results have come.
 static void settle(struct run *run, uint32_t posted)
 {
-	struct doca_flow_ringfield_bulk *bulk = run->bulk;
-
-	for (; run->settled < posted; run->settled++) {
-		struct doca_flow_pipe_entry *entry = bulk->entries[run->settled];
-
-		if (!entry || !entry->quiet)
-			continue; // refused at once
-		if (entry->in_flight)
-			return;
-		entry->quiet = false;
-		if (entry->error) {
-			struct doca_flow_ringfield_error error;
-
-			doca_flow_ringfield_entry_error(entry, &error);
-			refuse(error.code, AT(.pipe = run->pipe->name, .rule = error.rule), "%s",
-				error.reason);
-			row_result(run, run->settled, error.code);
-		} else {
-			row_result(run, run->settled, DOCA_SUCCESS);
-		}
-		if (entry->state == ENTRY_ZOMBIE) {
-			entry_release(entry, bulk->pipe_queue);
-			bulk->entries[run->settled] = NULL;
-		}
-	}
+	while (run->settled < posted && settle_row(run, run->settled))
+		run->settled++;
 }
 
 // Pushes and collects until the queue has room again, or everything is there.
@@ -130,12 +134,16 @@ static doca_error_t finish(struct run *run, doca_error_t result, uint32_t posted
 	if (result == DOCA_SUCCESS)
 		result = advance(run, posted, true);
 	if (result != DOCA_SUCCESS) {
-		// What is still under way becomes an ordinary entry; its callback will tell.
-		for (uint32_t row = run->settled; row < posted; row++)
-			if (run->bulk->entries[row])
+		// What is still under way becomes an ordinary entry; its callback will tell. A queue is in order, but what was
+		// refused at once stands between.
+		for (uint32_t row = run->settled; row < run->bulk->nr; row++) {
+			if (row < posted && settle_row(run, row))
+				continue;
+			if (row < posted)
 				run->bulk->entries[row]->quiet = false;
-		for (uint32_t row = run->settled; run->bulk->results && row < run->bulk->nr; row++)
-			run->bulk->results[row] = result;
+			if (run->bulk->results)
+				run->bulk->results[row] = result;
+		}
 		return result;
 	}
 	if (run->first != DOCA_SUCCESS)
@@ -224,13 +232,14 @@ doca_error_t doca_flow_ringfield_bulk_add(struct doca_flow_ringfield_bulk *bulk)
 		return refuse_argument(__func__, "keys", "is NULL");
 	if (run.pipe->type == DOCA_FLOW_PIPE_ACL && bulk->nr && !bulk->priorities)
 		return refuse_argument(__func__, "priorities", "is NULL, an ACL pipe needs them");
+	if (bulk->nr)
+		memset(bulk->entries, 0, bulk->nr * sizeof(struct doca_flow_pipe_entry *));
 	result = prepare(&common, &run, STEER_REC_ENTRY_ADD);
 	common.request.key = key;
 	common.request.key_bytes = run.pipe->type == DOCA_FLOW_PIPE_HASH ? 0 : run.pipe->match.key_bytes;
 	for (; row < bulk->nr && result == DOCA_SUCCESS; row++) {
 		doca_error_t one = fill_row(&common, bulk, row);
 
-		bulk->entries[row] = NULL;
 		if (run.pipe->port->queues[bulk->pipe_queue].in_flight >= flow.cfg.queue_depth ||
 			row % 256 == 255)
 			result = advance(&run, row, false);

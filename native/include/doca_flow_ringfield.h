@@ -572,7 +572,9 @@ struct doca_flow_ringfield_bulk {
 	const struct doca_flow_monitor *monitor; // for all, or NULL
 	const struct doca_flow_fwd *fwds;        // NULL: the pipe's
 	const uint32_t *fwd_of_row;              // nr indices into fwds; NULL: fwds[0] for all
-	uint64_t timeout_us;                     // TIME_OUT when not complete by then; 0 = 60 seconds
+	// TIME_OUT when not complete by then; 0 = 60 seconds. A row whose result is TIME_OUT and whose entry is there is
+	// still under way: entries_process() calls back for it.
+	uint64_t timeout_us;
 	struct doca_flow_pipe_entry *
 		*entries;      // add: nr results, NULL where it failed; update, remove: nr arguments
 	doca_error_t *results; // nr, or NULL

@@ -472,6 +472,43 @@ static void test_nat64(void)
 		"UDP gets a checksum");
 	bytes = build(2, in);
 	ok(apply(four, bytes) == 0, "addresses outside the prefix fail");
+	// As much of options as the other header is longer: nothing moves, and later actions see the new header all the same.
+	struct steer_action both[] = {six, set(STEER_F_OUTER_IP6_HOP_LIMIT, 9, UINT64_MAX)};
+
+	bytes = build(1, in);
+	memmove(in + 54, in + 34, bytes - 34);
+	memset(in + 34, 1, 20);
+	in[14] = 0x4a;
+	put16(in + 16, bytes + 20 - 14);
+	ip4_checksum(in + 14);
+	ok(transform(both, 2, NULL, 0, NULL, 0, bytes + 20) == bytes + 20 && out[14] == 0x60 &&
+			out[21] == 9 && sums_right(out, bytes + 20),
+		"options make room for the longer header");
+}
+
+// What no program may hold.
+static void test_impossible(void)
+{
+	struct steer_action copy = {.kind = STEER_ACT_COPY,
+		.field = STEER_F_OUTER_IP4_TTL,
+		.src_field = STEER_F_OUTER_IP4_DST,
+		.dst_bit = 200, // and 200 + 100 is 44 in eight bits
+		.width = 100};
+	struct steer_shared_set decap = {.type = STEER_SHARED_DECAP, .id = 9, .data_length = 13};
+	struct spec *s = spec_new("bad", 0, STEER_PIPE_BASIC, 1);
+	struct why why = {0};
+	int err = 0;
+
+	spec_template(s);
+	spec_action(s, copy, 0);
+	ok(!spec_create(s, &err) && err == -EINVAL, "a copy to beyond its field");
+	copy.width = 0;
+	s = spec_new("bad", 0, STEER_PIPE_BASIC, 1);
+	spec_template(s);
+	spec_action(s, copy, 0);
+	ok(!spec_create(s, &err) && err == -EINVAL, "of no width, too");
+	ok(shared_set(bed.space, &decap, &why) == -EINVAL, "an L3 decap without an Ethernet header: %s",
+		why.text);
 }
 
 static void test_shared(void)
@@ -515,6 +552,7 @@ int main(void)
 	test_l3_tunnels();
 	test_nat64();
 	test_shared();
+	test_impossible();
 	bed_conserves(0);
 	bed_stop();
 	return tap_done();

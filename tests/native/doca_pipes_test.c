@@ -450,6 +450,31 @@ static void ageing(void)
 	clear();
 }
 
+// An entry may have any number of operations in flight, and each has its result.
+static void busy_entry(void)
+{
+	struct doca_flow_match match = {0};
+	struct doca_flow_pipe_cfg *cfg = pipe_cfg(ports[0], "BUSY", DOCA_FLOW_PIPE_BASIC, true);
+	struct doca_flow_pipe_entry *entry;
+	struct doca_flow_pipe *pipe;
+	unsigned int posted = 1;
+
+	match.outer.l3_type = DOCA_FLOW_L3_TYPE_IP4;
+	match.outer.ip4.dst_ip = UINT32_MAX;
+	must(doca_flow_pipe_cfg_set_match(cfg, &match, NULL));
+	pipe = create(cfg, &to_p1, &drop);
+	match.outer.ip4.dst_ip = IP(8, 8, 8, 8);
+	must(doca_flow_pipe_basic_add_entry(0, pipe, &match, 0, NULL, NULL, NULL,
+		DOCA_FLOW_ENTRY_FLAGS_WAIT_FOR_BATCH, &results, &entry));
+	for (; posted < 301; posted++)
+		must(doca_flow_pipe_basic_update_entry(
+			0, pipe, 0, NULL, NULL, NULL, DOCA_FLOW_ENTRY_FLAGS_WAIT_FOR_BATCH, entry));
+	process(ports[0], &results, posted);
+	must(doca_flow_pipe_remove_entry(0, 0, entry));
+	process(ports[0], &results, 1);
+	clear();
+}
+
 // Results of a port that was stopped are not those of the port that starts in its place.
 static void restart(void)
 {
@@ -532,6 +557,7 @@ int main(int argc, char **argv)
 	encap_and_shared();
 	resize();
 	ageing();
+	busy_entry();
 	restart();
 	refused(doca_flow_port_stop(ports[0]), DOCA_ERROR_IN_USE, "switch-port-last");
 	for (int i = 2; i >= 0; i--)

@@ -56,6 +56,67 @@ static void columns(const struct doca_flow_pipe *pipe)
 	ok(nr == 1 && bytes == 4 && !strcmp(list[0].name, "meta.pkt_meta"), "an argument row is pkt_meta");
 }
 
+static void rows(void)
+{
+	for (unsigned int i = 0; i < ROWS; i++) {
+		keys[i][0] = 10;
+		keys[i][2] = (uint8_t)(i >> 8);
+		keys[i][3] = (uint8_t)i;
+		keys[i][5] = 80;
+		args[i][3] = 7;
+		tags[i] = 100000 + i;
+		fwd_of_row[i] = i & 1;
+	}
+}
+
+// Out of time in the middle: each row has its own result, is still on its way and is called back later, or was not begun.
+static void impatient(struct doca_flow_pipe *pipe)
+{
+	struct doca_flow_fwd fwd = {.type = DOCA_FLOW_FWD_PORT, .port_id = 1};
+	struct doca_flow_ringfield_bulk all = {.pipe = pipe,
+		.nr = ROWS,
+		.keys = &keys[0][0],
+		.args = &args[0][0],
+		.fwds = &fwd,
+		.timeout_us = 1,
+		.entries = entries,
+		.results = outcome};
+	unsigned int done = 0, later = 0, never = 0, wrong = 0;
+
+	rows();
+	memset(entries, 0xff, sizeof(entries));
+	fwd_of_row[2] = 99; // refused at once, whatever the time
+	all.fwd_of_row = fwd_of_row;
+	for (unsigned int i = 3; i < ROWS; i++)
+		fwd_of_row[i] = 0;
+	fwd_of_row[1] = 0;
+	all.nr_fwds = 1;
+	ok(doca_flow_ringfield_bulk_add(&all) == DOCA_ERROR_TIME_OUT, "out of time: %s",
+		doca_flow_ringfield_last_error());
+	for (unsigned int i = 0; i < ROWS; i++) {
+		done += outcome[i] == DOCA_SUCCESS;
+		later += outcome[i] == DOCA_ERROR_TIME_OUT && entries[i];
+		never += !entries[i];
+		wrong += outcome[i] == DOCA_SUCCESS && !entries[i];
+	}
+	called_back = 0;
+	for (unsigned int turn = 0; turn < 1000 && called_back < later; turn++)
+		must(doca_flow_entries_process(ports[0], 0, 10000, 0));
+	ok(outcome[2] == DOCA_ERROR_INVALID_VALUE && !entries[2], "a refused row says so: %s",
+		doca_error_get_name(outcome[2]));
+	ok(!wrong && done == all.nr_done && later && called_back == later && done + later + never == ROWS,
+		"%u rows done, %u later, %u called back for, %u never begun", done, later, called_back,
+		never);
+	for (unsigned int i = 0; i < ROWS; i++)
+		if (entries[i]) {
+			wrong +=
+				doca_flow_pipe_entry_get_status(entries[i]) != DOCA_FLOW_ENTRY_STATUS_SUCCESS;
+			must(doca_flow_pipe_remove_entry(0, 0, entries[i]));
+			must(doca_flow_entries_process(ports[0], 0, 10000, 1));
+		}
+	ok(!wrong, "all that were begun are there");
+}
+
 static void bulk(struct doca_flow_pipe *pipe)
 {
 	struct doca_flow_fwd fwds[] = {{.type = DOCA_FLOW_FWD_PORT, .port_id = 1}, drop};
@@ -70,15 +131,7 @@ static void bulk(struct doca_flow_pipe *pipe)
 		.entries = entries,
 		.results = outcome};
 
-	for (unsigned int i = 0; i < ROWS; i++) {
-		keys[i][0] = 10;
-		keys[i][2] = (uint8_t)(i >> 8);
-		keys[i][3] = (uint8_t)i;
-		keys[i][5] = 80;
-		args[i][3] = 7;
-		tags[i] = 100000 + i;
-		fwd_of_row[i] = i & 1;
-	}
+	rows();
 	memcpy(keys[ROWS - 1], keys[0], sizeof(keys[0]));
 	ok(doca_flow_ringfield_bulk_add(&all) == DOCA_ERROR_ALREADY_EXIST,
 		"a twin among the rows is told: %s", doca_flow_ringfield_last_error());
@@ -266,6 +319,7 @@ int main(int argc, char **argv)
 	start(fastpath);
 	pipe = create_pipe();
 	columns(pipe);
+	impatient(pipe);
 	bulk(pipe);
 	ok(passes(0, 4), "an even row forwards");
 	ok(passes(0, 5), "an updated odd one, too");

@@ -42,6 +42,7 @@ struct results {
 };
 
 static struct doca_flow_port *ports[8];
+static unsigned int called_back;
 
 __attribute__((unused)) static void entry_done(struct doca_flow_pipe_entry *entry, uint16_t queue,
 	enum doca_flow_entry_status status, enum doca_flow_entry_op op, void *user_ctx)
@@ -49,6 +50,7 @@ __attribute__((unused)) static void entry_done(struct doca_flow_pipe_entry *entr
 	struct results *results = user_ctx;
 
 	(void)entry, (void)queue;
+	called_back++;
 	if (!results)
 		return;
 	results->done++;
@@ -79,6 +81,7 @@ __attribute__((unused)) static void flow_start(
 	must(doca_flow_cfg_set_nr_shared_resource(cfg, 8, DOCA_FLOW_SHARED_RESOURCE_ENCAP));
 	must(doca_flow_cfg_set_nr_shared_resource(cfg, 8, DOCA_FLOW_SHARED_RESOURCE_RSS));
 	must(doca_flow_cfg_set_cb_entry_process(cfg, entry_done));
+	must(doca_flow_cfg_set_queue_depth(cfg, 512));
 	must(doca_flow_cfg_set_cb_pipe_process(cfg, pipe_cb));
 	must(doca_flow_init(cfg));
 	must(doca_flow_cfg_destroy(cfg));
