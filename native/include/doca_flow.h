@@ -920,7 +920,8 @@ doca_error_t doca_flow_pipe_cfg_set_hash_map_algorithm(
 DOCA_STABLE
 doca_error_t doca_flow_pipe_create(const struct doca_flow_pipe_cfg *cfg, const struct doca_flow_fwd *fwd,
 	const struct doca_flow_fwd *fwd_miss, struct doca_flow_pipe **pipe);
-// With its entries. Their callbacks are not called.
+// With its entries. Their callbacks are not called. A pipe that others forward to stays as it is: the refusal is logged,
+// and doca_flow_ringfield_last_error() is it (IN_USE).
 DOCA_STABLE
 void doca_flow_pipe_destroy(struct doca_flow_pipe *pipe);
 // Exchanges fwd_miss while packets pass; each packet sees the old or the new one.
@@ -1015,7 +1016,8 @@ enum doca_flow_entry_status doca_flow_pipe_entry_get_status(struct doca_flow_pip
 DOCA_STABLE
 int doca_flow_aging_handle(struct doca_flow_port *port, uint16_t queue, uint64_t quota, uint64_t max_entries);
 
-// Exact at the time of the call. Zero for an entry or pipe without a counter.
+// Exact at the time of the call. An entry without a counter: zero. A pipe that was created without miss counter:
+// INVALID_VALUE, for that is not something an entry may bring later.
 DOCA_STABLE
 doca_error_t doca_flow_resource_query_entry(
 	struct doca_flow_pipe_entry *entry, struct doca_flow_resource_query *data);

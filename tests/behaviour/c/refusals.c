@@ -493,6 +493,41 @@ static void no_way_back(void)
 	doca_flow_pipe_destroy(ingress);
 }
 
+// A pipe that another one forwards to is not destroyed; the call returns nothing, the last error tells.
+static void in_use(void)
+{
+	struct rig_frame f = rig_frame4(true, IP(1, 2, 3, 4), IP(8, 8, 8, 8), 1234, 80, 20);
+	struct doca_flow_ringfield_error error;
+	struct doca_flow_resource_query query;
+	struct doca_flow_pipe *last, *root;
+	struct rig_pipe p = {.name = "LAST"};
+
+	p.fwd = rig_fwd_port(1);
+	last = rig_pipe(rig.port[0], &p);
+	rig_add(rig.port[0], last, NULL, NULL, NULL, NULL);
+	p = (struct rig_pipe){.name = "FIRST", .is_root = true};
+	p.fwd = rig_fwd_pipe(last);
+	root = rig_pipe(rig.port[0], &p);
+	rig_add(rig.port[0], root, NULL, NULL, NULL, NULL);
+	doca_flow_pipe_destroy(last);
+	doca_flow_ringfield_last_error_get(&error);
+	ok(error.code == DOCA_ERROR_IN_USE && !strcmp(error.pipe, "LAST") &&
+			!strcmp(error.rule, "pipe-in-use") && strstr(error.reason, "forwards lead to it"),
+		"says why: %s", doca_flow_ringfield_last_error());
+	rig_send(0, &f);
+	rig_settle();
+	rig_wire(1, &f);
+	rig_done();
+	refused("query_pipe_miss", doca_flow_resource_query_pipe_miss(last, &query), DOCA_ERROR_INVALID_VALUE,
+		"LAST", "miss_counter", "without a miss counter");
+	doca_flow_pipe_destroy(root);
+	doca_flow_pipe_destroy(last);
+	rig_send(0, &f);
+	rig_settle();
+	ok(rig_drops("no_pipeline") == 1, "in the right order both go");
+	rig_done();
+}
+
 static void roots(void)
 {
 	struct draft first, e;
@@ -665,6 +700,7 @@ int main(void)
 	ordered_lists();
 	roots();
 	no_way_back();
+	in_use();
 	reserves();
 	shared_resources();
 	unbound();
