@@ -122,6 +122,13 @@ const struct field_place field_places[STEER_F_MAX] = {
 	[STEER_F_TUN_MPLS_2] = SHAPE(REGION_MPLS2, 0, 4),
 	[STEER_F_TUN_MPLS_3] = SHAPE(REGION_MPLS3, 0, 4),
 	[STEER_F_TUN_MPLS_4] = SHAPE(REGION_MPLS4, 0, 4),
+	[STEER_F_OUTER_ARP_OP] = PLACE(REGION_ARP, 6, 2),
+	[STEER_F_OUTER_ARP_SHA] = PLACE(REGION_ARP, 8, 6),
+	[STEER_F_OUTER_ARP_SPA] = PLACE(REGION_ARP, 14, 4),
+	[STEER_F_OUTER_ARP_THA] = PLACE(REGION_ARP, 18, 6),
+	[STEER_F_OUTER_ARP_TPA] = PLACE(REGION_ARP, 24, 4),
+	[STEER_F_OUTER_ND_TARGET] = PLACE(REGION_ND, 0, 16),
+	[STEER_F_OUTER_ND_LLADDR] = PLACE(REGION_ND_LLADDR, 0, 6),
 };
 
 #define FIELD_NAME(id, name, bits) [STEER_F_##id] = name,
@@ -232,6 +239,10 @@ static void patch_checksums(struct packet *p, unsigned int region, unsigned int 
 	case REGION_TCP:
 	case REGION_ICMP:
 		delta += patch_l4(p, layer, delta, false);
+		break;
+	case REGION_LAYER: // and beyond
+		if (region == REGION_ND || region == REGION_ND_LLADDR)
+			patch_l4(p, 0, delta, false);
 		break;
 	default:
 		break;

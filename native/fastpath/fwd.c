@@ -46,16 +46,15 @@ static int resolve(const struct steer_fwd *wire, struct pipe *self, struct fwd *
 	switch (wire->type) {
 	case STEER_FWD_NONE:
 	case STEER_FWD_KERNEL:
+	case STEER_FWD_ANSWER:
 		return 0;
 	case STEER_FWD_DROP:
+	case STEER_FWD_REJECT:
 		if (wire->index >= STEER_DROP_MAX)
 			return why_set(
 				why, STEER_WHY_BAD_FWD, -EINVAL, "drop for unknown reason %u", wire->index);
 		out->index = wire->index;
 		return 0;
-	case STEER_FWD_REJECT:
-	case STEER_FWD_ANSWER:
-		return why_set(why, STEER_WHY_UNSUPPORTED, -ENOTSUP, "reject and answer are not supported");
 	case STEER_FWD_PORT:
 		if (wire->port >= STEER_PORT_MAX || !fp.ports[wire->port].present)
 			return why_set(why, STEER_WHY_BAD_FWD, -ENOENT,

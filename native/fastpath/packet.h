@@ -40,7 +40,10 @@ enum packet_region {
 	REGION_MPLS2,
 	REGION_MPLS3,
 	REGION_MPLS4,
-	REGION_META, // struct packet_meta of the packet itself
+	REGION_ARP,       // for IPv4 over Ethernet
+	REGION_ND,        // the target address of neighbour discovery
+	REGION_ND_LLADDR, // the address in its option
+	REGION_META,      // struct packet_meta of the packet itself
 	REGION_MAX,
 };
 
@@ -102,10 +105,11 @@ struct packet {
 	uint32_t frame_len; // bytes of the whole frame (more than seg_len with several segments)
 	struct packet_layer layer[2];
 	uint8_t tunnel;      // enum steer_tunnel of the outermost tunnel
-	bool inner_set;      // inner or tunnel regions are not all zero pages
+	bool inner_set;      // regions from REGION_INNER on are not all zero pages
 	bool stale;          // structure changed: parse again before fields are used
 	bool judged;         // packet_judge was done since the last change
 	uint16_t tunnel_end; // offset of what the tunnel carries (inner Ethernet or IP header), 0 = no tunnel
+	uint8_t sender[6];   // ARP, neighbour discovery: the source MAC before any action
 
 	// Walk.
 	struct rte_mbuf *m;    // NULL in tests over plain memory

@@ -10,6 +10,7 @@
 
 enum {
 	TYPE_IP4 = 0x0800,
+	TYPE_ARP = 0x0806,
 	TYPE_IP6 = 0x86dd,
 	TYPE_VLAN = 0x8100,
 	TYPE_QINQ = 0x88a8,
@@ -24,6 +25,7 @@ enum {
 	GTP_EXT_MAX = 8,
 	MPLS_FIELDS = 5,
 	MPLS_MAX = 16,
+	ND_OPTIONS_MAX = 16,
 	GPE_IP4 = 1,
 	GPE_IP6 = 2,
 	GPE_ETH = 3,
@@ -76,6 +78,55 @@ static void regions_reset(struct packet *p)
 	p->judged = false;
 }
 
+// Answers go to who asked, whatever actions do to the header until then: the first parse keeps the address.
+static void keep_sender(struct packet *p)
+{
+	p->inner_set = true;
+	if (!p->depth)
+		memcpy(p->sender, p->base[REGION_ETH] + 6, sizeof(p->sender));
+}
+
+// ARP for IPv4 over Ethernet at the cursor; any other kind is no header that we know.
+static void parse_arp(struct cursor *c)
+{
+	static const uint8_t kind[6] = {0, 1, 0x08, 0, 6, 4};
+	uint8_t *h = c->p->data + c->at;
+
+	if (!fits(c, 28) || memcmp(h, kind, sizeof(kind)))
+		return;
+	c->p->base[REGION_ARP] = h;
+	keep_sender(c->p);
+}
+
+// Neighbour discovery, whose ICMPv6 header is at the cursor: the target, and the first link-layer address option of the
+// kind that belongs to the message. Fragments of it count for nothing (RFC 6980).
+static void parse_nd(struct cursor *c)
+{
+	static const uint8_t heads[] = {8, 16, 24, 24, 40}; // RS, RA, NS, NA, redirect
+	struct packet *p = c->p;
+	uint8_t *h = p->data + c->at, *option;
+	uint8_t type = h[0], wanted = type >= ND_ADVERTISEMENT ? 2 : 1;
+	struct cursor at = *c;
+
+	if (type < ND_FIRST || type > ND_LAST || p->meta.layer[0].ip_fragmented ||
+		p->meta.layer[0].l3_type != L3_META_IPV6 || !fits(c, heads[type - ND_FIRST]))
+		return;
+	keep_sender(p);
+	if (type >= ND_SOLICITATION)
+		p->base[REGION_ND] = h + 8;
+	at.at += heads[type - ND_FIRST];
+	for (unsigned int i = 0; i < ND_OPTIONS_MAX && fits(&at, 8); i++) {
+		option = p->data + at.at;
+		if (!option[1] || !fits(&at, option[1] * 8u))
+			return;
+		if (option[0] == wanted) {
+			p->base[REGION_ND_LLADDR] = option + 2;
+			return;
+		}
+		at.at += option[1] * 8u;
+	}
+}
+
 // The L4 header, at the cursor; `proto` is what the IP header (or its last extension) says.
 static void parse_l4(struct cursor *c, unsigned int layer, uint8_t proto)
 {
@@ -111,6 +162,8 @@ static void parse_l4(struct cursor *c, unsigned int layer, uint8_t proto)
 		if (!fits(c, 8))
 			return;
 		base[REGION_ICMP] = h;
+		if (proto == IPPROTO_ICMPV6 && !layer)
+			parse_nd(c);
 		break;
 	case IPPROTO_ESP:
 		meta->l4_type = L4_META_ESP;
@@ -521,6 +574,10 @@ static int parse_all(struct packet *p)
 	type = parse_eth(&c, 0);
 	if (type < 0)
 		return type;
+	if (type == TYPE_ARP) {
+		parse_arp(&c);
+		return 0;
+	}
 	proto = parse_l3(&c, 0, type);
 	if (proto < 0)
 		return proto == -EBADMSG ? proto : 0;

@@ -33,6 +33,8 @@ static inline void packet_meta_reset(struct packet *p, uint16_t port_id)
 	p->meta.meter_color = METER_GREEN;
 }
 
+enum { ND_FIRST = 133, ND_SOLICITATION = 135, ND_ADVERTISEMENT = 136, ND_LAST = 137 };
+
 // 0 or -EBADMSG (malformed). Keeps pkt_meta, u32, port_id, random and colour.
 int packet_parse(struct packet *p);
 // The same without the short cut for plain packets. For tests, which compare the two.

@@ -202,6 +202,13 @@ static struct packet *copy_of(struct walker *w, const struct packet *p)
 	q->depth = p->depth;
 	q->algorithm = p->algorithm;
 	q->index = p->index;
+	memcpy(q->sender, p->sender, sizeof(q->sender));
+	q->reject = 0;
+	q->frag_protocol = p->frag_protocol;
+	q->frag_icmp_type = p->frag_icmp_type;
+	memcpy(q->frag_port, p->frag_port, sizeof(q->frag_port));
+	q->ct_opened = 0;
+	q->tag = p->tag;
 	q->reject = 0;
 	q->frag_protocol = 0;
 	q->ct_opened = 0;

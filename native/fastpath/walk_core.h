@@ -8,6 +8,7 @@
 // on the wire is not decided here but when the verdicts are carried out, in order of arrival.
 #pragma once
 
+#include "answer.h"
 #include "rss.h"
 #include "walk.h"
 
@@ -101,6 +102,14 @@ static inline void core_forward(struct walker *w, struct packet *p, const struct
 	switch (fwd->type) {
 	case STEER_FWD_DROP:
 		packet_drop(p, fwd->index ? fwd->index : STEER_DROP_PIPE);
+		break;
+	case STEER_FWD_REJECT:
+		packet_drop(p, fwd->index ? fwd->index : STEER_DROP_POLICY);
+		p->reject = 1;
+		break;
+	case STEER_FWD_ANSWER:
+		if (answer_neighbour(p))
+			packet_drop(p, STEER_DROP_LINK_CONTROL);
 		break;
 	case STEER_FWD_RSS:
 		packet_refresh(p);

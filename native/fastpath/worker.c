@@ -19,6 +19,7 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 
+#include "answer.h"
 #include "rcu.h"
 #include "walk.h"
 
@@ -27,6 +28,8 @@ enum {
 	IDLE_SLEEP = 2048,        // empty turns before sleeping
 	SLEEP_NS_MAX = 50000000,  // so that the heartbeat grows
 	SLEEP_NS_POLLED = 100000, // with a port that cannot wake the worker
+	REFUSALS_PER_SECOND = 4096,
+	REFUSALS_AT_ONCE = 512,
 };
 
 struct tx_buffer {
@@ -41,6 +44,10 @@ struct fp_tx {
 	uint16_t dirty[STEER_PORT_MAX];
 	bool told; // something was put where control must look
 	uint64_t now_ns;
+	// Refusals of rejected packets, by a token bucket in cycles.
+	uint64_t refusal_cost;
+	uint64_t refusal_credit;
+	uint64_t refusal_at;
 	struct tx_buffer port[STEER_PORT_MAX];
 };
 
@@ -194,6 +201,28 @@ static void to_software(struct fp_worker *w, struct packet *p)
 		w->tx->told = true;
 }
 
+// Tells the sender of a rejected packet, if that may be told and not too many were. The packet itself is dropped.
+static void refuse(struct fp_worker *w, struct packet *p)
+{
+	struct fp_tx *tx = w->tx;
+	uint64_t now = w->walker->tsc, most = tx->refusal_cost * REFUSALS_AT_ONCE;
+	struct rte_mbuf *m;
+
+	tx->refusal_credit += now - tx->refusal_at;
+	tx->refusal_at = now;
+	if (tx->refusal_credit > most)
+		tx->refusal_credit = most;
+	if (tx->refusal_credit < tx->refusal_cost)
+		return;
+	m = reject_build(p, fp.pool);
+	if (!m)
+		return;
+	tx->refusal_credit -= tx->refusal_cost;
+	bump(&w->stats->generated, 1);
+	bump(&w->stats->ct.generated, 1);
+	send_packet(w, m, p->in_port, p->in_port, 0);
+}
+
 static inline void deliver(struct fp_worker *w, struct packet *p)
 {
 	switch (p->verdict) {
@@ -204,6 +233,8 @@ static inline void deliver(struct fp_worker *w, struct packet *p)
 		to_software(w, p);
 		break;
 	default:
+		if (unlikely(p->reject))
+			refuse(w, p);
 		drop(w, p->m, p->in_port, p->reason, p->meta.pkt_meta);
 		break;
 	}
@@ -435,6 +466,7 @@ int worker_init(struct fp_worker *w)
 		if (!*rings[i])
 			goto fail;
 	}
+	w->tx->refusal_cost = rte_get_tsc_hz() / REFUSALS_PER_SECOND;
 	w->walker->worker = w->index;
 	w->walker->stats = w->stats;
 	w->walker->counters = w->counters;

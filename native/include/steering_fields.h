@@ -8,7 +8,9 @@
 // byte order in the smallest number of whole bytes that holds the width, right-aligned: a 20 bit flow label is three
 // bytes with the upper four bits zero, a VNI (24 bit) three bytes. IPv4 and IPv6 addresses are fields of their own and
 // read as zero where the packet has the other version or lacks the layer. TCP, UDP, SCTP and "transport" ports are one
-// field (doca-flow.md section 11). New fields are added before the sentinel; an id never changes meaning within an ABI.
+// field (doca-flow.md section 11). outer.arp is ARP for IPv4 over Ethernet; outer.nd.target that of neighbour solicitations,
+// advertisements and redirects, outer.nd.lladdr the link-layer address option of these (the target's, for solicitations the
+// source's, as for router messages). New fields are added before the sentinel; an id never changes meaning within an ABI.
 
 #pragma once
 
@@ -97,7 +99,14 @@
 	X(TUN_MPLS_1, "tunnel.mpls[1].label", 32)                        \
 	X(TUN_MPLS_2, "tunnel.mpls[2].label", 32)                        \
 	X(TUN_MPLS_3, "tunnel.mpls[3].label", 32)                        \
-	X(TUN_MPLS_4, "tunnel.mpls[4].label", 32)
+	X(TUN_MPLS_4, "tunnel.mpls[4].label", 32)                        \
+	X(OUTER_ARP_OP, "outer.arp.op", 16)                              \
+	X(OUTER_ARP_SHA, "outer.arp.sha", 48)                            \
+	X(OUTER_ARP_SPA, "outer.arp.spa", 32)                            \
+	X(OUTER_ARP_THA, "outer.arp.tha", 48)                            \
+	X(OUTER_ARP_TPA, "outer.arp.tpa", 32)                            \
+	X(OUTER_ND_TARGET, "outer.nd.target", 128)                       \
+	X(OUTER_ND_LLADDR, "outer.nd.lladdr", 48)
 
 #define STEERING_FIELD_ENUM(id, name, bits) STEER_F_##id,
 enum steer_field {

@@ -27,7 +27,7 @@ from appliance.flow.types import (
 )
 
 VLAN_TYPES = (0x8100, 0x88A8, 0x9100)
-IPV4, IPV6, TEB = 0x0800, 0x86DD, 0x6558
+IPV4, IPV6, TEB, ARP = 0x0800, 0x86DD, 0x6558, 0x0806
 TCP, UDP, ICMP, ICMP6, SCTP, GRE, ESP, IPIP, IPV6_IN_IP = 6, 17, 1, 58, 132, 47, 50, 4, 41
 EXTENSIONS = (0, 43, 60)  # hop-by-hop, routing, destination options
 FRAGMENT, AH = 44, 51
@@ -153,6 +153,30 @@ def _network(frame: bytes, at: int, ethertype: int, layer: str, parsed: Parsed, 
         _ipv4(frame, at, layer, parsed, info)
     elif ethertype == IPV6:
         _ipv6(frame, at, layer, parsed, info)
+    elif ethertype == ARP and layer == "outer":
+        _arp(frame, at, parsed)
+
+
+def _arp(frame: bytes, at: int, parsed: Parsed) -> None:
+    if at + 28 > len(frame) or frame[at : at + 6] != bytes((0, 1, 8, 0, 6, 4)):
+        return
+    for name, offset, length in (("op", 6, 2), ("sha", 8, 6), ("spa", 14, 4), ("tha", 18, 6), ("tpa", 24, 4)):
+        _put(parsed, f"outer.arp.{name}", at + offset, length)
+
+
+def _neighbour(frame: bytes, at: int, parsed: Parsed, info: Layer) -> None:
+    heads = {133: 8, 134: 16, 135: 24, 136: 24, 137: 40}
+    kind, end = frame[at], info.l4_end
+    if kind not in heads or info.fragment or info.l3_type != L3Meta.IPV6 or at + heads[kind] > end:
+        return
+    if kind >= 135:
+        _put(parsed, "outer.nd.target", at + 8, 16)
+    option, number = at + heads[kind], 0
+    while option + 8 <= end and number < 16 and frame[option + 1] and option + 8 * frame[option + 1] <= end:
+        if frame[option] == (2 if kind >= 136 else 1):
+            _put(parsed, "outer.nd.lladdr", option + 2, 6)
+            return
+        option, number = option + 8 * frame[option + 1], number + 1
 
 
 def _ipv4(frame: bytes, at: int, layer: str, parsed: Parsed, info: Layer) -> None:
@@ -250,6 +274,8 @@ def _transport(frame: bytes, at: int, proto: int, layer: str, parsed: Parsed, in
         _put(parsed, f"{layer}.icmp.type", at, 1)
         _put(parsed, f"{layer}.icmp.code", at + 1, 1)
         _put(parsed, f"{layer}.icmp.ident", at + 4, 2)
+    if proto == ICMP6 and layer == "outer":
+        _neighbour(frame, at, parsed, info)
 
 
 def _tunnel(frame: bytes, parsed: Parsed) -> None:

@@ -36,6 +36,7 @@ from appliance.flow.types import (
     FwdOrderedList,
     FwdPipe,
     FwdPort,
+    FwdReject,
     FwdRss,
     FwdTarget,
     HashAlgorithm,
@@ -287,7 +288,9 @@ class Reference:
 
     def _forward(self, packet: Packet, fwd: Fwd | None) -> Iterator[Result]:
         if isinstance(fwd, FwdDrop):
-            yield self._dropped(packet, "pipe")
+            yield self._dropped(packet, fwd.reason or "pipe")
+        elif isinstance(fwd, FwdReject):  # what the sender is told is not modelled
+            yield self._dropped(packet, fwd.reason or "policy")
         elif isinstance(fwd, FwdPort):
             yield from self._send(packet, fwd.port_id)
         elif isinstance(fwd, FwdPipe) and fwd.pipe is not None:

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The Ringfield authors
+//
+// Refusals of rejected packets. They are built anew, from nobody's address but the packet's destination, as if that had
+// refused: a fast path has no addresses of its own.
+
+#include <string.h>
+
+#include <netinet/in.h>
+
+#include "answer.h"
+#include "checksum.h"
+#include "parse.h"
+
+enum {
+	L2_MOST = 64, // with all VLAN tags
+	IP4_QUOTE = 576 - 28,
+	IP6_QUOTE = 1280 - 48,
+	HOPS = 64,
+	TCP_RST = 4,
+	TCP_ACK = 16,
+};
+
+// What is refused, and what is built for it.
+struct refusal {
+	struct packet *p;
+	const uint8_t *ip;
+	const struct packet_layer *l;
+	uint8_t *out; // the answer's IP header
+	uint32_t l2;
+	bool ip6;
+};
+
+static bool is_error(const struct refusal *r, const uint8_t *icmp)
+{
+	switch (icmp[0]) {
+	case 3:
+	case 4:
+	case 5:
+	case 11:
+	case 12:
+		return !r->ip6;
+	default:
+		return false;
+	}
+}
+
+// Errors, listener and neighbour discovery are not answered.
+static bool is_silent6(const uint8_t *icmp)
+{
+	return icmp[0] < 128 || (icmp[0] >= 130 && icmp[0] <= 137) || icmp[0] == 143;
+}
+
+static bool addresses_ok(const struct refusal *r)
+{
+	static const uint8_t nothing[16], loopback[16] = {[15] = 1};
+	const uint8_t *eth = r->p->data, *ip = r->ip;
+
+	if ((eth[0] | eth[6]) & 1 || !memcmp(eth + 6, nothing, 6) || !memcmp(eth, eth + 6, 6))
+		return false;
+	if (r->ip6)
+		return ip[8] != 0xff && ip[24] != 0xff && memcmp(ip + 8, nothing, 16) &&
+		       memcmp(ip + 8, loopback, 16) && memcmp(ip + 8, ip + 24, 16);
+	return ip[12] && ip[12] != 127 && ip[12] < 224 && ip[16] && ip[16] < 224 &&
+	       memcmp(ip + 12, ip + 16, 4);
+}
+
+static bool may_answer(const struct refusal *r)
+{
+	const struct packet_layer *l = r->l;
+	const uint8_t *h = r->p->data + l->l4;
+
+	if (!r->p->meta.layer[0].l3_ok || !l->first || !l->l4_proto || r->l2 > L2_MOST || !addresses_ok(r))
+		return false;
+	switch (l->l4_proto) {
+	case IPPROTO_TCP:
+		return l->l4 && !(h[13] & TCP_RST) && h[12] >> 4 >= 5 && (h[12] >> 4) * 4u <= l->l4_len;
+	case IPPROTO_ICMP:
+		return l->l4 && !is_error(r, h);
+	case IPPROTO_ICMPV6:
+		return l->l4 && !is_silent6(h);
+	default:
+		return true;
+	}
+}
+
+static void put16(uint8_t *to, uint32_t number)
+{
+	to[0] = (uint8_t)(number >> 8);
+	to[1] = (uint8_t)number;
+}
+
+static uint32_t get32(const uint8_t *from)
+{
+	return (uint32_t)from[0] << 24 | (uint32_t)from[1] << 16 | (uint32_t)from[2] << 8 | from[3];
+}
+
+static void put32(uint8_t *to, uint32_t number)
+{
+	put16(to, number >> 16);
+	put16(to + 2, number);
+}
+
+// The IP header from the packet's destination to its source; returns where its payload begins.
+static uint8_t *put_ip(const struct refusal *r, uint8_t protocol, uint32_t payload)
+{
+	uint8_t *out = r->out;
+	uint16_t sum;
+
+	if (r->ip6) {
+		memset(out, 0, 8);
+		out[0] = 0x60;
+		put16(out + 4, payload);
+		out[6] = protocol;
+		out[7] = HOPS;
+		memcpy(out + 8, r->ip + 24, 16);
+		memcpy(out + 24, r->ip + 8, 16);
+		return out + 40;
+	}
+	memset(out, 0, 12);
+	out[0] = 0x45;
+	put16(out + 2, 20 + payload);
+	out[6] = 0x40; // do not fragment
+	out[8] = HOPS;
+	out[9] = protocol;
+	memcpy(out + 12, r->ip + 16, 4);
+	memcpy(out + 16, r->ip + 12, 4);
+	sum = (uint16_t)~checksum_fold(checksum_add(0, out, 20));
+	memcpy(out + 10, &sum, 2);
+	return out + 20;
+}
+
+static uint64_t pseudo_sum(const struct refusal *r, uint8_t protocol, uint32_t payload)
+{
+	uint64_t sum = htons((uint16_t)payload) + (uint64_t)htons(protocol);
+
+	return r->ip6 ? checksum_add(sum, r->out + 8, 32) : checksum_add(sum, r->out + 12, 8);
+}
+
+// RFC 9293 3.5.2.
+static void put_rst(const struct refusal *r)
+{
+	const uint8_t *h = r->p->data + r->l->l4;
+	uint8_t *tcp = put_ip(r, IPPROTO_TCP, 20);
+	uint16_t sum;
+
+	memset(tcp, 0, 20);
+	memcpy(tcp, h + 2, 2);
+	memcpy(tcp + 2, h, 2);
+	tcp[12] = 0x50;
+	tcp[13] = TCP_RST;
+	if (h[13] & TCP_ACK) {
+		memcpy(tcp + 4, h + 8, 4);
+	} else {
+		// SYN and FIN take a number each.
+		uint32_t length = r->l->l4_len - (h[12] >> 4) * 4u + ((h[13] >> 1) & 1u) + (h[13] & 1u);
+
+		tcp[13] |= TCP_ACK;
+		put32(tcp + 8, get32(h + 4) + length);
+	}
+	sum = (uint16_t)~checksum_fold(checksum_add(pseudo_sum(r, IPPROTO_TCP, 20), tcp, 20));
+	memcpy(tcp + 16, &sum, 2);
+}
+
+static void put_unreachable(const struct refusal *r, uint32_t quote)
+{
+	uint8_t protocol = r->ip6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+	uint8_t *icmp = put_ip(r, protocol, 8 + quote);
+	const uint8_t *from;
+	uint16_t sum;
+
+	memset(icmp, 0, 8);
+	icmp[0] = r->ip6 ? 1 : 3;
+	icmp[1] = r->ip6 ? 1 : 13;
+	from = rte_pktmbuf_read(r->p->m, r->l->l3, quote, icmp + 8);
+	if (from != icmp + 8)
+		memcpy(icmp + 8, from, quote);
+	sum = (uint16_t)~checksum_fold(
+		checksum_add(r->ip6 ? pseudo_sum(r, protocol, 8 + quote) : 0, icmp, 8 + quote));
+	memcpy(icmp + 2, &sum, 2);
+}
+
+struct rte_mbuf *reject_build(struct packet *p, struct rte_mempool *pool)
+{
+	struct refusal r = {.p = p, .l = &p->layer[0]};
+	uint32_t quote = 0, head, bytes;
+	struct rte_mbuf *m;
+	uint8_t *out;
+	bool tcp;
+
+	packet_refresh(p);
+	r.ip6 = p->meta.layer[0].l3_type == L3_META_IPV6;
+	if (!p->m || p->meta.layer[0].l3_type == L3_META_NONE)
+		return NULL;
+	r.l2 = r.l->l3;
+	r.ip = p->data + r.l->l3;
+	if (!may_answer(&r))
+		return NULL;
+	tcp = r.l->l4_proto == IPPROTO_TCP;
+	head = r.ip6 ? 40 : 20;
+	if (!tcp) {
+		quote = r.l->end - r.l->l3;
+		bytes = r.ip6 ? IP6_QUOTE : IP4_QUOTE;
+		quote = quote < bytes ? quote : bytes;
+	}
+	bytes = r.l2 + head + (tcp ? 20 : 8 + quote);
+	m = rte_pktmbuf_alloc(pool);
+	if (!m)
+		return NULL;
+	out = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)bytes);
+	if (!out) {
+		rte_pktmbuf_free(m);
+		return NULL;
+	}
+	memcpy(out, p->data, r.l2);
+	memcpy(out, p->data + 6, 6);
+	memcpy(out + 6, p->data, 6);
+	r.out = out + r.l2;
+	if (tcp)
+		put_rst(&r);
+	else
+		put_unreachable(&r, quote);
+	return m;
+}
