@@ -29,6 +29,8 @@ COMMANDS = {
     "capture": "packets",
     "demo": "demo",
     "bench": "bench",
+    "doctor": "doctor",
+    "support-bundle": "support_bundle",
 }
 
 
@@ -42,7 +44,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """A command by name."""
         if cmd_name in COMMANDS:
-            command: click.Command = getattr(import_module(f"appliance.cli.{COMMANDS[cmd_name]}"), cmd_name)
+            module = import_module(f"appliance.cli.{COMMANDS[cmd_name]}")
+            command: click.Command = getattr(module, cmd_name.replace("-", "_"))
             return command
         return super().get_command(ctx, cmd_name)
 
