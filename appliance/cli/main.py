@@ -27,6 +27,7 @@ COMMANDS = {
     "transmit": "packets",
     "receive": "packets",
     "capture": "packets",
+    "observe": "observe",
     "demo": "demo",
     "bench": "bench",
     "doctor": "doctor",

@@ -16,6 +16,7 @@ import grpc
 from appliance.rpc.errors import CallError, call_error
 from appliance.v1 import (
     entry_service_pb2_grpc,
+    observer_service_pb2_grpc,
     packet_service_pb2_grpc,
     pipe_service_pb2_grpc,
     port_service_pb2_grpc,
@@ -64,6 +65,7 @@ class Client:
         self.pipes = pipe_service_pb2_grpc.PipeServiceStub(self.channel)
         self.entries = entry_service_pb2_grpc.EntryServiceStub(self.channel)
         self.stats = stats_service_pb2_grpc.StatsServiceStub(self.channel)
+        self.observer = observer_service_pb2_grpc.ObserverServiceStub(self.channel)
         self.packets = packet_service_pb2_grpc.PacketServiceStub(self.channel)
         self.trace = trace_service_pb2_grpc.TraceServiceStub(self.channel)
         self.shared = shared_resource_service_pb2_grpc.SharedResourceServiceStub(self.channel)
