@@ -7,6 +7,7 @@ Nothing is taken that could hold one: no key, no database, no packet. What is te
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
@@ -22,6 +23,7 @@ from typing import Any, Final
 
 import click
 from google.protobuf.message import Message
+from rich.markup import escape
 
 from appliance.cli.common import Context, as_dict, octets, out, pass_context, print_json
 from appliance.cli.doctor_checks import all_checks
@@ -44,7 +46,7 @@ _PEM: Final = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL
 )
 _SECRET: Final = re.compile(
-    r"""((?:[\w.-]*)(?:password|passwd|passphrase|secret|token|psk|credential|api[_-]?key|private[_-]?key)[\w.-]*
+    r"""((?:[\w.-]*)(?:password|passwd|passphrase|secret|token|psk|api[_-]?key|private[_-]?key)[\w.-]*
         ["']?\s*[:=]\s*)(?:"[^"\n]*"|'[^'\n]*'|[^\s,}\]]+)""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -91,12 +93,12 @@ class Bundle:
         """The archive, readable by its owner alone; no half of it is ever left."""
         partial = file.with_name(f".{file.name}.part")
         try:
-            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
-                with tarfile.open(fileobj=raw, mode="w:gz") as archive:
-                    for name, content in sorted(self.files.items()):
-                        item = tarfile.TarInfo(f"{folder}/{name}")
-                        item.size, item.mtime, item.mode = len(content), int(time.time()), 0o600
-                        archive.addfile(item, io.BytesIO(content))
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as raw, tarfile.open(fileobj=raw, mode="w:gz") as archive:
+                for name, content in sorted(self.files.items()):
+                    item = tarfile.TarInfo(f"{folder}/{name}")
+                    item.size, item.mtime, item.mode = len(content), int(time.time()), 0o600
+                    archive.addfile(item, io.BytesIO(content))
             partial.rename(file)
         except BaseException:
             partial.unlink(missing_ok=True)
@@ -161,10 +163,11 @@ def ask(bundle: Bundle, context: Context) -> None:
             calls(context.target),
             Client(context.target, tls=context.tls, insecure=context.insecure) as client,
         ):
+            client.system.GetVersion(system_service_pb2.GetVersionRequest(), timeout=context.timeout)
             for name, call in _messages(client, context.timeout):
                 bundle.attempt(name, _as_dict(context.target, call))
     except CallError as error:
-        bundle.missing["appliance"] = error.reason
+        bundle.missing["what the appliance says"] = error.reason
 
 
 def _as_dict(target: str, call: Callable[[], Message]) -> Callable[[], dict[str, Any]]:
@@ -184,7 +187,7 @@ def collect(context: Context, directory: Path, config: Path | None) -> Bundle:
     ask(bundle, context)
     for name in LOGS:
         if (directory / name).exists():
-            bundle.attempt(f"runtime/{name}", lambda name=name: tail(directory / name))
+            bundle.attempt(f"runtime/{name}", functools.partial(tail, directory / name))
     if directory.exists():
         bundle.attempt("runtime/listing.txt", lambda: listing(directory))
     if config is not None:
@@ -232,5 +235,5 @@ def support_bundle(
         f"[bold]{target}[/]  {len(bundle.files)} files, {octets(target.stat().st_size)}", soft_wrap=True
     )
     for what, reason in bundle.missing.items():
-        out.print(f"[yellow]without {what}[/]: {reason}")
+        out.print(f"[yellow]without {what}[/]: {escape(reason)}", soft_wrap=True)
     out.print("Look through it before you hand it on: it names workloads, addresses and policy.", style="dim")

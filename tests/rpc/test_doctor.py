@@ -163,7 +163,7 @@ def test_a_bundle_without_an_appliance_says_what_is_missing(tmp_path: Path) -> N
     assert done.exit_code == 0, done.output
     said = json.loads(done.output)
     assert "manifest.json" in said["files"]
-    assert "status.json" in said["missing"]
+    assert "no appliance answers" in said["missing"]["what the appliance says"]
 
 
 @pytest.mark.parametrize(
