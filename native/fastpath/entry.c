@@ -69,8 +69,7 @@ static void drop_counter(struct entry *e)
 {
 	if (!e->owns_counter)
 		return;
-	counter_free(e->own_counter);
-	e->space->nr_counters--;
+	space_counter_free(e->space, e->own_counter);
 	e->owns_counter = false;
 }
 

@@ -174,11 +174,10 @@ static int build_monitor(struct entry *e, const struct steer_monitor *m, struct 
 		if (old && old->own_counter != STEER_COUNTER_NONE) {
 			e->own_counter = old->own_counter;
 		} else {
-			e->own_counter = counter_alloc();
+			e->own_counter = space_counter(e->space);
 			if (e->own_counter == STEER_COUNTER_NONE)
 				return why_set(why, STEER_WHY_NO_COUNTER, -ENOSPC, "no counter left");
 			e->owns_counter = true;
-			e->space->nr_counters++;
 		}
 	}
 	e->counter = element_counts(e) ? STEER_COUNTER_NONE : e->own_counter;

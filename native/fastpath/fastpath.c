@@ -21,6 +21,8 @@ struct fp fp;
 // Free slots, a stack: the hottest slot is given out first.
 static uint32_t *slots;
 static uint32_t nr_slots;
+static uint32_t returning; // freed, until after grace
+static uint32_t unclaimed; // reserved and not yet given out
 
 // A key that is widely used as the default, so that hashes come out as people know them.
 static const uint8_t default_rss_key[40] = {0x2c, 0xc6, 0x81, 0xd1, 0x5b, 0xdb, 0xf4, 0xf7, 0xfc, 0xa2, 0x83,
@@ -51,12 +53,32 @@ void fp_fini(void)
 	acl_trie_stop();
 	free(slots);
 	slots = NULL;
-	nr_slots = 0;
+	nr_slots = unclaimed = returning = 0;
 }
 
 uint32_t counter_alloc(void)
 {
-	return nr_slots ? slots[--nr_slots] : STEER_COUNTER_NONE;
+	return nr_slots > unclaimed ? slots[--nr_slots] : STEER_COUNTER_NONE;
+}
+
+uint32_t counter_claim(void)
+{
+	if (!nr_slots || !unclaimed)
+		return STEER_COUNTER_NONE;
+	unclaimed--;
+	return slots[--nr_slots];
+}
+
+uint32_t counter_unreserved(void)
+{
+	uint32_t free_ones = nr_slots + returning;
+
+	return free_ones > unclaimed ? free_ones - unclaimed : 0;
+}
+
+void counter_reserve(int32_t change)
+{
+	unclaimed = (uint32_t)((int64_t)unclaimed + change);
 }
 
 static void slot_put(void *arg, uintptr_t slot)
@@ -66,12 +88,15 @@ static void slot_put(void *arg, uintptr_t slot)
 		fp_write(&fp.workers[i].counters[slot].bytes, 0);
 	}
 	slots[nr_slots++] = (uint32_t)slot;
+	returning--;
 }
 
 void counter_free(uint32_t slot)
 {
-	if (slot != STEER_COUNTER_NONE)
-		rcu_defer_pair(slot_put, NULL, slot);
+	if (slot == STEER_COUNTER_NONE)
+		return;
+	returning++;
+	rcu_defer_pair(slot_put, NULL, slot);
 }
 
 struct stats_counter counter_sum(uint32_t slot)

@@ -151,7 +151,11 @@ void fp_fini(void); // after all workers ended and spaces were destroyed
 
 // --- Counter slots (control thread) -------------------------------------------------------------------------------
 // A slot is the same index in every worker's array. Freed slots are zeroed after a grace period, then given out again.
-uint32_t counter_alloc(void);                    // STEER_COUNTER_NONE when none is left
+// Of those that nobody reserved, or one of a reserve. STEER_COUNTER_NONE when none is left.
+uint32_t counter_alloc(void);
+uint32_t counter_claim(void);
+uint32_t counter_unreserved(void);               // how many more may be reserved
+void counter_reserve(int32_t change);            // for later claims
 void counter_free(uint32_t slot);                // NONE is fine
 struct stats_counter counter_sum(uint32_t slot); // over all workers; any thread
 uint32_t counter_used(void);

@@ -233,7 +233,7 @@ static int pipe_build(struct pipe *pipe, struct why *why)
 	if (err)
 		return err;
 	if (spec->flags & STEER_PIPE_MISS_COUNTER) {
-		pipe->miss_counter = counter_alloc();
+		pipe->miss_counter = space_counter(pipe->space);
 		if (pipe->miss_counter == STEER_COUNTER_NONE)
 			return why_set(
 				why, STEER_WHY_NO_COUNTER, -ENOSPC, "pipe '%s': no counter left", spec->name);
@@ -298,7 +298,7 @@ static void pipe_release(struct pipe *pipe)
 			fwd_settle(&v->fwd, pipe);
 		v->pending = false;
 	}
-	counter_free(pipe->miss_counter);
+	space_counter_free(pipe->space, pipe->miss_counter);
 	pipe->miss_counter = STEER_COUNTER_NONE;
 }
 

@@ -32,6 +32,7 @@ struct space {
 	uint32_t nr_pipes;
 	uint64_t nr_entries;
 	uint32_t nr_counters; // slots taken
+	uint32_t reserve;     // of slots; more are taken of what nobody reserved
 	struct space_tables *tables;
 	struct txn *txn;           // open transaction or NULL
 	TAILQ_HEAD(, entry) aging; // entries with a time-out, for control's sweep
@@ -40,6 +41,8 @@ struct space {
 };
 
 int space_create(uint32_t session, struct space **out);
+// Reserves counters for this session, in place of what it had reserved. -ENOSPC: not so many are left.
+int space_reserve(struct space *space, uint32_t nr_counters);
 // All pipes, entries, shared resources; an open transaction is aborted. Invisible at once, memory freed after grace.
 void space_destroy(struct space *space);
 

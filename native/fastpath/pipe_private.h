@@ -85,5 +85,9 @@ void entry_unlink_later(struct entry *e); // detached already: unlinks now, free
 void entry_free_later(struct entry *e);   // unlinked already
 void entry_free(struct entry *e);         // after grace
 
+// --- Counters of a session --------------------------------------------------------------------------------------------
+uint32_t space_counter(struct space *space); // STEER_COUNTER_NONE: none left
+void space_counter_free(struct space *space, uint32_t slot);
+
 // --- Spaces -----------------------------------------------------------------------------------------------------------
 struct entry **space_slot(struct space *space, uint32_t id, bool make); // NULL: no such page, or no memory

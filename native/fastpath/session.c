@@ -425,13 +425,23 @@ void session_add(int fd, pid_t pid)
 		session_kill(session, "cannot be watched");
 }
 
-static int join_durable(struct session *session, struct session *old, char why[CONFIG_WHY_MAX])
+static int too_many_counters(const struct steer_hello *hello, char why[CONFIG_WHY_MAX])
+{
+	snprintf(why, CONFIG_WHY_MAX, "%u counters are asked for and %u are left", hello->nr_counters,
+		counter_unreserved());
+	return -ENOSPC;
+}
+
+static int join_durable(struct session *session, struct session *old, const struct steer_hello *hello,
+	char why[CONFIG_WHY_MAX])
 {
 	if (old->socket >= 0 && !old->dead) {
 		snprintf(
 			why, CONFIG_WHY_MAX, "session %s is attached already", session_describe(old->number));
 		return -EBUSY;
 	}
+	if (space_reserve(old->space, hello->nr_counters))
+		return too_many_counters(hello, why);
 	if (old->dead)
 		end(old);
 	session->number = old->number;
@@ -449,11 +459,16 @@ int session_hello(
 
 	*resumed = old != NULL;
 	if (old) {
-		status = join_durable(session, old, why);
+		status = join_durable(session, old, hello, why);
 	} else if (!(hello->flags & STEER_SESSION_READER)) {
 		status = space_create(next_number, &session->space);
 		if (status)
 			snprintf(why, CONFIG_WHY_MAX, "no memory for another session");
+		if (!status && space_reserve(session->space, hello->nr_counters)) {
+			space_destroy(session->space);
+			session->space = NULL;
+			status = too_many_counters(hello, why);
+		}
 	}
 	if (status)
 		return status;

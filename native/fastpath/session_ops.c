@@ -85,9 +85,6 @@ static int check_hello(const struct session *session, const struct steer_hello *
 	if (reader ? hello->nr_queues : !hello->nr_queues || hello->nr_queues > STEER_QUEUE_MAX)
 		return refuse(call, -EINVAL, "a session has 1 to %u queues and a reader none, not %u",
 			(unsigned int)STEER_QUEUE_MAX, hello->nr_queues);
-	if (hello->nr_counters > fp.nr_counters - counter_used())
-		return refuse(call, -ENOSPC, "%u counters are asked for and %u are left", hello->nr_counters,
-			fp.nr_counters - counter_used());
 	return 0;
 }
 

@@ -29,12 +29,47 @@ int space_create(uint32_t session, struct space **out)
 	return 0;
 }
 
+// --- Counters -----------------------------------------------------------------------------------------------------
+
+static uint32_t unclaimed(const struct space *space, uint32_t reserve)
+{
+	return reserve > space->nr_counters ? reserve - space->nr_counters : 0;
+}
+
+int space_reserve(struct space *space, uint32_t nr_counters)
+{
+	uint32_t now = unclaimed(space, space->reserve), wanted = unclaimed(space, nr_counters);
+
+	if (nr_counters > INT32_MAX || (wanted > now && wanted - now > counter_unreserved()))
+		return -ENOSPC;
+	counter_reserve((int32_t)wanted - (int32_t)now);
+	space->reserve = nr_counters;
+	return 0;
+}
+
+uint32_t space_counter(struct space *space)
+{
+	uint32_t slot = unclaimed(space, space->reserve) ? counter_claim() : counter_alloc();
+
+	space->nr_counters += slot != STEER_COUNTER_NONE;
+	return slot;
+}
+
+void space_counter_free(struct space *space, uint32_t slot)
+{
+	if (slot == STEER_COUNTER_NONE)
+		return;
+	counter_free(slot);
+	space->nr_counters--;
+	counter_reserve(unclaimed(space, space->reserve) ? 1 : 0);
+}
+
 static void shared_free(void *arg)
 {
 	struct shared *s = arg;
 
 	if (s->set.type == STEER_SHARED_COUNTER)
-		counter_free(s->counter);
+		space_counter_free(s->space, s->counter);
 	free(s->meter);
 	free(s);
 }
@@ -67,6 +102,7 @@ void space_destroy(struct space *space)
 		txn_abort(space);
 	while ((pipe = TAILQ_FIRST(&space->tables->pipes)))
 		pipe_discard(pipe);
+	space_reserve(space, 0);
 	rcu_defer(space_free, space);
 }
 
@@ -140,6 +176,7 @@ int shared_set(struct space *space, const struct steer_shared_set *set, struct w
 		return why_set(why, STEER_WHY_NO_MEMORY, -ENOMEM, "no memory");
 	}
 	old = *slot;
+	s->space = space;
 	s->id = set->id;
 	s->set = *set;
 	s->counter = STEER_COUNTER_NONE;
@@ -151,7 +188,7 @@ int shared_set(struct space *space, const struct steer_shared_set *set, struct w
 		else
 			err = meter_new(s, why);
 	} else if (set->type == STEER_SHARED_COUNTER) {
-		s->counter = old ? old->counter : counter_alloc();
+		s->counter = old ? old->counter : space_counter(space);
 		if (s->counter == STEER_COUNTER_NONE)
 			err = why_set(why, STEER_WHY_NO_COUNTER, -ENOSPC, "no counter left");
 	}

@@ -265,6 +265,7 @@ static inline const uint8_t *entry_key(const struct entry *e)
 
 // --- Shared resources ---------------------------------------------------------------------------------------------
 struct shared {
+	struct space *space;
 	uint32_t id;
 	uint32_t references;
 	struct steer_shared_set set;

@@ -38,9 +38,11 @@ enum {
 	STEER_QUEUE_ANY = 0xffff,
 };
 
-#define STEER_PIPE_NONE    0xffffffffu
-#define STEER_ENTRY_NONE   0xffffffffu
-#define STEER_COUNTER_NONE 0xffffffffu
+enum {
+	STEER_PIPE_NONE = 0xffffffffu,
+	STEER_ENTRY_NONE = 0xffffffffu,
+	STEER_COUNTER_NONE = 0xffffffffu,
+};
 
 // ---------------------------------------------------------------------------------------------------------------
 // Sync messages: SOCK_SEQPACKET, one request, one reply, in order. A reply repeats op and seq; status 0 or negative
@@ -102,8 +104,10 @@ struct steer_hello {
 	uint16_t nr_queues;        // pipe queues, 1 .. STEER_QUEUE_MAX (0 for readers)
 	uint16_t pad;
 	uint32_t queue_depth; // work entries in flight per queue; rounded up to a power of two
-	uint32_t nr_counters; // reserve, 0 = the fast path's default
-	uint32_t nr_meters;
+	// Counter slots set aside for the session (-ENOSPC: not so many are left); beyond them it takes of what nobody reserved.
+	// Attaching again sets it anew.
+	uint32_t nr_counters;
+	uint32_t nr_meters;         // for the record: meters are ordinary memory, none are set aside
 	uint32_t packet_ring_bytes; // per direction, 0 = default 1 MiB
 	uint32_t flow_ring_bytes;   // records of connections, 0 = none wanted; rounded up to a power of two
 	uint32_t pad1;

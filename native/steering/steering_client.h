@@ -26,7 +26,7 @@ struct steering_options {
 	uint32_t flags;   // enum steer_session_flags
 	uint16_t nr_queues;
 	uint32_t queue_depth; // work entries in flight per queue, 0 = 1024
-	uint32_t nr_counters; // 0 = the fast path's default
+	uint32_t nr_counters; // to be set aside
 	uint32_t nr_meters;
 	uint32_t packet_ring_bytes; // 0 = 1 MiB
 	uint32_t flow_ring_bytes;   // 0 = no flow records

@@ -52,3 +52,26 @@ def test_program(program: str, fastpath: Callable[..., Fastpath], build_dir: Pat
     assert result.returncode == 0, "\n".join([*failed, result.stderr[-3000:]])
     assert not [line for line in lines if line.startswith("not ok ")]
     assert lines[-1].startswith("1.."), "the program did not come to its end"
+
+
+def test_a_program_builds_by_pkg_config(tmp_path: Path, build_dir: Path) -> None:
+    """doca-flow.pc of the build tree tells where headers and library are."""
+    flags = subprocess.run(
+        ["pkg-config", "--cflags", "--libs", "doca-flow-uninstalled"],
+        env=os.environ | {"PKG_CONFIG_PATH": str(build_dir / "meson-uninstalled")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    source = tmp_path / "first.c"
+    source.write_text(
+        "#include <doca_flow.h>\nint main(void) { return doca_flow_pipe_entry_get_status(0) != 2; }\n"
+    )
+    subprocess.run(["cc", str(source), "-o", str(tmp_path / "first"), *flags], check=True, timeout=SECONDS)
+    library = build_dir / "native" / "doca"
+    subprocess.run(
+        [str(tmp_path / "first")],
+        env=os.environ | {"LD_LIBRARY_PATH": str(library)},
+        check=True,
+        timeout=SECONDS,
+    )

@@ -104,6 +104,25 @@ static void hellos(void)
 	refused_hello(&hello, -ENOSPC, "counters");
 }
 
+// Of 262,144 counters two sessions cannot have 200,000 each at a time.
+static void reserves(void)
+{
+	struct steer_hello hello = good_hello();
+	int fd = raw_connect(), again, status = -ENOSPC;
+
+	hello.nr_counters = 200000;
+	ok(!raw_call(fd, STEER_OP_HELLO, &hello, sizeof(hello), NULL, 0), "one session has its reserve");
+	refused_hello(&hello, -ENOSPC, "62144 are left");
+	close(fd);
+	for (unsigned int i = 0; i < 1000 && status == -ENOSPC; i++) {
+		again = raw_connect();
+		status = raw_call(again, STEER_OP_HELLO, &hello, sizeof(hello), NULL, 0);
+		close(again);
+		usleep(1000);
+	}
+	ok(!status, "another one, when the first has ended");
+}
+
 static void malformed_messages(void)
 {
 	struct steer_hello hello = good_hello();
@@ -464,6 +483,7 @@ int main(void)
 	ok(!stat(fastpath->socket, &stat_before) && (stat_before.st_mode & 0777) == 0600,
 		"the socket has mode 0600");
 	hellos();
+	reserves();
 	malformed_messages();
 	ownership();
 	durable();

@@ -317,6 +317,53 @@ static void test_root_of_two(void)
 	bed_settle();
 }
 
+// What a session has reserved no other one takes, and what it gives back it may take again.
+static void test_reserve(void)
+{
+	struct space *mine = bed.space, *other;
+	uint32_t left = counter_unreserved(), mine_pipe, others, first;
+	struct entry_result result;
+	struct work w;
+
+	require(!space_create(2, &other), "another space");
+	ok(space_reserve(other, left + 1) == -ENOSPC && !space_reserve(other, left - 1),
+		"a reserve of all but one of %u", left);
+	mine_pipe = keyed_root();
+	for (uint8_t i = 0; i < 2; i++) {
+		w = work_new(mine_pipe, (uint8_t[]){1, 1, 1, i}, 4, NULL, 0);
+		work_counter(&w);
+		work_fwd(&w, fwd_port(1));
+		ok(work_add(&w, &result) == (i ? -ENOSPC : 0), "entry %u of another session", i);
+	}
+	bed.space = other;
+	struct spec *s = spec_new("others", 1, STEER_PIPE_BASIC, 16);
+
+	spec_match(s, STEER_F_OUTER_IP4_DST, STEER_MATCH_CHANGEABLE, 0, UINT64_MAX);
+	others = spec_create(s, NULL);
+	ok(!space_reserve(other, 2), "a smaller one");
+	first = bed.next_entry;
+	for (unsigned int turn = 0; turn < 3; turn++) {
+		for (uint8_t i = 0; i < 2; i++) {
+			w = work_new(others, (uint8_t[]){1, 1, 1, i}, 4, NULL, 0);
+			w.head.entry = first + i;
+			work_counter(&w);
+			work_fwd(&w, fwd_port(1));
+			ok(!work_add(&w, &result), "its entry %u", i);
+		}
+		ok(counter_unreserved() == left - 3, "one of mine and two of its own are gone");
+		for (uint32_t i = 0; i < 2; i++)
+			entry_remove(other, first + i, &result);
+		ok(counter_unreserved() == left - 3, "removed, they are its reserve again");
+		bed_settle();
+	}
+	space_destroy(other);
+	ok(counter_unreserved() == left - 1, "until the session ends");
+	bed.space = mine;
+	destroy(mine_pipe);
+	bed_settle();
+	ok(counter_unreserved() == left, "none is lost");
+}
+
 int main(void)
 {
 	bed_start(4);
@@ -326,6 +373,7 @@ int main(void)
 	test_plain_after_commit();
 	test_numbers_of_doomed();
 	test_root_of_two();
+	test_reserve();
 	bed_settle();
 	bed_conserves(0);
 	bed_stop();
