@@ -84,14 +84,13 @@ class Mode(Enum):
 class Interface:
     """Where a workload is plugged in. The port admits exactly these pairs of MAC and address.
 
-    ``prefixes`` instead of (or beside) ``addresses``: a router or a generator behind the port; only then ``mac`` may be
-    empty, which admits any.
+    ``prefixes`` instead of (or beside) ``addresses``: a router or a generator behind the port.
     """
 
     network: str
     port: str
     """Name of the appliance's port, for example ``pf0vf0``."""
-    mac: str = ""
+    mac: str
     """``aa:bb:cc:dd:ee:ff``."""
     addresses: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()

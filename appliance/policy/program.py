@@ -134,6 +134,8 @@ class Identity:
     """``unknown``, ``appliance``, ``world``; empty for workloads."""
     name: str = ""
     """Of a workload that a selector names; it then has a base of its own."""
+    origin: str = ""
+    """If a selector asks for origins."""
     cidrs: tuple[str, ...] = ()
     """CIDR objects of the policy that contain its addresses, as they are written in selectors."""
 

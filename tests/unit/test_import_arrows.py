@@ -18,12 +18,12 @@ ARROWS: dict[str, set[str]] = {
     "steering": {"_ringfield"},
     "flow": {"steering"},
     "telemetry": {"steering", "flow.types"},
-    "policy": {"flow.types"},
+    "policy": {"flow.types", "flow.fields"},
     "policy.reconciler": {"flow"},
     "policy.document": {"run.document"},
     "intelligence": {"policy", "rpc.convert", "v1"},
     "run": {"rpc", "flow", "policy", "telemetry", "v1"},
-    "bench": {"flow", "rpc", "v1"},
+    "bench": {"flow", "policy", "rpc", "v1"},
     "rpc": {"flow", "policy", "telemetry", "intelligence", "v1"},
 }
 FREE = {"cli", "demo", "__main__"}

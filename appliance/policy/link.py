@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""Rows of what surrounds policy: who may send from where, what hosts ask of their link, where packets leave.
+
+Everything here follows from the inventory alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.flow.types import Fwd, FwdPort, L2Meta, L3Meta, L4Meta, PipeType
+from appliance.policy import layout as ly
+from appliance.policy.identity import BITS, AddressMap, Bound, Prefix, parse_mac, parse_prefix
+from appliance.policy.model import Inventory, Network
+from appliance.policy.program import Table
+from appliance.policy.refusal import refuse
+
+_L3: Final = {4: L3Meta.IPV4, 6: L3Meta.IPV6}
+_ANY: Final = {4: (4, 0, 0), 6: (6, 0, 0)}
+_LINK_LOCAL: Final = {4: parse_prefix("169.254.0.0/16"), 6: parse_prefix("fe80::/10")}
+_UNSPECIFIED: Final = {4: (4, 0, 32), 6: (6, 0, 128)}
+_ND_TYPES: Final = (133, 134, 135, 136, 137)
+_MLD_TYPES: Final = (130, 131, 132, 143, 151, 152, 153)
+_HOUSEKEEPING: Final = (5353, 5355)
+"""UDP ports of mDNS and LLMNR."""
+FLOOR: Final = 4096
+
+Capacity = Callable[[str, int], int]
+"""Room of a pipe, by name and number of rows."""
+
+
+def mac_bytes(values: Sequence[int]) -> NDArray[np.uint8]:
+    """MACs as rows of six bytes."""
+    return np.array(values, ">u8").view(np.uint8).reshape(-1, 8)[:, 2:]
+
+
+def ip6_bytes(values: Sequence[int]) -> NDArray[np.uint8]:
+    """IPv6 addresses as rows of sixteen bytes."""
+    return np.frombuffer(b"".join(value.to_bytes(16, "big") for value in values), np.uint8).reshape(-1, 16)
+
+
+def encoded(name: str, values: Sequence[int]) -> Any:
+    """A column as ``layout.rows`` takes it."""
+    if name in (ly.SRC_MAC, ly.DST_MAC):
+        return mac_bytes(values)
+    if name in (ly.SRC6, ly.DST6):
+        return ip6_bytes(values)
+    return np.array(values, np.int64)
+
+
+def table(
+    name: str, capacity: Capacity, keys: NDArray[np.void], *, masks: NDArray[np.void] | None = None,
+    args: NDArray[np.void] | None = None, fwds: tuple[Fwd, ...] = (), fwd_of_row: NDArray[Any] | None = None,
+    tags: NDArray[np.uint64] | None = None, priorities: NDArray[np.uint32] | None = None, ordered: bool = False,
+) -> Table:  # fmt: skip
+    """A table with its rows in order of their keys (and masks)."""
+    number = len(keys)
+    tags = np.zeros(number, np.uint64) if tags is None else tags
+    order: Any = slice(None)
+    if not ordered and number > 1 and keys.dtype.itemsize:
+        packed = keys.view(np.uint8).reshape(number, -1)
+        if masks is not None:
+            packed = np.concatenate([packed, masks.view(np.uint8).reshape(number, -1)], axis=1)
+        packed = np.ascontiguousarray(packed)
+        order = np.argsort(packed.view(f"S{packed.shape[1]}").reshape(-1), kind="stable")
+    return Table(
+        name=ly.PREFIX + name,
+        spec=ly.SHAPES[name].spec(capacity(name, number)),
+        keys=keys[order],
+        masks=None if masks is None else masks[order],
+        args=None if args is None else args[order],
+        fwds=fwds,
+        fwd_of_row=None if fwd_of_row is None or len(fwds) < 2 else fwd_of_row[order].astype(np.uint32),
+        tags=tags[order],
+        priorities=None if priorities is None else priorities[order],
+    )
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Rows of one table, collected one by one. A key that comes again must say the same."""
+
+    name: str
+    found: dict[tuple[tuple[int, ...], int], tuple[tuple[int, ...], Fwd | None, str]] = field(
+        default_factory=dict
+    )
+
+    def add(
+        self, key: tuple[int, ...], args: tuple[int, ...] = (), fwd: Fwd | None = None, length: int = -1,
+        whose: str = "",
+    ) -> None:  # fmt: skip
+        """``length``: of the prefix, in LPM tables (the last of the key is the address then)."""
+        old = self.found.setdefault((key, length), (args, fwd, whose))
+        if old[:2] != (args, fwd):
+            raise refuse(
+                whose,
+                "interfaces",
+                f"it is bound twice: {old[2] or 'something'} has the same port, VLAN and MAC",
+            )
+
+    def table(self, capacity: Capacity, fwds: tuple[Fwd, ...]) -> Table:
+        """The table; ``fwds`` are all that its rows may use, in a stable order."""
+        shape = ly.SHAPES[self.name]
+        number = len(self.found)
+        columns = [list(column) for column in zip(*(key for key, _ in self.found), strict=True)]
+        if not number:
+            columns = [[] for _ in shape.columns]
+        keys = (
+            ly.rows(number, {n: encoded(n, c) for n, c in zip(shape.columns, columns, strict=True)})
+            if shape.columns
+            else np.zeros(number, np.dtype([]))
+        )
+        masks = None
+        if any(length >= 0 for _, length in self.found) or shape.type is PipeType.LPM:
+            masks = self._masks([length for _, length in self.found])
+        args = None
+        if shape.sets:
+            given = [list(column) for column in zip(*(v[0] for v in self.found.values()), strict=True)] or [
+                [] for _ in shape.sets
+            ]
+            args = ly.rows(number, {n: encoded(n, c) for n, c in zip(shape.sets, given, strict=True)})
+        where: dict[Fwd | None, int] = {fwd: at for at, fwd in enumerate(fwds)}
+        of_row = (
+            np.array([where[v[1]] for v in self.found.values()], np.uint32)
+            if fwds and number
+            else np.zeros(number, np.uint32)
+        )
+        return table(
+            self.name, capacity, keys, masks=masks, args=args, fwds=fwds, fwd_of_row=of_row if fwds else None
+        )
+
+    def _masks(self, lengths: list[int]) -> NDArray[np.void]:
+        shape = ly.SHAPES[self.name]
+        address = shape.columns[-1]
+        bits = ly.ft_bits(address)
+        columns: dict[str, Any] = {}
+        for name in shape.columns[:-1]:
+            full = shape.match[name] if shape.match[name] != ly.FULL else (1 << ly.ft_bits(name)) - 1
+            width = ly.row_dtype([name]).itemsize * 8
+            columns[name] = encoded(name, [full & (1 << width) - 1] * len(lengths))
+        columns[address] = encoded(address, [prefix_bits(length, bits) for length in lengths])
+        return ly.rows(len(lengths), columns)
+
+
+def prefix_bits(length: int, bits: int) -> int:
+    """The mask of a prefix."""
+    return ((1 << length) - 1) << (bits - length)
+
+
+class Link:
+    """Builds the tables of an inventory."""
+
+    def __init__(self, inventory: Inventory, addresses: AddressMap, capacity: Capacity) -> None:
+        self.inventory = inventory
+        self.addresses = addresses
+        self.capacity = capacity
+        self.zones = addresses.numbers.zones
+        self.local = [bound for bound in addresses.bounds if bound.port >= 0]
+        self.ports = tuple(FwdPort(number) for number in sorted(set(inventory.ports.values())))
+        uplinks = {network.uplink.port for network in inventory.networks if network.uplink is not None}
+        self.uplink_ports = {inventory.ports[name] for name in uplinks}
+        self.workload_ports = sorted({bound.port for bound in self.local} - self.uplink_ports)
+
+    def tables(self) -> dict[str, Table]:
+        """All of them, by short name."""
+        made = [
+            *self._binding(),
+            *self._control(),
+            *self._arp(),
+            *self._nd(),
+            *self._forwarding(),
+            *self._fixed(),
+        ]
+        return {one.name.removeprefix(ly.PREFIX): one for one in made}
+
+    def _uplinks(self) -> list[tuple[Network, int, int, int]]:
+        """Network, zone, port, MAC of the next hop."""
+        return [
+            (
+                network,
+                self.zones[network.name],
+                self.inventory.ports[network.uplink.port],
+                parse_mac(network.uplink.next_hop_mac),
+            )
+            for network in self.inventory.networks
+            if network.uplink is not None
+        ]
+
+    @staticmethod
+    def _sender(bound: Bound) -> tuple[int, int, int]:
+        return bound.port, bound.network.vlan, bound.mac
+
+    # -- who may send --------------------------------------------------------------------------------------------------
+
+    def _binding(self) -> list[Table]:
+        exact = {4: _Rows("bind4"), 6: _Rows("bind6")}
+        prefix = {4: _Rows("prefix4"), 6: _Rows("prefix6")}
+        ct = ly.to("ct")
+        for bound in self.local:
+            sender, whose = self._sender(bound), f"workload {bound.workload.name}"
+            for version, address in bound.addresses:
+                exact[version].add((*sender, address), (bound.zone,), whose=whose)
+            for version in BITS:
+                for found, fwd in (
+                    (_LINK_LOCAL[version], ly.LINK_CONTROL),
+                    (_UNSPECIFIED[version], ly.LINK_CONTROL),
+                ):
+                    prefix[version].add(
+                        (_L3[version], *sender, found[1]), (bound.zone,), fwd, found[2], whose
+                    )
+            for version, address, length in bound.prefixes:
+                prefix[version].add((_L3[version], *sender, address), (bound.zone,), ct, length, whose)
+        for network, zone, port, mac in self._uplinks():
+            whose, fabric = f"network {network.name}", [parse_prefix(text) for text in network.prefixes]
+            for version in BITS:
+                rows: list[tuple[Prefix, Fwd]] = [
+                    (_ANY[version], ct),
+                    (_LINK_LOCAL[version], ly.LINK_CONTROL),
+                ]
+                rows += [(one, ly.UNAUTHENTICATED) for one in fabric if one[0] == version]
+                for (_, address, length), way in rows:
+                    prefix[version].add(
+                        (_L3[version], port, network.vlan, mac, address), (zone,), way, length, whose
+                    )
+        fwds = (ct, ly.LINK_CONTROL, ly.UNAUTHENTICATED)
+        return [one.table(self.capacity, ()) for one in exact.values()] + [
+            one.table(self.capacity, fwds) for one in prefix.values()
+        ]
+
+    # -- housekeeping --------------------------------------------------------------------------------------------------
+
+    def _control(self) -> list[Table]:
+        four, six = _Rows("control4"), _Rows("control6")
+        rest = ly.to("rest4")
+        for bound in self.local:
+            sender, whose = self._sender(bound), f"workload {bound.workload.name}"
+            hosts: list[Prefix] = [(v, address, BITS[v]) for v, address in bound.addresses]
+            for version, address, length in (*hosts, *bound.prefixes, _UNSPECIFIED[4]):
+                if version == 4:
+                    four.add((_L3[4], *sender, address), (bound.zone,), rest, length, whose)
+            four.add((_L3[4], *sender, _LINK_LOCAL[4][1]), (bound.zone,), ly.LINK_CONTROL, 16, whose)
+            for version, address, length in (*hosts, *bound.prefixes):
+                if version == 6:
+                    six.add((_L3[6], *sender, address), (bound.zone, 0), None, length, whose)
+            for _, address, length in (_LINK_LOCAL[6], _UNSPECIFIED[6]):
+                six.add((_L3[6], *sender, address), (bound.zone, 1), None, length, whose)
+        for network, zone, port, mac in self._uplinks():
+            sender, whose = (port, network.vlan, mac), f"network {network.name}"
+            four.add((_L3[4], *sender, 0), (zone,), rest, 0, whose)
+            six.add((_L3[6], *sender, 0), (zone, 0), None, 0, whose)
+            six.add((_L3[6], *sender, _LINK_LOCAL[6][1]), (zone, 1), None, 10, whose)
+        return [four.table(self.capacity, (rest, ly.LINK_CONTROL)), six.table(self.capacity, ())]
+
+    def _arp(self) -> list[Table]:
+        arp, sender, router = _Rows("arp"), _Rows("arp_sender"), _Rows("arp_router")
+        own, answer = _Rows("arp_own"), _Rows("arp_answer")
+        for bound in self.local:
+            whose = f"workload {bound.workload.name}"
+            arp.add(self._sender(bound), (bound.zone,), whose=whose)
+            low, high = bound.mac & 0xFFFFFFFF, bound.mac >> 32
+            for version, address in (*bound.addresses, (4, 0)):
+                if version == 4:
+                    sender.add((bound.port, bound.zone, address, low, high))
+                    if address:
+                        own.add((bound.port, bound.zone, address))
+            if bound.prefixes:
+                router.add((bound.port, bound.zone, low, high))
+        for network, zone, port, mac in self._uplinks():
+            arp.add((port, network.vlan, mac), (zone,), whose=f"network {network.name}")
+            router.add((port, zone, mac & 0xFFFFFFFF, mac >> 32))
+        for zone, version, address, mac in self._answers():
+            if version == 4:
+                answer.add((zone, address, 1), (mac,))
+        return [one.table(self.capacity, ()) for one in (arp, sender, router, own, answer)]
+
+    def _answers(self) -> list[tuple[int, int, int, int]]:
+        """Zone, version, address, MAC of all that the appliance answers for."""
+        found = [(b.zone, v, address, b.mac) for b in self.addresses.bounds for v, address in b.addresses]
+        taken = {one[:3] for one in found}
+        for network in self.inventory.networks:
+            for text in network.gateways:
+                version, address, _ = parse_prefix(text)
+                row = (self.zones[network.name], version, address, parse_mac(network.gateway_mac))
+                if row[:3] not in taken:
+                    found.append(row)
+        return found
+
+    def _nd(self) -> list[Table]:
+        own, answer = _Rows("nd_own"), _Rows("nd_answer")
+        for bound in self.local:
+            for version, address in bound.addresses:
+                if version == 6:
+                    own.add((bound.port, bound.zone, *_words(address)))
+        for zone, version, address, mac in self._answers():
+            if version == 6:
+                answer.add((zone, *_words(address)), (mac,))
+        return [own.table(self.capacity, ()), answer.table(self.capacity, ())]
+
+    def _fixed(self) -> list[Table]:
+        """What is the same for all inventories, but for the ports."""
+        new, rogue4, rogue_udp6, rogue6 = (_Rows(n) for n in ("new", "rogue4", "rogue_udp6", "rogue6"))
+        for port in self.workload_ports:
+            for server, client in ((67, 68), (547, 546)):
+                new.add((port, L4Meta.UDP, server, client))
+            rogue4.add((port, L4Meta.UDP, 67, 68))
+            rogue_udp6.add((port, L4Meta.UDP, 547, 546))
+            for kind in (134, 137):
+                rogue6.add((port, L4Meta.ICMP, kind))
+        plain: dict[str, list[tuple[int, ...]]] = {
+            "rest4": [(17, 67), (17, 68), *((17, port) for port in _HOUSEKEEPING), (2, 0)],
+            "udp6": [(L4Meta.UDP, port) for port in (546, 547, *_HOUSEKEEPING)],
+            "rest6": [(L4Meta.ICMP, kind) for kind in (*_ND_TYPES, *_MLD_TYPES)],
+            "local6": [(1,)],
+            "nd": [(L4Meta.ICMP, 135)],
+            "unicast6": [(L4Meta.ICMP, kind) for kind in _ND_TYPES],
+            "other": [(ly.MULTICAST_BIT,)],
+            "group": [(0x0180C2000000,)],
+            "ttl4": [(_L3[4], 0), (_L3[4], 1)],
+            "ttl6": [(_L3[6], 0), (_L3[6], 1)],
+        }
+        made = [new, rogue4, rogue_udp6, rogue6]
+        for name, keys in plain.items():
+            rows = _Rows(name)
+            for key in keys:
+                rows.add(key)
+            made.append(rows)
+        return [*(one.table(self.capacity, ()) for one in made), self._root()]
+
+    def _root(self) -> Table:
+        rows = _Rows("root")
+        ways: dict[tuple[int, int], str] = {
+            (0x0800, 0): "bind4", (0x86DD, 0): "unicast6", (0x0800, 1): "rogue4", (0x86DD, 1): "rogue6",
+            (0x0806, 0): "arp", (0x0806, 1): "arp",
+        }  # fmt: skip
+        for (kind, multicast), where in ways.items():
+            for l2 in (L2Meta.NO_VLAN, L2Meta.SINGLE_VLAN):
+                rows.add((l2, kind, multicast * ly.MULTICAST_BIT), fwd=ly.to(where))
+        return rows.table(self.capacity, tuple(ly.to(name) for name in dict.fromkeys(ways.values())))
+
+    # -- where packets leave -------------------------------------------------------------------------------------------
+
+    def _forwarding(self) -> list[Table]:
+        exact = {4: _Rows("forward"), 6: _Rows("forward6")}
+        behind = {4: _Rows("behind4"), 6: _Rows("behind6")}
+        route = {4: _Rows("route4"), 6: _Rows("route6")}
+        gateway = _Rows("gateway")
+        routed = {
+            network.name: parse_mac(network.gateway_mac)
+            for network in self.inventory.networks
+            if network.gateways
+        }
+        for bound in self.local:
+            port, router, whose = (
+                FwdPort(bound.port),
+                routed.get(bound.network.name),
+                f"workload {bound.workload.name}",
+            )
+            for version, address in bound.addresses:
+                exact[version].add((bound.zone, bound.mac, address), (), port, whose=whose)
+            for version, address, length in bound.prefixes:
+                behind[version].add((_L3[version], bound.zone, bound.mac, address), (), port, length, whose)
+            hosts: list[Prefix] = [(v, address, BITS[v]) for v, address in bound.addresses]
+            if router is not None:
+                for version, address, length in (*hosts, *bound.prefixes):
+                    route[version].add(
+                        (_L3[version], bound.zone, address), (router, bound.mac), port, length, whose
+                    )
+        for network in self.inventory.networks:
+            zone, router = self.zones[network.name], routed.get(network.name)
+            if router is not None:
+                gateway.add((zone, router))
+                for version, address, length in map(parse_prefix, network.prefixes):
+                    if ((_L3[version], zone, address), length) not in route[version].found:
+                        route[version].add((_L3[version], zone, address), (0, 0), ly.NO_ROUTE, length)
+        for network, zone, number, mac in self._uplinks():
+            fabric, whose = [parse_prefix(text) for text in network.prefixes], f"network {network.name}"
+            router = routed.get(network.name)
+            for version in BITS:
+                behind[version].add((_L3[version], zone, mac, 0), (), FwdPort(number), 0, whose)
+                for _, address, length in (one for one in fabric if one[0] == version):
+                    behind[version].add((_L3[version], zone, mac, address), (), ly.NO_ROUTE, length, whose)
+                if router is not None and ((_L3[version], zone, 0), 0) not in route[version].found:
+                    route[version].add((_L3[version], zone, 0), (router, mac), FwdPort(number), 0, whose)
+        fwds: tuple[Fwd, ...] = (ly.NO_ROUTE, *self.ports)
+        made = [one.table(self.capacity, self.ports) for one in exact.values()]
+        made += [one.table(self.capacity, fwds) for one in (*behind.values(), *route.values())]
+        return [*made, gateway.table(self.capacity, ())]
+
+
+def _words(address: int) -> tuple[int, ...]:
+    return tuple(address >> shift & 0xFFFFFFFF for shift in (96, 64, 32, 0))
+
+
+def room(floor: Mapping[str, int]) -> Capacity:
+    """Pipes of a power of two, at least twice their rows, at least as large as ``floor`` says while that suffices."""
+
+    def capacity(name: str, number: int) -> int:
+        known = floor.get(name, FLOOR)
+        return known if number <= known else 1 << (2 * number - 1).bit_length()
+
+    return capacity
