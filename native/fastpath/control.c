@@ -14,6 +14,7 @@
 
 #include "ageing.h"
 #include "control.h"
+#include "ct.h"
 #include "fastpath.h"
 #include "notice.h"
 #include "packet_ring.h"
@@ -156,6 +157,7 @@ static unsigned int turn(void)
 	work += packets_turn();
 	if (fp.workers[0].nested)
 		work += worker_poll(&fp.workers[0]);
+	work += ct_control_turn();
 	acl_poll();
 	if (control.now_ns - links_ns >= LINK_NS) {
 		links_ns = control.now_ns;

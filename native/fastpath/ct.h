@@ -43,6 +43,10 @@ bool icmp_error_is(const struct packet *p);
 // The CT pipe in force, or NULL. Workers read it once per turn.
 extern struct ct *ct_present;
 
+// Reads epoch and revision of the policy. Before the revision of the tables: who judges by tables of before a change then
+// stamps with an epoch of before it too.
+void ct_begin(struct walker *w);
+
 // The CT pipe's turn at a batch: look-up, policy stage as a subroutine, state, counts. Leaves verdicts, or p->pipe at the
 // pipe's fwd. Returns how many still walk, moved to the front. live: false for trace.
 unsigned int ct_batch(struct walker *w, struct pipe *pipe, struct packet **batch, unsigned int n, bool live);
@@ -63,7 +67,8 @@ uint16_t ct_owner(const struct packet *p);
 // Takes records from the workers to the session that owns the pipe. Once per turn; returns how many there were.
 unsigned int ct_control_turn(void);
 // CT_EPOCH, CT_ADOPT and CT_LIST; 0 or -errno with a sentence in why. session: who asks.
-int ct_epoch(uint32_t session, const struct steer_ct_epoch *epoch, const uint32_t *identities, struct why *why);
+int ct_epoch(
+	uint32_t session, const struct steer_ct_epoch *epoch, const uint32_t *identities, struct why *why);
 int ct_adopt(uint32_t session, const struct steer_ct_adopt *adopt, struct why *why);
 int ct_list(const struct steer_ct_list *list, struct steer_ct_list_reply *reply,
 	struct steer_flow_record *records, uint32_t room, struct why *why);

@@ -257,6 +257,7 @@ int entry_build(struct pipe *pipe, const struct steer_entry_add *rec, size_t byt
 		memcpy(e->rec + 1, rec + 1, bytes - sizeof(*rec));
 	}
 	e->rec->rec.length = e->rec_bytes;
+	e->bits = e->rec->tag ? ENTRY_TAGGED : 0;
 	e->counter = e->own_counter = e->shared_counter = STEER_COUNTER_NONE;
 	e->shared_counter_id = e->shared_meter_id = UINT32_MAX;
 	err = entry_parse(e->rec, e->rec_bytes, &parts, why);

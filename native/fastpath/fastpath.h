@@ -174,7 +174,8 @@ static inline void control_wake(void)
 int worker_init(struct fp_worker *w);
 void worker_fini(struct fp_worker *w); // frees what init made, packets on the rings too
 int worker_main(void *arg);            // arg: struct fp_worker; for rte_eal_remote_launch; until quit is set
-// One turn: at most one burst from every rx queue and ring, everything sent and flushed. Returns packets handled.
+// One turn: at most one burst from every rx queue and ring, everything sent and flushed. Returns packets handled, and one
+// more when connections wait for another turn.
 // Only for the thread that is the worker (nested: control).
 unsigned int worker_poll(struct fp_worker *w);
 // Publishes a new rx list (the worker's copy is made; caller keeps his); the old one is freed after a grace period.

@@ -95,6 +95,7 @@ enum packet_verdict {
 	PACKET_DROP,
 	PACKET_SEND,
 	PACKET_SOFTWARE,
+	PACKET_ALLOWED, // by a policy stage that was asked (walker.stop)
 };
 
 struct packet {

@@ -53,8 +53,9 @@ struct session {
 	struct ring_consumer packet_in;
 	struct ring_producer packet_out;
 	struct ring_producer event;
-	bool packets_blocked; // no buffer or no room for the next injected frame
-	bool unpublished;     // packet_out has records that were not published yet
+	struct ring_producer flow; // records of connections; size 0: not wanted
+	bool packets_blocked;      // no buffer or no room for the next injected frame
+	bool unpublished;          // packet_out has records that were not published yet
 
 	bool software;       // wants RSS and KERNEL packets of its ports
 	uint64_t wire_ports; // bit i: wants what ring port i sent

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ct.h"
 #include "events.h"
 #include "fastpath.h"
 #include "packet_ring.h"
@@ -389,6 +390,42 @@ static int op_trace(struct session *session, struct op_call *call)
 	return 0;
 }
 
+// -- connections -------------------------------------------------------------------------------------------------
+
+static int op_ct_epoch(struct session *session, struct op_call *call)
+{
+	const struct steer_ct_epoch *epoch = call->request;
+	struct why why = {.reason = STEER_WHY_NONE};
+
+	if ((call->length - sizeof(*epoch)) / sizeof(uint32_t) != epoch->nr_identities ||
+		call->length % sizeof(uint32_t))
+		return refuse(call, -EINVAL, "%u identities do not fit into a message of %u bytes",
+			epoch->nr_identities, call->length);
+	return told(call, ct_epoch(session->number, epoch, (const uint32_t *)(epoch + 1), &why), &why);
+}
+
+static int op_ct_adopt(struct session *session, struct op_call *call)
+{
+	struct why why = {.reason = STEER_WHY_NONE};
+
+	return told(call, ct_adopt(session->number, call->request, &why), &why);
+}
+
+static int op_ct_list(struct session *session, struct op_call *call)
+{
+	struct steer_ct_list_reply *reply = (void *)call->reply;
+	struct why why = {.reason = STEER_WHY_NONE};
+	int status = told(call,
+		ct_list(call->request, reply, (void *)(reply + 1),
+			(STEER_MSG_MAX - sizeof(*reply)) / sizeof(struct steer_flow_record), &why),
+		&why);
+
+	if (!status)
+		call->reply_length =
+			(uint32_t)(sizeof(*reply) + reply->nr * sizeof(struct steer_flow_record));
+	return status;
+}
+
 // -- packets, statistics, sessions ------------------------------------------------------------------------------
 
 static int op_capture(struct session *session, struct op_call *call)
@@ -471,6 +508,9 @@ static const struct op_row rows[STEER_OP_MAX] = {
 	[STEER_OP_TXN_COMMIT] = {op_txn_commit, .owner = true},
 	[STEER_OP_TXN_ABORT] = {op_txn_abort, .owner = true},
 	[STEER_OP_TRACE] = {op_trace, FIXED(struct steer_trace_request), .variable = true},
+	[STEER_OP_CT_EPOCH] = {op_ct_epoch, FIXED(struct steer_ct_epoch), .variable = true, .owner = true},
+	[STEER_OP_CT_ADOPT] = {op_ct_adopt, FIXED(struct steer_ct_adopt), .owner = true},
+	[STEER_OP_CT_LIST] = {op_ct_list, FIXED(struct steer_ct_list)},
 	[STEER_OP_CAPTURE] = {op_capture, FIXED(struct steer_capture), .independent = true},
 	[STEER_OP_RECEIVE] = {op_receive, FIXED(struct steer_receive), .independent = true},
 	[STEER_OP_STATS] = {op_stats, .independent = true},

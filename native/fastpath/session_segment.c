@@ -24,6 +24,8 @@ enum {
 	PACKETS_LEAST = 1 << 18, // the largest frame takes at most half
 	PACKETS_MOST = 1 << 26,
 	EVENT_BYTES = 1 << 16,
+	FLOWS_LEAST = 1 << 16,
+	FLOWS_MOST = 1 << 28,
 };
 
 static const uint64_t SEGMENT_MOST = 1ull << 30;
@@ -61,6 +63,11 @@ static uint64_t lay_out(struct steer_segment *segment, const struct steer_hello 
 	place_ring(&segment->packet_in, packets, &at);
 	place_ring(&segment->packet_out, packets, &at);
 	place_ring(&segment->event, EVENT_BYTES, &at);
+	if (hello->flow_ring_bytes)
+		place_ring(&segment->flow,
+			power_of_two(
+				hello->flow_ring_bytes < FLOWS_LEAST ? FLOWS_LEAST : hello->flow_ring_bytes),
+			&at);
 	for (unsigned int i = 0; i < hello->nr_queues; i++) {
 		uint64_t sq = power_of_two(depth * RECORD_TYPICAL),
 			 cq = 2 * depth * sizeof(struct steer_completion);
@@ -94,6 +101,7 @@ static void use_rings(struct session *session, const struct steer_segment *mine)
 	use_consumer(session, &session->packet_in, &shared->packet_in, &mine->packet_in);
 	use_producer(session, &session->packet_out, &shared->packet_out, &mine->packet_out);
 	use_producer(session, &session->event, &shared->event, &mine->event);
+	use_producer(session, &session->flow, &shared->flow, &mine->flow);
 	for (unsigned int i = 0; i < session->nr_queues; i++) {
 		use_consumer(session, &session->queues[i].sq, &shared->queue[i].sq, &mine->queue[i].sq);
 		use_producer(session, &session->queues[i].cq, &shared->queue[i].cq, &mine->queue[i].cq);
@@ -141,11 +149,13 @@ int session_map(
 	int status;
 
 	fds[0] = fds[1] = fds[2] = -1;
-	if (hello->queue_depth > DEPTH_MOST || hello->packet_ring_bytes > PACKETS_MOST) {
+	if (hello->queue_depth > DEPTH_MOST || hello->packet_ring_bytes > PACKETS_MOST ||
+		hello->flow_ring_bytes > FLOWS_MOST) {
 		snprintf(why, CONFIG_WHY_MAX,
-			"a queue depth of %u and packet rings of %u bytes are above %u and %u",
-			hello->queue_depth, hello->packet_ring_bytes, (unsigned int)DEPTH_MOST,
-			(unsigned int)PACKETS_MOST);
+			"a queue depth of %u, packet rings of %u bytes or a flow ring of %u are above %u, %u "
+			"and %u",
+			hello->queue_depth, hello->packet_ring_bytes, hello->flow_ring_bytes,
+			(unsigned int)DEPTH_MOST, (unsigned int)PACKETS_MOST, (unsigned int)FLOWS_MOST);
 		return -EINVAL;
 	}
 	memset(&layout, 0, sizeof(layout));

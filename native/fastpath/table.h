@@ -110,6 +110,7 @@ int program_hold(
 enum entry_bits {
 	ENTRY_METER_SHARED = 1 << 0, // meter marks only
 	ENTRY_MONITORED = 1 << 1,
+	ENTRY_TAGGED = 1 << 2, // its record has a tag
 };
 
 struct entry {
@@ -235,6 +236,7 @@ struct matcher {
 	enum key_layout layout;
 	// Control side. pipe->key is compiled and capacity set.
 	int (*create)(struct pipe *pipe, struct why *why);
+	void (*retire)(struct pipe *pipe);  // NULL: nothing to do when the pipe goes, before grace
 	void (*destroy)(struct pipe *pipe); // after grace, no entries left
 	// Makes the entry reachable (visibility is by its revisions). -EEXIST same key (a dying one does not count).
 	int (*link)(struct pipe *pipe, struct entry *e, struct why *why);
@@ -245,7 +247,7 @@ struct matcher {
 		struct pipe *pipe, uint32_t capacity, struct why *why); // NULL: capacity is just a number
 	// NULL: nothing to gain. Reads what link, replace and unlink of n <= ENTRY_HINTS_MAX packed keys will read.
 	void (*warm)(const struct pipe *pipe, const uint8_t *const *packed, unsigned int n);
-	// Worker side: sets hit of n <= FP_LOOKUP packets, whose key fields are prepared.
+	// Worker side: sets hit of n <= FP_LOOKUP packets, whose key fields are prepared. NULL: connection tracking, see ct.h.
 	void (*lookup)(struct walker *w, const struct pipe *pipe, struct packet **packets, unsigned int n);
 };
 enum { FP_LOOKUP = 64 };

@@ -85,6 +85,8 @@ void record_hop(struct walker *w, const struct packet *p, const struct pipe *pip
 	struct recorder *r = w->recorder;
 	struct steer_trace_hop *hop;
 
+	if (!r)
+		return;
 	r->now = NULL;
 	if (r->nr == r->room)
 		return;
@@ -104,7 +106,7 @@ void record_hop(struct walker *w, const struct packet *p, const struct pipe *pip
 
 void record_action(struct walker *w, const struct packet *p, const struct action *action)
 {
-	struct steer_trace_hop *hop = w->recorder->now;
+	struct steer_trace_hop *hop = w->recorder ? w->recorder->now : NULL;
 
 	if (!hop || hop->nr_actions == STEER_TRACE_ACTIONS)
 		return;
@@ -114,7 +116,7 @@ void record_action(struct walker *w, const struct packet *p, const struct action
 
 void record_after(struct walker *w, const struct packet *p, const struct fwd *fwd)
 {
-	struct steer_trace_hop *hop = w->recorder->now;
+	struct steer_trace_hop *hop = w->recorder ? w->recorder->now : NULL;
 
 	if (!hop)
 		return;
@@ -126,6 +128,16 @@ void record_after(struct walker *w, const struct packet *p, const struct fwd *fw
 	hop->fwd.index = fwd->index;
 	if (fwd->type == STEER_FWD_PIPE || fwd->type == STEER_FWD_HASH || fwd->type == STEER_FWD_ORDERED_LIST)
 		hop->fwd.pipe = fwd->pipe->id;
+}
+
+void record_ct(struct walker *w, uint8_t result, uint64_t tag)
+{
+	struct steer_trace_hop *hop = w->recorder ? w->recorder->now : NULL;
+
+	if (!hop)
+		return;
+	hop->result = result;
+	hop->tag = tag;
 }
 
 // --- Outcomes -----------------------------------------------------------------------------------------------------

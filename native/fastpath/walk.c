@@ -6,6 +6,7 @@
 
 #include <rte_cycles.h>
 
+#include "ct.h"
 #include "walk.h"
 #include "walk_core.h"
 
@@ -33,6 +34,7 @@ void walker_destroy(struct walker *w)
 
 void walk_begin(struct walker *w, uint64_t tsc)
 {
+	ct_begin(w);
 	w->revision = fp_read_acquire(&fp.revision);
 	w->tsc = tsc;
 }

@@ -13,8 +13,12 @@ enum {
 struct recorder; // trace.c
 
 struct walker {
-	uint64_t revision; // of this burst
-	uint64_t tsc;      // at its start
+	uint64_t revision;    // of this burst
+	uint64_t tsc;         // at its start
+	uint64_t now_ns;      // CLOCK_REALTIME of this turn
+	uint64_t ct_revision; // of the policy, and its epoch: read before `revision`, see ct.h
+	uint32_t ct_epoch;
+	struct pipe *stop; // a walk within a walk ends here as allowed; NULL = none
 	uint64_t random;   // state of the generator, never 0
 	uint16_t worker;   // index; trace: 0, with `recorder` set
 	bool live;         // false: trace, nothing may be changed for others
@@ -25,7 +29,7 @@ struct walker {
 	const void *key_at[FP_LOOKUP];
 	void *found[FP_LOOKUP];
 	uint8_t keys[FP_LOOKUP * STEER_KEY_MAX] __rte_cache_aligned;
-	struct packet *pending[WALK_CONTEXTS];
+	struct packet *pending[2][WALK_CONTEXTS]; // of the walk, and of one within it
 	struct packet *free[WALK_CONTEXTS];
 	struct packet contexts[WALK_CONTEXTS];
 };
@@ -105,3 +109,4 @@ enum steer_drop worker_send_check(const struct rte_mbuf *m, uint16_t out);
 void record_hop(struct walker *w, const struct packet *p, const struct pipe *pipe, const struct entry *hit);
 void record_action(struct walker *w, const struct packet *p, const struct action *action);
 void record_after(struct walker *w, const struct packet *p, const struct fwd *fwd);
+void record_ct(struct walker *w, uint8_t result, uint64_t tag); // of the hop just begun

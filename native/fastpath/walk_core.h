@@ -9,6 +9,7 @@
 #pragma once
 
 #include "answer.h"
+#include "ct.h"
 #include "rss.h"
 #include "walk.h"
 
@@ -170,6 +171,8 @@ static inline void core_entry(struct walker *w, struct packet *p, const struct e
 
 	core_count(w, p, e->counter, live);
 	core_count(w, p, e->shared_counter, live);
+	if (unlikely(e->bits & ENTRY_TAGGED))
+		p->tag = e->rec->tag;
 	if (unlikely(e->meter) && !core_meter(w, p, e, live))
 		why = STEER_DROP_METER_RED;
 	else if (e->program)
@@ -234,6 +237,8 @@ static inline unsigned int core_pipe(
 	}
 	if (unlikely(!kept))
 		return 0;
+	if (unlikely(!pipe->matcher->lookup))
+		return ct_batch(w, pipe, batch, kept, live);
 	pipe->matcher->lookup(w, pipe, batch, kept);
 	// All counters are on their way before the first one is needed.
 	for (unsigned int i = 0; live && i < kept; i++)
@@ -296,21 +301,45 @@ static inline bool core_floods(const struct pipe *pipe, const struct packet *p)
 		       (p->algorithm == STEER_HASH_DEFAULT && pipe->algorithm == STEER_HASH_FLOODING));
 }
 
+// Packets that a policy stage has brought where "allowed" begins leave its walk. Returns how many go on.
+static inline unsigned int core_stop(const struct walker *w, struct packet **pending, unsigned int nr)
+{
+	unsigned int left = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		struct packet *p = pending[i];
+
+		if (p->pipe == w->stop)
+			p->verdict = PACKET_ALLOWED;
+		else if (p->pipe->type == STEER_PIPE_HASH && core_floods(p->pipe, p))
+			packet_drop(p, STEER_DROP_BAD_FWD); // an answer cannot be copied
+		else
+			pending[left++] = p;
+	}
+	return left;
+}
+
 static __rte_always_inline void walk_core(
 	struct walker *w, struct packet **packets, unsigned int n, const bool live)
 {
 	struct packet *batch[FP_LOOKUP];
-	struct packet **pending = w->pending;
+	struct packet **pending = w->pending[w->stop ? 1 : 0];
 	unsigned int nr = 0;
 
 	for (unsigned int i = 0; i < n; i++)
 		if (packets[i]->verdict == PACKET_WALKING)
 			pending[nr++] = packets[i];
 	while (nr) {
-		struct pipe *pipe = pending[0]->pipe;
+		struct pipe *pipe;
 		bool floods;
 		unsigned int taken = 0, left = 0, walking = 0;
 
+		if (unlikely(w->stop)) {
+			nr = core_stop(w, pending, nr);
+			if (!nr)
+				break;
+		}
+		pipe = pending[0]->pipe;
 		// Mostly all of them stand before the same pipe.
 		if (likely(pipe->type != STEER_PIPE_HASH && nr <= FP_LOOKUP)) {
 			unsigned int same = 1;

@@ -20,6 +20,7 @@
 #include <rte_ethdev.h>
 
 #include "answer.h"
+#include "ct.h"
 #include "rcu.h"
 #include "walk.h"
 
@@ -225,6 +226,8 @@ static void refuse(struct fp_worker *w, struct packet *p)
 
 static inline void deliver(struct fp_worker *w, struct packet *p)
 {
+	if (unlikely(p->ct_opened))
+		ct_delivered(w->walker, p);
 	switch (p->verdict) {
 	case PACKET_SEND:
 		send_packet(w, p->m, p->out_port, p->in_port, p->meta.pkt_meta);
@@ -319,6 +322,7 @@ unsigned int worker_poll(struct fp_worker *w)
 	struct fp_tx *tx = w->tx;
 	uint64_t now = rte_rdtsc();
 	unsigned int handled = 0;
+	bool more;
 
 	walk_begin(w->walker, now);
 	for (unsigned int i = 0; rx && i < rx->nr; i++) {
@@ -328,16 +332,17 @@ unsigned int worker_poll(struct fp_worker *w)
 		if (!n)
 			continue;
 		if (!handled)
-			tx->now_ns = wall_ns();
+			tx->now_ns = w->walker->now_ns = wall_ns();
 		handled += n;
 		walk_begin(w->walker, rte_rdtsc());
 		judge_burst(w, burst, n, from->port, false);
 	}
 	if (!rte_ring_empty(w->from_control)) {
-		tx->now_ns = wall_ns();
+		tx->now_ns = w->walker->now_ns = wall_ns();
 		walk_begin(w->walker, rte_rdtsc());
 		handled += drain_control(w);
 	}
+	more = ct_worker_turn(w->walker, handled);
 	for (unsigned int i = 0; i < tx->nr_dirty; i++)
 		flush(w, tx->dirty[i]);
 	tx->nr_dirty = 0;
@@ -357,7 +362,7 @@ unsigned int worker_poll(struct fp_worker *w)
 	}
 	fp_write(&w->stats->revision, w->walker->revision);
 	fp_write(&w->stats->tsc, w->walker->tsc);
-	return handled;
+	return handled + more;
 }
 
 // --- Sleep --------------------------------------------------------------------------------------------------------

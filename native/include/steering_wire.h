@@ -758,6 +758,13 @@ struct steer_trace_request {
 enum steer_trace_result {
 	STEER_TRACE_HIT = 0,
 	STEER_TRACE_MISS,
+	// At an autonomous CT pipe; the tag is the one that the connection or denial was judged by.
+	STEER_TRACE_CT_ESTABLISHED, // of a connection
+	STEER_TRACE_CT_JUDGED,      // of a connection that the policy stage judges again: its hops follow
+	STEER_TRACE_CT_NEW,         // of none: the policy stage's hops follow
+	STEER_TRACE_CT_DENIED,      // denied before
+	STEER_TRACE_CT_RELATED,     // an ICMP error about a connection
+	STEER_TRACE_CT_INVALID,     // out of state or window, or nothing that could be tracked
 };
 
 struct steer_trace_key {

@@ -1,0 +1,622 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The Ringfield authors
+//
+// The CT pipe's turn at a batch of packets, on the worker that owns their connections.
+//
+// All look-ups come first, their cache misses at once. Then the policy stage judges, in one walk, packets that could open
+// a connection, and in another one connections that must be judged again. Then each packet is handled in order of arrival:
+// what an earlier one of the batch has changed is looked up again, and who still needs a judgement then gets one of his
+// own. So a burst ends as if its packets had come one by one.
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "ct_private.h"
+
+struct look {
+	struct ct_key key;
+	uint64_t hash;
+	uint32_t number; // as looked up
+	uint8_t kind;    // enum ct_kind
+	uint8_t from_high;
+	bool walked;    // went through the policy stage
+	uint8_t judged; // its connection's new verdict, counted from 1
+};
+
+struct job {
+	struct walker *w;
+	struct ct *ct;
+	struct ct_worker *cw;
+	uint32_t epoch;
+	uint32_t serial; // of the table at the look-up
+	struct look look[FP_LOOKUP];
+	struct ct_verdict verdicts[FP_LOOKUP];
+};
+
+// --- What a packet is -----------------------------------------------------------------------------------------------
+
+static inline uint8_t tcp_flags(const struct packet *p)
+{
+	return p->base[REGION_TCP][13] & 0x3f;
+}
+
+// Whether a packet without a connection may open one.
+static bool opens(const struct packet *p, const struct look *k)
+{
+	uint8_t protocol = ct_key_protocol(&k->key);
+
+	if (protocol == IPPROTO_TCP)
+		return (tcp_flags(p) & (CT_TCP_SYN | CT_TCP_ACK | CT_TCP_RST | CT_TCP_FIN)) == CT_TCP_SYN;
+	if (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6)
+		return !!((uint8_t)(k->key.k[0] >> CT_CLASS_SHIFT) & CT_CLASS_HIGH_ASKS) == k->from_high;
+	return true;
+}
+
+static inline void go_on(const struct ct *ct, struct packet *p)
+{
+	p->verdict = PACKET_WALKING;
+	p->pipe = ct->pipe->fwd.pipe;
+	p->algorithm = STEER_HASH_DEFAULT;
+}
+
+// --- Counting -------------------------------------------------------------------------------------------------------
+
+static inline void count(
+	const struct ct_worker *cw, struct ct_conn *c, const struct packet *p, unsigned int direction)
+{
+	c->packets[direction]++;
+	c->bytes[direction] += p->frame_len;
+	c->seen_ms = (uint32_t)cw->now_ms;
+}
+
+// --- New connections ------------------------------------------------------------------------------------------------
+
+static void fill(const struct job *j, const struct packet *p, struct ct_conn *c)
+{
+	const uint8_t *eth = p->base[REGION_ETH];
+
+	c->epoch = j->epoch;
+	c->seen_ms = c->told_ms = (uint32_t)j->cw->now_ms;
+	c->id = (uint64_t)j->cw->index << 56 | ++j->cw->next_id;
+	c->first_ns = j->cw->now_ns;
+	c->in_port = p->in_port;
+	c->out_port = STEER_PORT_NONE;
+	if (packet_has(p, REGION_VLAN0))
+		c->vlan = (uint16_t)(p->base[REGION_VLAN0][0] << 8 | p->base[REGION_VLAN0][1]);
+	memcpy(c->dst_mac, eth, 6);
+	memcpy(c->src_mac, eth + 6, 6);
+	if (packet_has(p, REGION_ICMP)) {
+		c->icmp_type = p->base[REGION_ICMP][0];
+		c->icmp_code = p->base[REGION_ICMP][1];
+	}
+}
+
+static void judged_as(const struct job *j, struct ct_conn *c, const struct ct_verdict *v)
+{
+	c->tag = v->tag;
+	c->revision = j->w->ct_revision;
+	c->dst_identity = v->dst_identity;
+	c->epoch = j->epoch;
+}
+
+// Somebody has to go so that a new one fits. False: nobody.
+static bool evict(struct ct_worker *cw)
+{
+	uint32_t victim = ct_table_victim(&cw->table, (uint32_t)cw->now_ms);
+
+	if (victim)
+		ct_close(cw, victim, STEER_FLOW_CLOSE_EVICTED);
+	return victim;
+}
+
+static void full(struct job *j, struct packet *p)
+{
+	struct stats_ct *s = j->cw->stats;
+
+	if (j->ct->cfg.full == STEER_CT_FULL_UNTRACKED) {
+		ct_bump(&s->untracked, 1);
+		go_on(j->ct, p);
+		return;
+	}
+	ct_bump(&s->refused_full, 1);
+	packet_drop(p, STEER_DROP_CT_FULL);
+}
+
+// The policy has allowed it. reversed: an adopted one, the packet comes from its responder.
+static void commit(struct job *j, struct packet *p, const struct look *k, const struct ct_verdict *v,
+	const struct ct_segment *segment, bool adopted, bool reversed)
+{
+	struct ct_worker *cw = j->cw;
+	bool half_open = segment && !adopted;
+	unsigned int opener = k->from_high ^ reversed;
+	enum steer_drop why = STEER_DROP_NONE;
+	uint32_t number, victim;
+	struct ct_conn *c;
+
+	if (ct_table_full(&cw->table) && (j->ct->cfg.full != STEER_CT_FULL_EVICT || !evict(cw))) {
+		full(j, p);
+		return;
+	}
+	if (j->ct->limited)
+		why = ct_limit_check(cw, v->src_identity, half_open);
+	if (why) {
+		ct_bump(&cw->stats->refused_limit, 1);
+		packet_drop(p, why);
+		return;
+	}
+	number = ct_table_add(&cw->table, &k->key, k->hash, &victim);
+	if (!number) {
+		full(j, p);
+		return;
+	}
+	c = ct_conn(&cw->table, number);
+	fill(j, p, c);
+	c->bits |= (opener ? CT_HIGH_OPENS : 0) | (adopted ? CT_ADOPTED : 0);
+	if (reversed) {
+		memcpy(c->dst_mac, p->base[REGION_ETH] + 6, 6);
+		memcpy(c->src_mac, p->base[REGION_ETH], 6);
+	}
+	judged_as(j, c, v);
+	ct_charge(cw, c, v->src_identity);
+	if (segment && adopted)
+		ct_tcp_adopt(c, reversed, segment);
+	else if (segment)
+		ct_tcp_open(c, segment);
+	if (segment) {
+		c->tcp_flags[reversed] = segment->flags;
+		ct_half_open(cw, number);
+	}
+	count(cw, c, p, reversed);
+	ct_rearm(cw, number);
+	ct_bump(adopted ? &cw->stats->adopted : &cw->stats->opened, 1);
+	fp_write(&cw->stats->live, cw->table.live);
+	go_on(j->ct, p);
+	p->ct_opened = number;
+}
+
+// --- Denials --------------------------------------------------------------------------------------------------------
+
+// Reasons that speak of the connection, not of this packet.
+static bool worth_remembering(uint8_t drop)
+{
+	return drop >= STEER_DROP_UNAUTHENTICATED && drop <= STEER_DROP_POLICY;
+}
+
+static void denied_drop(struct job *j, struct packet *p, uint8_t drop, bool reject)
+{
+	ct_bump(&j->cw->stats->denied_packets, 1);
+	packet_drop(p, drop);
+	p->reject = reject;
+}
+
+static uint32_t denial_add(struct job *j, const struct look *k)
+{
+	struct ct_key key = k->key;
+	uint32_t number, victim;
+
+	key.k[0] |= (uint64_t)(CT_MARK_DENIAL + k->from_high) << CT_MARK_SHIFT;
+	number = ct_table_add(&j->cw->table, &key, k->hash, &victim);
+	if (!number && victim) {
+		ct_close(j->cw, victim, STEER_FLOW_CLOSE_EVICTED);
+		number = ct_table_add(&j->cw->table, &key, k->hash, &victim);
+	}
+	return number;
+}
+
+// number: of a denial that is remembered already, or 0.
+static void deny(
+	struct job *j, struct packet *p, const struct look *k, const struct ct_verdict *v, uint32_t number)
+{
+	struct ct_worker *cw = j->cw;
+	bool first = !number;
+	struct ct_conn *c;
+
+	if (!worth_remembering(v->drop)) {
+		packet_drop(p, v->drop);
+		p->reject = v->reject;
+		return;
+	}
+	denied_drop(j, p, v->drop, v->reject);
+	if (first)
+		number = denial_add(j, k);
+	if (!number)
+		return;
+	c = ct_conn(&cw->table, number);
+	if (first) {
+		fill(j, p, c);
+		c->bits |= k->from_high ? CT_HIGH_OPENS : 0;
+	}
+	judged_as(j, c, v);
+	c->src_identity = v->src_identity;
+	c->drop = v->drop;
+	c->bits = (uint16_t)((c->bits & ~CT_REJECT) | (v->reject ? CT_REJECT : 0));
+	if (packet_has(p, REGION_TCP))
+		c->tcp_flags[0] |= tcp_flags(p);
+	count(cw, c, p, 0);
+	if (first) {
+		ct_record(cw, c, STEER_FLOW_DENY, STEER_FLOW_CLOSE_NONE);
+		ct_rearm(cw, number);
+		fp_write(&cw->stats->denied, cw->table.denied);
+	}
+}
+
+// --- Packets without a connection -----------------------------------------------------------------------------------
+
+static void untracked(struct job *j, struct packet *p, const struct look *k, bool walked)
+{
+	struct ct_verdict v;
+
+	if (!walked)
+		ct_policy_walk(j->w, j->ct, &p, 1, true);
+	ct_verdict_of(j->ct, p, &v);
+	if (v.allowed) {
+		ct_bump(&j->cw->stats->untracked, 1);
+		go_on(j->ct, p);
+	} else if (p->verdict == PACKET_DROP) {
+		denied_drop(j, p, v.drop, v.reject);
+	}
+}
+
+static void invalid(struct job *j, struct packet *p, const struct look *k)
+{
+	ct_bump(&j->cw->stats->invalid, 1);
+	if (j->ct->cfg.flags & STEER_CT_PASS_INVALID)
+		untracked(j, p, k, false);
+	else
+		packet_drop(p, STEER_DROP_CT_INVALID);
+}
+
+static bool may_adopt(const struct job *j, const struct packet *p, const struct look *k)
+{
+	const struct ct_adopt_list *list = fp_read_acquire(&j->ct->adopt);
+	uint32_t zone = (uint32_t)k->key.k[0];
+	struct ct_tuple t;
+
+	if ((tcp_flags(p) & (CT_TCP_SYN | CT_TCP_ACK | CT_TCP_RST)) != CT_TCP_ACK || !list)
+		return false;
+	ct_tuple_of_packet(p, &t);
+	for (unsigned int i = 0; i < list->nr; i++) {
+		const struct ct_adopt_window *a = &list->window[i];
+
+		if (a->until_ms <= j->cw->now_ms)
+			continue;
+		if (!a->version)
+			return true;
+		if (a->version == t.version && a->zone == zone &&
+			(!memcmp(a->address, t.src, 16) || !memcmp(a->address, t.dst, 16)))
+			return true;
+	}
+	return false;
+}
+
+// A running connection that was opened before we could see it: asked about as if either end had opened it.
+static void adopt(struct job *j, struct packet *p, const struct look *k, const struct ct_segment *segment)
+{
+	struct ct_conn *both = &j->cw->adopting[0];
+	const struct ct_conn *asked[2] = {&both[0], &both[1]};
+	struct ct_verdict v[2];
+	struct ct_tuple t;
+	bool reversed;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		memset(&both[i], 0, sizeof(both[i]));
+		both[i].key = k->key;
+		fill(j, p, &both[i]);
+		both[i].bits = (k->from_high ^ i) ? CT_HIGH_OPENS : 0;
+	}
+	memcpy(both[1].dst_mac, p->base[REGION_ETH] + 6, 6);
+	memcpy(both[1].src_mac, p->base[REGION_ETH], 6);
+	ct_judge(j->w, j->ct, j->cw->scratch, asked, 2, v);
+	if (!v[0].allowed && !v[1].allowed) {
+		if (v[0].verdict == PACKET_DROP)
+			deny(j, p, k, &v[0], 0);
+		else
+			packet_drop(p, STEER_DROP_CT_INVALID);
+		return;
+	}
+	ct_tuple_of_packet(p, &t);
+	reversed = v[0].allowed && v[1].allowed ? ntohs(t.src_port) < ntohs(t.dst_port) : v[1].allowed;
+	commit(j, p, k, &v[reversed], segment, true, reversed);
+}
+
+static void miss(struct job *j, struct packet *p, const struct look *k, uint32_t denial)
+{
+	bool tcp = ct_key_protocol(&k->key) == IPPROTO_TCP;
+	struct ct_segment segment;
+	struct ct_verdict v;
+
+	// Of a datagram whose first fragment has left no connection.
+	if (unlikely(!p->layer[0].first)) {
+		packet_drop(p, STEER_DROP_CT_UNTRACKABLE);
+		return;
+	}
+	if (tcp)
+		ct_segment_read(p, &segment);
+	if (!opens(p, k)) {
+		if (tcp && may_adopt(j, p, k))
+			adopt(j, p, k, &segment);
+		else if (tcp)
+			invalid(j, p, k);
+		else
+			packet_drop(p, STEER_DROP_CT_UNTRACKABLE);
+		return;
+	}
+	if (!k->walked)
+		ct_policy_walk(j->w, j->ct, &p, 1, true);
+	ct_verdict_of(j->ct, p, &v);
+	if (v.allowed) {
+		if (denial)
+			ct_close(j->cw, denial, STEER_FLOW_CLOSE_POLICY);
+		commit(j, p, k, &v, tcp ? &segment : NULL, false, false);
+	} else if (v.verdict == PACKET_DROP) {
+		deny(j, p, k, &v, denial);
+	}
+}
+
+// --- Packets of connections -----------------------------------------------------------------------------------------
+
+// Judges a connection again if a change may concern it. False: it was closed, and the packet is dropped.
+static bool still_allowed(struct job *j, struct packet *p, const struct look *k, uint32_t number)
+{
+	struct ct_conn *c = ct_conn(&j->cw->table, number);
+	const struct ct_conn *asked = c;
+	struct ct_verdict own;
+	const struct ct_verdict *v = &own;
+
+	if (likely(c->epoch == j->epoch) || !ct_stale(j->ct, c, j->epoch))
+		return true;
+	if (k->judged)
+		v = &j->verdicts[k->judged - 1];
+	else
+		ct_judge(j->w, j->ct, j->cw->scratch, &asked, 1, &own);
+	if (ct_judged(j->w, j->cw, number, v))
+		return true;
+	denied_drop(j, p, v->drop ? v->drop : STEER_DROP_POLICY, v->reject);
+	return false;
+}
+
+static void related(struct job *j, struct packet *p, const struct look *k, uint32_t number)
+{
+	if (!number || ct_is_denial(&j->cw->table, number)) {
+		packet_drop(p, STEER_DROP_CT_UNTRACKABLE);
+		return;
+	}
+	if (!still_allowed(j, p, k, number))
+		return;
+	ct_bump(&j->cw->stats->related, 1);
+	go_on(j->ct, p);
+}
+
+static void remembered(struct job *j, struct packet *p, const struct look *k, uint32_t number)
+{
+	struct ct_conn *c = ct_conn(&j->cw->table, number);
+
+	if (c->epoch != j->epoch && ct_stale(j->ct, c, j->epoch)) {
+		miss(j, p, k, number);
+		return;
+	}
+	count(j->cw, c, p, 0);
+	if (packet_has(p, REGION_TCP))
+		c->tcp_flags[0] |= tcp_flags(p);
+	denied_drop(j, p, c->drop, c->bits & CT_REJECT);
+}
+
+// Gives false when the packet opens the tuple anew.
+static bool established(struct job *j, struct packet *p, const struct look *k, uint32_t number)
+{
+	struct ct_conn *c = ct_conn(&j->cw->table, number);
+	unsigned int direction = ct_direction(c, k->from_high);
+
+	if (packet_has(p, REGION_TCP)) {
+		uint8_t was = c->state;
+		struct ct_segment segment;
+		enum ct_tcp_result result;
+
+		ct_segment_read(p, &segment);
+		result = ct_tcp_track(c, direction, &segment);
+		if (unlikely(result == CT_TCP_REOPEN)) {
+			ct_close(j->cw, number, STEER_FLOW_CLOSE_REUSED);
+			return false;
+		}
+		if (unlikely(result == CT_TCP_INVALID)) {
+			ct_bump(&j->cw->stats->invalid, 1);
+			if (!(j->ct->cfg.flags & STEER_CT_PASS_INVALID)) {
+				packet_drop(p, STEER_DROP_CT_INVALID);
+				return true;
+			}
+		}
+		c->tcp_flags[direction] |= segment.flags;
+		count(j->cw, c, p, direction);
+		if (unlikely(c->state != was)) {
+			ct_half_open(j->cw, number);
+			ct_rearm(j->cw, number);
+		}
+	} else {
+		count(j->cw, c, p, direction);
+	}
+	go_on(j->ct, p);
+	return true;
+}
+
+static void handle(struct job *j, struct packet *p, struct look *k)
+{
+	uint32_t number = k->number;
+
+	switch (k->kind) {
+	case CT_KIND_MALFORMED:
+		packet_drop(p, STEER_DROP_MALFORMED);
+		return;
+	case CT_KIND_UNTRACKABLE:
+		packet_drop(p, STEER_DROP_CT_UNTRACKABLE);
+		return;
+	default:
+		break;
+	}
+	if (unlikely(j->serial != j->cw->table.serial))
+		number = ct_table_find(&j->cw->table, &k->key, k->hash, k->from_high);
+	if (unlikely(k->kind == CT_KIND_ERROR))
+		related(j, p, k, number);
+	else if (unlikely(!number))
+		miss(j, p, k, 0);
+	else if (unlikely(ct_is_denial(&j->cw->table, number)))
+		remembered(j, p, k, number);
+	else if (likely(still_allowed(j, p, k, number)) && unlikely(!established(j, p, k, number)))
+		miss(j, p, k, 0);
+}
+
+// --- The batch ------------------------------------------------------------------------------------------------------
+
+static void look_up(struct job *j, struct packet **batch, unsigned int n)
+{
+	struct ct_table *t = &j->cw->table;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct look *k = &j->look[i];
+		unsigned int from_high = 0;
+
+		k->kind = (uint8_t)ct_key_of(j->ct, batch[i], &k->key, &from_high);
+		k->from_high = (uint8_t)from_high;
+		k->number = 0;
+		k->walked = false;
+		k->judged = 0;
+		if (unlikely(k->kind > CT_KIND_ERROR))
+			continue;
+		k->hash = ct_hash(t, &k->key);
+		rte_prefetch0(ct_bucket(t, k->hash));
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		struct look *k = &j->look[i];
+
+		if (unlikely(k->kind > CT_KIND_ERROR))
+			continue;
+		k->number = ct_table_guess(t, k->hash);
+		if (k->number) {
+			rte_prefetch0(ct_conn(t, k->number));
+			rte_prefetch0(ct_conn(t, k->number)->packets);
+		}
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		struct look *k = &j->look[i];
+
+		if (likely(k->number) && likely(ct_same(&ct_conn(t, k->number)->key, &k->key)) &&
+			likely(ct_key_mark(&ct_conn(t, k->number)->key) == CT_MARK_CONNECTION))
+			continue;
+		if (k->kind <= CT_KIND_ERROR)
+			k->number = ct_table_find(t, &k->key, k->hash, k->from_high);
+	}
+	j->serial = t->serial;
+}
+
+// Remembers hashes of a batch. True when it is a new one.
+static bool first_of(uint64_t set[2 * FP_LOOKUP], uint64_t hash)
+{
+	unsigned int at = (unsigned int)(hash >> 20) & (2 * FP_LOOKUP - 1);
+
+	while (set[at] && set[at] != hash)
+		at = (at + 1) & (2 * FP_LOOKUP - 1);
+	if (set[at])
+		return false;
+	set[at] = hash;
+	return true;
+}
+
+static bool needs_judgement(struct job *j, const struct packet *p, const struct look *k)
+{
+	struct ct_conn *c;
+
+	if (k->kind > CT_KIND_ERROR)
+		return false;
+	if (!k->number)
+		return k->kind == CT_KIND_TRACKED && p->layer[0].first && opens(p, k);
+	c = ct_conn(&j->cw->table, k->number);
+	if (likely(c->epoch == j->epoch) || !ct_stale(j->ct, c, j->epoch))
+		return false;
+	return !ct_is_denial(&j->cw->table, k->number) ||
+	       (k->kind == CT_KIND_TRACKED && p->layer[0].first && opens(p, k));
+}
+
+static void judge(struct job *j, struct packet **batch, unsigned int n)
+{
+	const struct ct_conn *conns[FP_LOOKUP];
+	struct packet *own[FP_LOOKUP];
+	unsigned int nr_own = 0, nr_conns = 0, i;
+	uint64_t set[2 * FP_LOOKUP];
+
+	for (i = 0; i < n && likely(!needs_judgement(j, batch[i], &j->look[i])); i++)
+		;
+	if (likely(i == n))
+		return;
+	memset(set, 0, sizeof(set));
+	for (; i < n; i++) {
+		struct look *k = &j->look[i];
+
+		if (!needs_judgement(j, batch[i], k) || !first_of(set, k->hash))
+			continue;
+		if (k->number && !ct_is_denial(&j->cw->table, k->number)) {
+			conns[nr_conns++] = ct_conn(&j->cw->table, k->number);
+			k->judged = (uint8_t)nr_conns;
+		} else {
+			own[nr_own++] = batch[i];
+			k->walked = true;
+		}
+	}
+	if (nr_conns)
+		ct_judge(j->w, j->ct, j->cw->scratch, conns, nr_conns, j->verdicts);
+	if (nr_own)
+		ct_policy_walk(j->w, j->ct, own, nr_own, true);
+}
+
+unsigned int ct_batch(struct walker *w, struct pipe *pipe, struct packet **batch, unsigned int n, bool live)
+{
+	struct ct *ct = pipe->table;
+	unsigned int on = 0;
+	struct job j;
+
+	// The policy stage leads back to the pipe that asks it.
+	if (unlikely(w->stop)) {
+		for (unsigned int i = 0; i < n; i++)
+			packet_drop(batch[i], STEER_DROP_BAD_FWD);
+		return 0;
+	}
+	if (unlikely(!live)) {
+		ct_trace(w, ct, batch, n);
+	} else {
+		j.w = w;
+		j.ct = ct;
+		j.cw = &ct->worker[w->worker];
+		j.epoch = w->ct_epoch;
+		j.cw->now_ms = ct_ms(ct, w->tsc);
+		j.cw->now_ns = w->now_ns;
+		look_up(&j, batch, n);
+		judge(&j, batch, n);
+		for (unsigned int i = 0; i < n; i++)
+			handle(&j, batch[i], &j.look[i]);
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		batch[on] = batch[i];
+		on += batch[i]->verdict == PACKET_WALKING;
+	}
+	return on;
+}
+
+void ct_delivered(struct walker *w, const struct packet *p)
+{
+	struct ct *ct = fp_read_acquire(&ct_present);
+	struct ct_worker *cw;
+	struct ct_conn *c;
+
+	if (!ct)
+		return;
+	cw = &ct->worker[w->worker];
+	c = ct_conn(&cw->table, p->ct_opened);
+	if (!(c->bits & CT_USED) || c->bits & CT_TOLD || c->first_ns != cw->now_ns)
+		return;
+	if (p->verdict == PACKET_SEND && c->packets[0]) {
+		c->out_port = p->out_port;
+	} else if (p->verdict == PACKET_SEND) {
+		// Adopted at a packet of its responder.
+		c->out_port = c->in_port;
+		c->in_port = p->out_port;
+	}
+	ct_record(cw, c, STEER_FLOW_OPEN, STEER_FLOW_CLOSE_NONE);
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The Ringfield authors
+//
+// The life of a connection beyond its packets: time-outs, limits, age of its judgement, the end.
+
+#include <netinet/in.h>
+
+#include "ct_private.h"
+
+// --- Time -----------------------------------------------------------------------------------------------------------
+
+static enum steer_ct_timer timer_of(const struct ct_conn *c)
+{
+	uint8_t protocol = ct_key_protocol(&c->key);
+
+	if (ct_key_mark(&c->key) != CT_MARK_CONNECTION)
+		return protocol == IPPROTO_TCP ? STEER_CT_TIMER_DENIED_TCP : STEER_CT_TIMER_DENIED_OTHER;
+	switch (protocol) {
+	case IPPROTO_TCP:
+		return ct_tcp_timer(c->state);
+	case IPPROTO_UDP:
+		return STEER_CT_TIMER_UDP;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return STEER_CT_TIMER_ICMP;
+	default:
+		return STEER_CT_TIMER_OTHER;
+	}
+}
+
+uint32_t ct_timeout(const struct ct *ct, const struct ct_conn *c)
+{
+	return ct->timeout_ms[timer_of(c)];
+}
+
+void ct_rearm(struct ct_worker *cw, uint32_t number)
+{
+	struct ct_conn *c = ct_conn(&cw->table, number);
+	uint32_t now = (uint32_t)cw->now_ms, interval = cw->ct->cfg.record_interval_ms;
+	uint32_t left = ct_timeout(cw->ct, c) - (now - c->seen_ms), next = CT_VISIT_MS;
+
+	if ((int32_t)left < 0)
+		left = 0;
+	if (interval && interval - (now - c->told_ms) < next)
+		next = interval - (now - c->told_ms);
+	if (left < next)
+		next = left;
+	ct_wheel_disarm(&cw->table, number);
+	// A tick more: not before its time.
+	ct_wheel_arm(&cw->table, number, (uint32_t)((cw->now_ms + next) >> CT_TICK_SHIFT) + 1);
+}
+
+// --- Limits ---------------------------------------------------------------------------------------------------------
+
+static inline uint32_t present_second(const struct ct_worker *cw)
+{
+	return (uint32_t)(cw->now_ms / 1000) + 1;
+}
+
+static bool too_fast(struct ct_limit *limit, uint32_t most, uint32_t second)
+{
+	return most && fp_read(&limit->second) == second && fp_read(&limit->fresh) >= most;
+}
+
+static void opened_now(struct ct_limit *limit, uint32_t second)
+{
+	if (fp_read(&limit->second) != second) {
+		fp_write(&limit->fresh, 0);
+		fp_write(&limit->second, second);
+	}
+	__atomic_fetch_add(&limit->fresh, 1, __ATOMIC_RELAXED);
+}
+
+enum steer_drop ct_limit_check(struct ct_worker *cw, uint32_t identity, bool half_open)
+{
+	const struct steer_ct_cfg *cfg = &cw->ct->cfg;
+	uint32_t second = present_second(cw);
+	struct ct_limit *id = cw->ct->ids ? &cw->ct->ids[ct_id_slot(identity)] : NULL;
+
+	if (id) {
+		if (cfg->id_max_connections && fp_read(&id->connections) >= cfg->id_max_connections)
+			return STEER_DROP_CT_ID_LIMIT;
+		if (half_open && cfg->id_max_half_open && fp_read(&id->half_open) >= cfg->id_max_half_open)
+			return STEER_DROP_CT_ID_LIMIT;
+		if (too_fast(id, cfg->id_max_new_per_second, second))
+			return STEER_DROP_CT_ID_LIMIT;
+	}
+	if (half_open && cfg->max_half_open && fp_read(&cw->ct->all.half_open) >= cfg->max_half_open)
+		return STEER_DROP_CT_LIMIT;
+	if (too_fast(&cw->ct->all, cfg->max_new_per_second, second))
+		return STEER_DROP_CT_LIMIT;
+	if (id)
+		opened_now(id, second);
+	if (cfg->max_new_per_second)
+		opened_now(&cw->ct->all, second);
+	return STEER_DROP_NONE;
+}
+
+void ct_charge(struct ct_worker *cw, struct ct_conn *c, uint32_t identity)
+{
+	struct ct_limit *ids = cw->ct->ids;
+
+	c->src_identity = identity;
+	if (!ids)
+		return;
+	__atomic_fetch_add(&ids[ct_id_slot(identity)].connections, 1, __ATOMIC_RELAXED);
+	if (c->bits & CT_HALF_OPEN)
+		__atomic_fetch_add(&ids[ct_id_slot(identity)].half_open, 1, __ATOMIC_RELAXED);
+	c->bits |= CT_CHARGED;
+}
+
+void ct_uncharge(struct ct_worker *cw, struct ct_conn *c)
+{
+	struct ct_limit *ids = cw->ct->ids;
+
+	if (!ids || !(c->bits & CT_CHARGED))
+		return;
+	__atomic_fetch_sub(&ids[ct_id_slot(c->src_identity)].connections, 1, __ATOMIC_RELAXED);
+	if (c->bits & CT_HALF_OPEN)
+		__atomic_fetch_sub(&ids[ct_id_slot(c->src_identity)].half_open, 1, __ATOMIC_RELAXED);
+	c->bits &= (uint16_t)~CT_CHARGED;
+}
+
+static void count_half_open(struct ct_worker *cw, const struct ct_conn *c, uint32_t step)
+{
+	if (cw->ct->cfg.max_half_open)
+		__atomic_fetch_add(&cw->ct->all.half_open, step, __ATOMIC_RELAXED);
+	if (c->bits & CT_CHARGED)
+		__atomic_fetch_add(
+			&cw->ct->ids[ct_id_slot(c->src_identity)].half_open, step, __ATOMIC_RELAXED);
+}
+
+void ct_half_open(struct ct_worker *cw, uint32_t number)
+{
+	struct ct_conn *c = ct_conn(&cw->table, number);
+	bool is = ct_key_protocol(&c->key) == IPPROTO_TCP && c->bits & CT_USED && ct_tcp_half_open(c);
+
+	if (is == !!(c->bits & CT_HALF_OPEN))
+		return;
+	count_half_open(cw, c, is ? 1 : (uint32_t)-1);
+	if (is)
+		ct_half_add(&cw->table, number);
+	else
+		ct_half_remove(&cw->table, number);
+	fp_write(&cw->stats->half_open, cw->table.half_open);
+}
+
+// --- Epoch ----------------------------------------------------------------------------------------------------------
+
+bool ct_stale(const struct ct *ct, struct ct_conn *c, uint32_t epoch)
+{
+	uint32_t mine = c->epoch;
+
+	if ((int32_t)(fp_read(&ct_in_force.all_epoch) - mine) > 0 ||
+		(int32_t)(fp_read(&ct->id_epoch[ct_id_slot(c->src_identity)]) - mine) > 0 ||
+		(int32_t)(fp_read(&ct->id_epoch[ct_id_slot(c->dst_identity)]) - mine) > 0)
+		return true;
+	c->epoch = epoch;
+	return false;
+}
+
+bool ct_judged(struct walker *w, struct ct_worker *cw, uint32_t number, const struct ct_verdict *v)
+{
+	struct ct_conn *c = ct_conn(&cw->table, number);
+
+	ct_bump(&cw->stats->rejudged, 1);
+	c->tag = v->tag;
+	c->revision = w->ct_revision;
+	c->dst_identity = v->dst_identity;
+	c->epoch = w->ct_epoch;
+	if (c->src_identity != v->src_identity) {
+		ct_uncharge(cw, c);
+		ct_charge(cw, c, v->src_identity);
+	}
+	if (v->allowed)
+		return true;
+	ct_bump(&cw->stats->rejudged_denied, 1);
+	c->drop = v->drop ? v->drop : STEER_DROP_POLICY;
+	ct_close(cw, number, STEER_FLOW_CLOSE_POLICY);
+	return false;
+}
+
+// --- The end --------------------------------------------------------------------------------------------------------
+
+static void last_words(struct ct_worker *cw, struct ct_conn *c, enum steer_flow_close why)
+{
+	if (ct_key_mark(&c->key) == CT_MARK_CONNECTION) {
+		if (!(c->bits & CT_TOLD))
+			ct_record(cw, c, STEER_FLOW_OPEN, STEER_FLOW_CLOSE_NONE);
+		ct_record(cw, c, STEER_FLOW_CLOSE, why);
+	} else if ((uint32_t)(c->packets[0] + c->packets[1]) != c->told_packets) {
+		ct_record(cw, c, STEER_FLOW_DENY_UPDATE, why);
+	}
+}
+
+void ct_close(struct ct_worker *cw, uint32_t number, enum steer_flow_close why)
+{
+	struct ct_conn *c = ct_conn(&cw->table, number);
+	struct stats_ct *s = cw->stats;
+
+	last_words(cw, c, why);
+	if (c->bits & CT_HALF_OPEN) {
+		count_half_open(cw, c, (uint32_t)-1);
+		ct_half_remove(&cw->table, number);
+	}
+	ct_uncharge(cw, c);
+	if (!ct_is_denial(&cw->table, number)) {
+		ct_bump(&s->closed, 1);
+		if (why == STEER_FLOW_CLOSE_EVICTED)
+			ct_bump(&s->evicted, 1);
+	}
+	ct_table_remove(&cw->table, number);
+	fp_write(&s->live, cw->table.live);
+	fp_write(&s->denied, cw->table.denied);
+	fp_write(&s->half_open, cw->table.half_open);
+}

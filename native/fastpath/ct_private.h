@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The Ringfield authors
+//
+// What the files of connection tracking share.
+#pragma once
+
+#include "ct.h"
+#include "ct_table.h"
+
+enum {
+	CT_VISIT_MS =
+		10000, // every connection is looked at so often at least: the sweep after a change of policy
+	CT_RECORDS = 1 << 14,   // of one worker's ring
+	CT_SCRATCH_FRAME = 128, // of a packet made for a judgement: Ethernet, VLAN, IPv6, TCP
+	CT_ID_SLOTS = 65536,
+	CT_ADOPT_MAX = 1024,
+};
+
+// --- Limits -----------------------------------------------------------------------------------------------------------
+// Shared by the workers: added to with atomic operations, when connections come and go only.
+struct ct_limit {
+	uint32_t connections;
+	uint32_t half_open;
+	uint32_t second; // of `fresh`
+	uint32_t fresh;  // opened in that second
+};
+
+static inline unsigned int ct_id_slot(uint32_t identity)
+{
+	return identity >> 2 & (CT_ID_SLOTS - 1);
+}
+
+// --- Adoption ---------------------------------------------------------------------------------------------------------
+struct ct_adopt_window {
+	uint8_t address[16];
+	uint32_t zone; // network order
+	uint8_t version;
+	uint64_t until_ms;
+};
+
+struct ct_adopt_list { // immutable once published
+	unsigned int nr;
+	struct ct_adopt_window window[];
+};
+
+// --- One worker -------------------------------------------------------------------------------------------------------
+
+// A packet made up to ask the policy, in memory of its own.
+struct ct_scratch {
+	struct packet p;
+	struct rte_mbuf m;
+	uint8_t buffer[FP_HEADROOM + CT_SCRATCH_FRAME + 128];
+} __rte_cache_aligned;
+
+struct ct_question;
+struct ct_mail {
+	uint32_t state; // enum of ct_mail.c
+	struct ct_question *question;
+};
+
+struct ct_worker {
+	struct ct *ct;
+	struct ct_table table;
+	struct stats_ct *stats;
+	uint64_t now_ms; // of this turn
+	uint64_t now_ns; // CLOCK_REALTIME
+	uint64_t next_id;
+	unsigned int index;
+	struct ct_scratch *scratch; // FP_LOOKUP of them
+	struct ct_conn *adopting;   // 2, for questions
+	// Records on their way to control. Single producer, single consumer.
+	struct steer_flow_record *records;
+	uint64_t records_tail __rte_cache_aligned;
+	uint64_t records_head __rte_cache_aligned;
+	struct ct_mail mail __rte_cache_aligned;
+} __rte_cache_aligned;
+
+struct ct {
+	struct steer_ct_cfg cfg;
+	struct pipe *pipe;
+	uint32_t session; // that the pipe belongs to
+	uint32_t timeout_ms[STEER_CT_TIMER_MAX];
+	uint16_t nr_workers;
+	bool limited; // any limit is set
+	uint64_t tsc_base;
+	uint64_t tsc_scale;                      // ms = (tsc - base) * scale >> 64
+	struct ct_adopt_list *adopt;             // RCU
+	struct ct_limit *ids;                    // CT_ID_SLOTS, or NULL without limits per identity
+	struct ct_limit all __rte_cache_aligned; // in all
+	// Control only, when the pipe is gone: the last records on their way.
+	struct ct *next_dying __rte_cache_aligned;
+	uint64_t dying_ns;
+	uint32_t dying_worker;
+	uint32_t dying_number;
+	uint32_t id_epoch[CT_ID_SLOTS]; // control writes, before the epoch
+	struct ct_worker worker[STEER_WORKER_MAX];
+};
+
+// What is in force, written by control, read by workers at the start of a burst, before the revision of the tables.
+struct ct_in_force {
+	uint64_t revision; // of the policy
+	uint32_t epoch;
+	uint32_t all_epoch; // the last one that concerns every connection
+};
+extern struct ct_in_force ct_in_force;
+
+uint64_t ct_ms(const struct ct *ct, uint64_t tsc);
+
+// --- Keys (ct_key.c) ----------------------------------------------------------------------------------------------------
+enum ct_kind {
+	CT_KIND_TRACKED,     // a connection, or what could open one
+	CT_KIND_ERROR,       // an ICMP error about a connection
+	CT_KIND_UNTRACKABLE, // nothing can be made of it
+	CT_KIND_MALFORMED,
+};
+
+// The packet's key and whether it comes from the high end. ERROR: key of the quoted packet, and of whom that came.
+enum ct_kind ct_key_of(
+	const struct ct *ct, const struct packet *p, struct ct_key *key, unsigned int *from_high);
+// Likewise of plain headers.
+enum ct_kind ct_key_of_tuple(
+	uint32_t zone, const struct ct_tuple *tuple, struct ct_key *key, unsigned int *from_high);
+// The opener's tuple of a connection.
+void ct_tuple_of(const struct ct_conn *c, struct ct_tuple *tuple);
+// Of a packet (its outer headers). ICMP queries only.
+void ct_tuple_of_packet(const struct packet *p, struct ct_tuple *tuple);
+
+// --- TCP (ct_tcp.c) -----------------------------------------------------------------------------------------------------
+struct ct_segment {
+	uint32_t seq;
+	uint32_t end; // behind its last byte, SYN and FIN count
+	uint32_t ack;
+	uint32_t sack; // the highest byte acknowledged at all
+	uint32_t window;
+	uint8_t flags;
+	uint8_t scale; // of a SYN
+	bool scales;
+	bool sacks;
+	bool part; // of a fragmented datagram
+};
+
+enum ct_tcp_flags {
+	CT_TCP_FIN = 1,
+	CT_TCP_SYN = 2,
+	CT_TCP_RST = 4,
+	CT_TCP_PSH = 8,
+	CT_TCP_ACK = 16,
+};
+
+enum ct_tcp_result {
+	CT_TCP_PASS = 0,
+	CT_TCP_INVALID, // out of state or window
+	CT_TCP_REOPEN,  // opens the tuple anew
+};
+
+void ct_segment_read(const struct packet *p, struct ct_segment *s);
+static inline bool ct_tcp_opens(const struct ct_segment *s)
+{
+	return (s->flags & (CT_TCP_SYN | CT_TCP_ACK | CT_TCP_RST | CT_TCP_FIN)) == CT_TCP_SYN;
+}
+void ct_tcp_open(struct ct_conn *c, const struct ct_segment *s);
+// Takes over a connection that runs: direction of this segment.
+void ct_tcp_adopt(struct ct_conn *c, unsigned int direction, const struct ct_segment *s);
+enum ct_tcp_result ct_tcp_track(struct ct_conn *c, unsigned int direction, const struct ct_segment *s);
+bool ct_tcp_half_open(const struct ct_conn *c);
+enum steer_ct_timer ct_tcp_timer(uint8_t state);
+
+// --- Judgements (ct_judge.c) ----------------------------------------------------------------------------------------------
+
+// What the policy says.
+struct ct_verdict {
+	bool allowed;
+	bool reject;
+	uint8_t drop;    // enum steer_drop when not allowed
+	uint8_t verdict; // enum packet_verdict as the policy stage left it
+	uint64_t tag;
+	uint32_t src_identity;
+	uint32_t dst_identity;
+};
+
+// Walks packets of their own through the policy stage; they are left with PACKET_ALLOWED or another verdict.
+void ct_policy_walk(
+	struct walker *w, const struct ct *ct, struct packet **packets, unsigned int n, bool live);
+void ct_verdict_of(const struct ct *ct, const struct packet *p, struct ct_verdict *out);
+// A made-up first packet of a connection, ready to walk.
+struct packet *ct_scratch_of(struct ct_scratch *s, const struct ct_conn *c);
+// Judges again what is in the array, in one walk. n <= FP_LOOKUP.
+void ct_judge(struct walker *w, const struct ct *ct, struct ct_scratch *scratch,
+	const struct ct_conn *const *conns, unsigned int n, struct ct_verdict *verdicts);
+
+// --- Records (ct_record.c) --------------------------------------------------------------------------------------------------
+void ct_record(
+	struct ct_worker *cw, struct ct_conn *c, enum steer_flow_event event, enum steer_flow_close close);
+void ct_record_fill(const struct ct_worker *cw, const struct ct_conn *c, enum steer_flow_event event,
+	enum steer_flow_close close, struct steer_flow_record *out);
+
+// --- Life of connections (ct_conn.c) ----------------------------------------------------------------------------------------
+uint32_t ct_timeout(const struct ct *ct, const struct ct_conn *c); // ms without packets
+void ct_rearm(struct ct_worker *cw, uint32_t number);
+// Writes what is left to be told, then frees it.
+void ct_close(struct ct_worker *cw, uint32_t number, enum steer_flow_close why);
+// Takes in what the policy says now. False: it was closed.
+bool ct_judged(struct walker *w, struct ct_worker *cw, uint32_t number, const struct ct_verdict *v);
+// Counts or discounts it as half-open, as its state says.
+void ct_half_open(struct ct_worker *cw, uint32_t number);
+// A limit that keeps a new connection out: 0, CT_LIMIT or CT_ID_LIMIT.
+enum steer_drop ct_limit_check(struct ct_worker *cw, uint32_t identity, bool half_open);
+void ct_charge(struct ct_worker *cw, struct ct_conn *c, uint32_t identity);
+void ct_uncharge(struct ct_worker *cw, struct ct_conn *c);
+// Whether a change of policy since it was judged may concern it; else it is stamped with the present epoch.
+bool ct_stale(const struct ct *ct, struct ct_conn *c, uint32_t epoch);
+
+// --- Trace (ct_trace.c), mail (ct_mail.c) -------------------------------------------------------------------------------------
+void ct_trace(struct walker *w, struct ct *ct, struct packet **batch, unsigned int n);
+
+enum ct_mail_op {
+	CT_MAIL_FIND = 1, // key, from_high -> number, conn
+	CT_MAIL_LIST,     // number, max, records -> nr, number
+};
+
+// A question of control to a worker about its connections. Control owns it but while it is asked.
+struct ct_question {
+	enum ct_mail_op op;
+	struct ct_key key;
+	unsigned int from_high;
+	uint32_t number; // FIND: 0 = there is none; LIST: where to go on, 0 = at the end
+	uint32_t max;
+	uint32_t nr;
+	struct steer_flow_record *records;
+	struct ct_conn conn;
+};
+
+// Control: asks and waits, 200 ms at most. -ETIMEDOUT: the worker does not answer.
+int ct_ask(struct ct *ct, unsigned int worker, struct ct_question *q);
+// Worker: answers, if there is a question.
+void ct_mail_turn(struct ct_worker *cw);
+
+static inline void ct_bump(uint64_t *number, uint64_t by)
+{
+	fp_write(number, *number + by);
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The Ringfield authors
+//
+// Records of connections, on their way from the worker to control.
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "ct_private.h"
+
+void ct_record_fill(const struct ct_worker *cw, const struct ct_conn *c, enum steer_flow_event event,
+	enum steer_flow_close close, struct steer_flow_record *r)
+{
+	bool denial = ct_key_mark(&c->key) != CT_MARK_CONNECTION;
+	uint32_t ago_ms = (uint32_t)cw->now_ms - c->seen_ms;
+	struct ct_tuple tuple;
+
+	ct_tuple_of(c, &tuple);
+	*r = (struct steer_flow_record){
+		.rec = {.length = sizeof(*r), .kind = STEER_REC_FLOW},
+		.id = c->id,
+		.first_ns = c->first_ns,
+		.last_ns = cw->now_ns - (uint64_t)ago_ms * 1000000,
+		.packets = {c->packets[0], c->packets[1]},
+		.bytes = {c->bytes[0], c->bytes[1]},
+		.tag = c->tag,
+		.revision = c->revision,
+		.zone = ntohl((uint32_t)c->key.k[0]),
+		.src_identity = c->src_identity,
+		.dst_identity = c->dst_identity,
+		.src_port = ntohs(tuple.src_port),
+		.dst_port = ntohs(tuple.dst_port),
+		.in_port = c->in_port,
+		.out_port = denial ? STEER_PORT_NONE : c->out_port,
+		.vlan = c->vlan,
+		.ip_version = tuple.version,
+		.protocol = tuple.protocol,
+		.icmp_type = c->icmp_type,
+		.icmp_code = c->icmp_code,
+		.tcp_flags = {c->tcp_flags[0], c->tcp_flags[1]},
+		.tcp_state = c->state,
+		.event = (uint8_t)event,
+		.create = c->bits & CT_ADOPTED ? STEER_FLOW_ADOPTED : STEER_FLOW_BY_POLICY,
+		.close = (uint8_t)close,
+		.drop = c->drop,
+		.frames = (uint32_t)(c->packets[0] + c->packets[1]) - c->told_packets,
+		.boot = fp.stats ? fp.stats->boot_id : 0,
+	};
+	if (r->last_ns < r->first_ns)
+		r->last_ns = r->first_ns;
+	memcpy(r->src_ip, tuple.src, sizeof(r->src_ip));
+	memcpy(r->dst_ip, tuple.dst, sizeof(r->dst_ip));
+	memcpy(r->src_mac, c->src_mac, sizeof(r->src_mac));
+	memcpy(r->dst_mac, c->dst_mac, sizeof(r->dst_mac));
+}
+
+void ct_record(
+	struct ct_worker *cw, struct ct_conn *c, enum steer_flow_event event, enum steer_flow_close close)
+{
+	uint64_t tail = cw->records_tail;
+
+	if (!cw->ct->cfg.record_interval_ms)
+		return;
+	if (tail - fp_read_acquire(&cw->records_head) < CT_RECORDS) {
+		ct_record_fill(cw, c, event, close, &cw->records[tail & (CT_RECORDS - 1)]);
+		fp_publish(&cw->records_tail, tail + 1);
+		ct_bump(&cw->stats->records, 1);
+	} else {
+		ct_bump(&cw->stats->records_lost, 1);
+	}
+	c->told_packets = (uint32_t)(c->packets[0] + c->packets[1]);
+	c->told_ms = (uint32_t)cw->now_ms;
+	c->bits |= CT_TOLD;
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The Ringfield authors
+//
+// Autonomous connection tracking through a whole pipeline: what opens a connection, what its packets may do, what is told.
+
+#include "ct_bed.h"
+
+static struct steer_flow_record told[4096];
+
+static void test_udp(void)
+{
+	struct steer_ct_cfg cfg = lab_cfg();
+	uint64_t denied;
+
+	lab_build(&cfg);
+	lab_allow(53);
+	ok(lab_udp(CLIENT, SERVER, 1000, 53), "a first packet passes");
+	ok(lab_stats()->live == 1 && lab_stats()->opened == 1, "and opens a connection");
+	ok(lab_udp(SERVER, CLIENT, 53, 1000), "its reply passes");
+	ok(lab_udp(CLIENT, SERVER, 1000, 53), "so does the next one");
+	ok(counter_sum(lab.counter[53].counter).packets == 1, "the policy was asked once");
+	ok(!lab_udp(SERVER, CLIENT, 54, 1000), "what is no reply does not pass");
+	ok(lab_dropped(SERVER, STEER_DROP_POLICY) == 1, "it is dropped by policy");
+	ok(lab_stats()->denied == 1 && lab_stats()->denied_packets == 1, "and the denial is remembered");
+	denied = counter_sum(lab.counter[53].counter).packets;
+	ok(!lab_udp(SERVER, CLIENT, 54, 1000) && lab_stats()->denied_packets == 2, "the next one is dropped");
+	ok(denied == counter_sum(lab.counter[53].counter).packets, "without asking");
+	ok(lab_records(told, 16) == 2, "two records");
+	ok(told[0].event == STEER_FLOW_OPEN && told[0].src_port == 1000 && told[0].dst_port == 53, "opened");
+	ok(told[0].tag == TAG_ALLOW + 53 && told[0].revision == 1 && told[0].zone == ZONE, "by which rule");
+	ok(told[0].src_identity == lab_identity(CLIENT) && told[0].dst_identity == lab_identity(SERVER),
+		"between whom");
+	ok(told[0].in_port == 0 && told[0].out_port == 1 && told[0].packets[0] == 1 && told[0].bytes[0] == 62,
+		"from where to where");
+	ok(told[1].event == STEER_FLOW_DENY && told[1].drop == STEER_DROP_POLICY && told[1].src_port == 54,
+		"denied");
+	lab_wait(11000);
+	ok(lab_records(told, 16) == 2, "an update each, after the interval");
+	ok(told[0].event + told[1].event == STEER_FLOW_UPDATE + STEER_FLOW_DENY_UPDATE, "of both kinds");
+	lab_wait(60000);
+	ok(lab_stats()->live == 0 && lab_stats()->denied == 0, "both end after their time");
+	ok(lab_records(told, 16) == 1 && told[0].event == STEER_FLOW_CLOSE &&
+			told[0].close == STEER_FLOW_CLOSE_TIMEOUT && told[0].packets[0] == 2 &&
+			told[0].packets[1] == 1,
+		"with a last record");
+	ok(lab_balance(), "opened = live + closed");
+	lab_tear_down();
+}
+
+static void test_tcp(void)
+{
+	struct steer_ct_cfg cfg = lab_cfg();
+	struct tcp c = {CLIENT, SERVER, 2000, 80, SYN, 100, 0, 0, 0, 8};
+	struct tcp s = {SERVER, CLIENT, 80, 2000, SYN | ACK, 5000, 101, 0, 0, 8};
+
+	lab_build(&cfg);
+	lab_allow(80);
+	ok(lab_tcp(c), "SYN");
+	ok(lab_stats()->half_open == 1, "half-open");
+	ok(lab_tcp(s), "SYN ACK");
+	c = (struct tcp){CLIENT, SERVER, 2000, 80, ACK, 101, 5001, 0, 0, 0};
+	ok(lab_tcp(c), "ACK");
+	ok(!lab_stats()->half_open && lab_stats()->live == 1, "established");
+	c.bytes = 100;
+	ok(lab_tcp(c), "data");
+	s = (struct tcp){SERVER, CLIENT, 80, 2000, ACK | PSH, 5001, 201, 0, 1000, 0};
+	ok(lab_tcp(s), "data back");
+	c = (struct tcp){CLIENT, SERVER, 2000, 80, ACK | FIN, 201, 6001, 0, 0, 0};
+	ok(lab_tcp(c), "FIN");
+	s = (struct tcp){SERVER, CLIENT, 80, 2000, ACK | FIN, 6001, 202, 0, 0, 0};
+	ok(lab_tcp(s), "FIN back");
+	c = (struct tcp){CLIENT, SERVER, 2000, 80, ACK, 202, 6002, 0, 0, 0};
+	ok(lab_tcp(c), "last ACK");
+	lab_wait(1100);
+	ok(lab_stats()->live == 0, "closed");
+	ok(lab_records(told, 16) == 2 && told[1].event == STEER_FLOW_CLOSE &&
+			told[1].close == STEER_FLOW_CLOSE_FIN && told[1].packets[0] == 5 &&
+			told[1].packets[1] == 3 && told[1].tcp_flags[0] == (SYN | ACK | FIN),
+		"by FIN");
+	ok(!lab_tcp(c) && lab_dropped(CLIENT, STEER_DROP_CT_INVALID) == 1, "late segments are invalid");
+	lab_tear_down();
+}
+
+// Two packets of a new connection in one burst are handled as if one came after the other.
+static void test_burst(void)
+{
+	struct steer_ct_cfg cfg = lab_cfg();
+	uint8_t frame[256];
+	uint64_t before;
+
+	lab_build(&cfg);
+	lab_allow(53);
+	before = lab_stats()->opened;
+	for (unsigned int i = 0; i < 24; i++)
+		bed_send(0, frame, frame_udp(frame, CLIENT, SERVER, 1000 + i % 3, 53 + i % 3 / 2, 20));
+	lab_poll();
+	ok(lab_out(1) == 16 && lab_stats()->opened == before + 2, "two connections");
+	ok(counter_sum(lab.counter[53].counter).packets == 2, "the policy was asked once for each");
+	ok(lab_stats()->denied == 1, "one denial");
+	ok(lab_records(told, 16) == 3, "a record for each");
+	lab_tear_down();
+}
+
+static void test_refusals(void)
+{
+	struct steer_ct_cfg cfg = lab_cfg(), bad;
+	int err;
+
+	lab_build(&cfg);
+	lab_ct(&cfg, lab.forward, lab.src, &err);
+	ok(err == -ENOTSUP, "one at a time");
+	lab_tear_down();
+	lab.forward = lab_pipe("a", STEER_F_OUTER_IP4_DST, 0, fwd_port(0));
+	lab.src = lab_pipe("b", STEER_F_OUTER_IP4_DST, 0, fwd_port(0));
+#define REFUSED(member, value, what) \
+	bad = cfg;                   \
+	bad.member = value;          \
+	ok(!lab_ct(&bad, lab.forward, lab.src, &err) && err, what)
+	REFUSED(capacity, 0, "no capacity");
+	REFUSED(capacity, UINT32_MAX, "too much capacity");
+	REFUSED(flags, 1 << 7 | STEER_CT_AUTONOMOUS, "unknown flags");
+	REFUSED(zone_u32, 10, "a word that does not exist");
+	REFUSED(full, 3, "an unknown rule");
+	REFUSED(timeout_ms[3], UINT32_MAX, "a time-out without end");
+	REFUSED(record_interval_ms, 3600001, "an interval above an hour");
+	lab.ct = lab_ct(&cfg, lab.forward, lab.src, &err);
+	ok(lab.ct && !err, "a good one");
+	ok(!pipe_destroy(bed.space, lab.ct, NULL) && !pipe_destroy(bed.space, lab.forward, NULL) &&
+			!pipe_destroy(bed.space, lab.src, NULL),
+		"all is destroyed");
+	bed_settle();
+}
+
+int main(void)
+{
+	bed_start(3);
+	test_udp();
+	test_tcp();
+	test_burst();
+	test_refusals();
+	bed_settle();
+	bed_conserves(0);
+	bed_stop();
+	return tap_done();
+}
