@@ -4,8 +4,8 @@
 
 One SQLite file in WAL mode: a change is there whole or not at all, whenever the process is killed. Revisions are kept
 as the text that was published, so that what a person wrote is what a person gets back; the newest that was published
-and not refused is the one in force. A publish is written down before the fast path is asked and marked refused when that
-fails, so that an appliance that was killed in between finishes it.
+and not refused is the one in force. A publish is written down before the fast path is asked and marked refused when
+that fails, so that an appliance that was killed in between finishes it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""Who is contained, why and for how long. Values and a file; enforcing it is the controller's business.
+
+A quarantine is a state of a workload, one of four that are compiled ahead, so that it changes the identity numbers of
+its addresses and compiles nothing. Paths that are kept open for one workload become rules of the ``system`` band.
+
+Time that is left runs on the monotonic clock, and only while an appliance runs: a quarantine never ends while nobody
+watches.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from appliance.errors import InvalidValue, NotFound
+from appliance.policy.model import Band, Containment, Rule, State, Workload
+from appliance.policy.selector import Requirement, Selector, parse_selector
+from appliance.policy.store import Store
+
+SAVE_SECONDS: Final = 5.0
+"""How much of a time to live a crash may give back."""
+MAX_TTL: Final = 366 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPath:
+    """A path that stays open: who may open (``source``), or be opened to (``target``), with which services. The side
+    that is empty is the contained workload; at least one must be.
+    """
+
+    source: str = ""
+    target: str = ""
+    services: tuple[str, ...] = ("any",)
+
+
+@dataclass(frozen=True, slots=True)
+class Contained:
+    """One workload."""
+
+    workload: str
+    state: State
+    since: float
+    """Seconds since the epoch."""
+    left: float
+    """Seconds until it is released by itself; 0: never."""
+    reason: str
+    actor: str
+    keep: tuple[KeptPath, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a file."""
+        return asdict(self) | {"state": self.state.name.lower()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Contained:
+        """The inverse."""
+        keep = tuple(
+            KeptPath(item["source"], item["target"], tuple(item["services"])) for item in data["keep"]
+        )
+        return cls(**{**data, "keep": keep, "state": State[str(data["state"]).upper()]})
+
+
+def check_keep(keep: Sequence[KeptPath]) -> None:
+    """``InvalidValue`` names the path and what is wrong with it."""
+    for number, path in enumerate(keep):
+        for side in ("source", "target"):
+            try:
+                if text := getattr(path, side):
+                    parse_selector(text)
+            except ValueError as error:
+                raise InvalidValue(f"keep[{number}].{side}: {error}") from None
+        if path.source and path.target:
+            raise InvalidValue(
+                f"keep[{number}]: source or target must be empty: that side is the contained workload"
+            )
+
+
+def check_request(reason: str, ttl: float) -> None:
+    """What can be wrong with any request."""
+    if not reason.strip():
+        raise InvalidValue("reason: say why; it goes into the audit log")
+    if not 0 <= ttl <= MAX_TTL:
+        raise InvalidValue(f"ttl_seconds: {ttl:g} is not between 0 (never by itself) and {MAX_TTL:g}")
+
+
+def kept_rules(contained: Contained) -> Iterable[Rule]:
+    """The kept paths of one workload as rules."""
+    me = Selector(((Requirement("name", "", _IN, (contained.workload,)),),))
+    for number, path in enumerate(contained.keep):
+        yield Rule(
+            name=f"keep-{contained.workload}-{number}",
+            band=Band.SYSTEM,
+            source=parse_selector(path.source) if path.source else me,
+            target=parse_selector(path.target) if path.target else me,
+            services=path.services,
+            comment=f"kept open by {contained.actor}: {contained.reason}",
+        )
+
+
+_IN: Final = parse_selector("name=x").terms[0][0].op
+
+
+class ContainmentBook:
+    """What is contained at the moment. Any thread may call."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self._clock, self._monotonic = store, clock, monotonic
+        self._lock = threading.RLock()
+        self._byname = {name: Contained.from_dict(data) for name, data in store.containment().items()}
+        self._at = self._saved = monotonic()
+
+    @property
+    def states(self) -> dict[str, State]:
+        """State by name of workload."""
+        with self._lock:
+            return {name: one.state for name, one in self._byname.items()}
+
+    def all(self) -> list[Contained]:
+        """All, by name, with the time that is left now."""
+        with self._lock:
+            self._run()
+            return [self._byname[name] for name in sorted(self._byname)]
+
+    def get(self, name: str) -> Contained | None:
+        """One, if it is contained."""
+        return self._byname.get(name)
+
+    def model(self, baselines: Iterable[Rule] = (), *, reject: bool = False) -> Containment:
+        """As the compiler takes it."""
+        with self._lock:
+            keep = tuple(rule for name in sorted(self._byname) for rule in kept_rules(self._byname[name]))
+            return Containment(states=self.states, keep=keep, baselines=tuple(baselines), reject=reject)
+
+    def contain(
+        self,
+        workloads: Iterable[Workload],
+        state: State,
+        *,
+        reason: str,
+        actor: str,
+        ttl: float = 0.0,
+        keep: Sequence[KeptPath] = (),
+    ) -> list[Contained]:
+        """Put workloads into a state, in one step."""
+        with self._lock:
+            self._run()
+            made = [
+                Contained(workload.name, state, self._clock(), ttl, reason, actor, tuple(keep))
+                for workload in workloads
+            ]
+            with self._store.transaction():
+                for one in made:
+                    self._store.set_containment(one.workload, one.to_dict())
+            self._byname |= {one.workload: one for one in made}
+            return made
+
+    def release(self, names: Iterable[str]) -> list[Contained]:
+        """End containment; ``NotFound`` when one is not contained, and then nothing is released."""
+        with self._lock:
+            given = list(names)
+            for name in given:
+                if name not in self._byname:
+                    raise NotFound(f"workload {name!r} is not contained")
+            with self._store.transaction():
+                for name in given:
+                    self._store.set_containment(name, None)
+            return [self._byname.pop(name) for name in given]
+
+    def put_back(self, before: Mapping[str, Contained | None]) -> None:
+        """As it was, when a change could not be brought into force."""
+        with self._lock, self._store.transaction():
+            for name, one in before.items():
+                self._store.set_containment(name, None if one is None else one.to_dict())
+                if one is None:
+                    self._byname.pop(name, None)
+                else:
+                    self._byname[name] = one
+
+    def due(self) -> list[str]:
+        """Workloads whose time is up. Keeps the time that is left on disk, now and then."""
+        with self._lock:
+            self._run()
+            now = self._monotonic()
+            if now - self._saved >= SAVE_SECONDS:
+                self._saved = now
+                with self._store.transaction():
+                    for name, one in self._byname.items():
+                        if one.left:
+                            self._store.set_containment(name, one.to_dict())
+            return [name for name, one in self._byname.items() if 0 < one.left <= _OVER]
+
+    def _run(self) -> None:
+        """Let the time that is left run on."""
+        now = self._monotonic()
+        passed, self._at = now - self._at, now
+        for name, one in self._byname.items():
+            if one.left:
+                self._byname[name] = replace(one, left=max(_OVER, one.left - passed))
+
+
+_OVER: Final = 1e-9
+"""Left of a time that is over; 0 would be for ever."""

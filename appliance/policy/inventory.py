@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""The workloads of this appliance: who there is, where it is plugged in, and every change as a new version.
+
+A version is a whole ``model.Inventory``, a value. A change is checked against all there is (a MAC or an address bound
+twice is refused, naming both) and kept on disk before it counts. Workloads come from the configuration (``declared``)
+or from calls; a changed configuration replaces its own and leaves the others.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any, Final
+
+from appliance.errors import AlreadyExists, BadState, InvalidValue, NotFound
+from appliance.policy.identity import bind
+from appliance.policy.model import KINDS, ORIGINS, Interface, Inventory, Network, State, Workload
+from appliance.policy.program import Numbers
+from appliance.policy.store import Store
+
+MAX_LABELS: Final = 64
+MAX_NAME: Final = 63
+_WORD: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/:")
+
+
+def to_dict(workload: Workload) -> dict[str, Any]:
+    """For a file: plain types."""
+    made = asdict(replace(workload, labels=dict(workload.labels)))
+    made["state"] = workload.state.name.lower()
+    return made
+
+
+def from_dict(data: Mapping[str, Any]) -> Workload:
+    """The inverse of ``to_dict``."""
+    interfaces = tuple(
+        Interface(**item | {"addresses": tuple(item["addresses"]), "prefixes": tuple(item["prefixes"])})
+        for item in data["interfaces"]
+    )
+    state = State[str(data.get("state", "normal")).upper()]
+    return Workload(**{**data, "interfaces": interfaces, "state": state})
+
+
+def check(workload: Workload) -> None:
+    """What can be wrong with one workload by itself. ``InvalidValue`` names the field."""
+    name = workload.name
+    if not name or len(name) > MAX_NAME or set(name) - _WORD or name[0] in ".-/:":
+        raise InvalidValue(
+            f"workload.name: {name!r} cannot be a name: up to {MAX_NAME} letters, digits, - _ . : /"
+        )
+    if workload.kind not in KINDS:
+        raise InvalidValue(
+            f"workload {name}: kind: there is no kind {workload.kind!r}; known are {', '.join(KINDS)}"
+        )
+    if workload.origin not in ORIGINS:
+        text = f"there is no origin {workload.origin!r}; known are {', '.join(ORIGINS)}"
+        raise InvalidValue(f"workload {name}: origin: {text}")
+    if len(workload.labels) > MAX_LABELS:
+        raise InvalidValue(f"workload {name}: labels: at most {MAX_LABELS}, not {len(workload.labels)}")
+    for key, value in workload.labels.items():
+        for what, text in (("key", key), ("value", value)):
+            if not text or len(text) > MAX_NAME or set(text) - _WORD:
+                raise InvalidValue(f"workload {name}: labels: {text!r} cannot be a label's {what}")
+    if not 0 <= workload.risk <= 100:
+        raise InvalidValue(f"workload {name}: risk: {workload.risk} is not between 0 and 100")
+
+
+class Workloads:
+    """The registry. Any thread may call; versions are values."""
+
+    def __init__(self, store: Store, networks: Sequence[Network], ports: Mapping[str, int]) -> None:
+        self._store = store
+        self._lock = threading.RLock()
+        self._declared: set[str] = set()
+        self._byname: dict[str, Workload] = {}
+        self.networks = tuple(networks)
+        self.ports = dict(ports)
+        for declared, content in store.workloads():
+            workload = from_dict(content)
+            self._byname[workload.name] = workload
+            if declared:
+                self._declared.add(workload.name)
+        self.version = int(store.meta("inventory.version", "0"))
+        """Grows with each change."""
+        self._snapshot: Inventory | None = None
+
+    @property
+    def inventory(self) -> Inventory:
+        """The newest version."""
+        with self._lock:
+            if self._snapshot is None:
+                self._snapshot = self._with(self._byname)
+            return self._snapshot
+
+    def _with(self, byname: Mapping[str, Workload]) -> Inventory:
+        workloads = tuple(byname[name] for name in sorted(byname))
+        return Inventory(networks=self.networks, workloads=workloads, ports=self.ports)
+
+    def __len__(self) -> int:
+        return len(self._byname)
+
+    def get(self, name: str) -> Workload:
+        """One by name; ``NotFound``."""
+        with self._lock:
+            found = self._byname.get(name)
+        if found is None:
+            near = ", ".join(sorted(self._byname)[:8]) or "none"
+            raise NotFound(f"there is no workload {name!r} (workloads: {near})")
+        return found
+
+    def is_declared(self, name: str) -> bool:
+        """Whether the configuration declares it."""
+        return name in self._declared
+
+    def all(self) -> list[Workload]:
+        """All, by name."""
+        with self._lock:
+            return [self._byname[name] for name in sorted(self._byname)]
+
+    # -- changes: each is checked whole, then kept, then counts
+
+    def _change(self, changed: Mapping[str, Workload | None], declared: bool = False) -> Inventory:
+        """Add, replace (None: remove) workloads in one step."""
+        with self._lock:
+            byname = dict(self._byname)
+            for name, workload in changed.items():
+                if workload is None:
+                    byname.pop(name, None)
+                else:
+                    check(workload)
+                    byname[name] = workload
+            made = self._with(byname)
+            bind(made, Numbers())
+            owned = {name for name in byname if name in self._declared or (declared and name in changed)}
+            with self._store.transaction():
+                for name, workload in changed.items():
+                    if workload is None:
+                        self._store.remove_workload(name)
+                    else:
+                        self._store.set_workload(name, to_dict(workload), declared=name in owned)
+                self._store.set_meta("inventory.version", str(self.version + 1))
+            self.version += 1
+            self._byname, self._snapshot = byname, made
+            self._declared = owned
+            return made
+
+    def create(self, workload: Workload) -> Inventory:
+        """A new one; ``AlreadyExists``."""
+        with self._lock:
+            if workload.name in self._byname:
+                raise AlreadyExists(f"there is a workload {workload.name!r} already")
+            return self._change({workload.name: workload})
+
+    def update(self, workload: Workload, *, expected: int | None = None) -> Inventory:
+        """Replace one. ``expected``: the version that the caller saw; ``BadState`` when there is a newer one."""
+        with self._lock:
+            self.get(workload.name)
+            self.check_version(expected)
+            return self._change({workload.name: workload})
+
+    def relabel(self, name: str, set_: Mapping[str, str], remove: Iterable[str] = ()) -> Inventory:
+        """Set and take away labels."""
+        with self._lock:
+            workload = self.get(name)
+            gone = set(remove)
+            if unknown := gone - set(workload.labels):
+                raise NotFound(f"workload {name} has no label {sorted(unknown)[0]!r}")
+            labels = {key: value for key, value in workload.labels.items() if key not in gone} | dict(set_)
+            return self._change({name: replace(workload, labels=labels)})
+
+    def remove(self, name: str) -> Inventory:
+        """Forget one."""
+        with self._lock:
+            self.get(name)
+            return self._change({name: None})
+
+    def restore(self, before: Inventory) -> Inventory:
+        """Back to an earlier version, when a change could not be brought into force."""
+        with self._lock:
+            wanted = {workload.name: workload for workload in before.workloads}
+            changed: dict[str, Workload | None] = {name: None for name in self._byname if name not in wanted}
+            changed |= {name: made for name, made in wanted.items() if self._byname.get(name) != made}
+            return self._change(changed) if changed else self.inventory
+
+    def check_version(self, expected: int | None) -> None:
+        """``BadState`` when the inventory has moved on."""
+        if expected is not None and expected != self.version:
+            raise BadState(f"the inventory is at version {self.version}, not {expected}: read it again")
+
+    def declare(self, workloads: Sequence[Workload]) -> Inventory:
+        """What the configuration says now. Those it no longer names go; those that calls made stay."""
+        with self._lock:
+            wanted: dict[str, Workload | None] = {}
+            for workload in workloads:
+                if wanted.get(workload.name) is not None:
+                    raise AlreadyExists(f"the configuration has two workloads {workload.name!r}")
+                wanted[workload.name] = workload
+            gone: dict[str, Workload | None] = {name: None for name in self._declared if name not in wanted}
+            return self._change(gone | wanted, declared=True)
