@@ -28,6 +28,7 @@ from appliance.errors import FlowError, InUse, NotConnected
 from appliance.flow import Dpu, FastpathProcess
 from appliance.rpc.entry_service import EntryServicer
 from appliance.rpc.node import Node
+from appliance.rpc.observer_service import ObserverServicer
 from appliance.rpc.packet_service import PacketServicer
 from appliance.rpc.packets import PacketHub
 from appliance.rpc.pipe_service import PipeServicer
@@ -41,6 +42,9 @@ from appliance.rpc.trace_service import TraceServicer
 from appliance.run.config import RunConfig
 from appliance.run.declare import declared, fastpath_ports, reserves
 from appliance.run.lab import Lab, remove
+from appliance.run.telemetry import Exports, make_telemetry
+from appliance.telemetry import NameBook
+from appliance.telemetry.metrics import Snapshot
 from appliance.v1 import system_service_pb2
 
 log = structlog.get_logger(__name__)
@@ -70,6 +74,9 @@ class Appliance:
         self.lab: Lab | None = None
         self.server: Server | None = None
         self.hub: PacketHub | None = None
+        self.names = NameBook()
+        self.telemetry = make_telemetry(self.names, config.records)
+        self.exports: Exports | None = None
         self._watcher: threading.Thread | None = None
         self._journal: Journal | None = None
         try:
@@ -123,7 +130,15 @@ class Appliance:
             TraceServicer(self.node),
             SharedResourceServicer(self.node),
             SystemServicer(self.node, self._describe),
+            ObserverServicer(self.telemetry),
         ]
+        self.exports = Exports(
+            self.telemetry,
+            self.config.records,
+            self.config.metrics,
+            self._snapshot,
+            lambda: self.fastpath_pid,
+        )
         self.server = Server(servicers, self.config.grpc.unix, self.config.grpc.tcp)
         self.server.serving(True)
         self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
@@ -180,6 +195,8 @@ class Appliance:
             dpu.close()
             raise
         self._dpu = dpu
+        self.telemetry.attached()
+        self._name_ports(dpu)
         self.adopted = change.adopted
         log.info(
             "pipeline is in force",
@@ -188,6 +205,9 @@ class Appliance:
             entries_added=change.entries_added,
             entries_removed=change.entries_removed,
         )
+
+    def _name_ports(self, dpu: Dpu) -> None:
+        self.names.set_ports({port.index: port.name for port in dpu.port_list()})
 
     def _shut_down_found(self) -> None:
         """End a fast path that an earlier appliance left."""
@@ -226,6 +246,8 @@ class Appliance:
         events, warnings = self.node.notices()
         for event in events:
             log.info(event.kind.replace("_", " "), port=event.port, text=event.text)
+        if self._dpu is not None and any(event.kind == "port_added" for event in events):
+            self._name_ports(self._dpu)
         for warning in warnings:
             log.warning("suspicious", what=warning)
 
@@ -295,6 +317,16 @@ class Appliance:
         response.runtime_dir = str(self.config.runtime_dir)
         response.last_error = self.last_error
 
+    def _snapshot(self) -> Snapshot:
+        """For metrics: what there is while the fast path may be gone at any moment."""
+        dpu = self._dpu
+        if dpu is None:
+            return Snapshot(restarts=self.restarts)
+        try:
+            return Snapshot(dpu.stats(), dpu.ct_stats(), self.restarts)
+        except FlowError:
+            return Snapshot(restarts=self.restarts)
+
     # -- the end
 
     def close(self, *, linger: bool = False) -> None:
@@ -303,9 +335,13 @@ class Appliance:
         if self._watcher is not None:
             self._watcher.join()
             self._watcher = None
+        self.telemetry.close()
         if self.server is not None:
             self.server.close()
             self.server = None
+        if self.exports is not None:
+            self.exports.close()
+            self.exports = None
         if self.hub is not None:
             self.hub.close()
             self.hub = None

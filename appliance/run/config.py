@@ -15,6 +15,7 @@ from appliance.flow import types as flow
 from appliance.flow.values import parse_mac
 from appliance.run.document import Node, read_document
 from appliance.run.pipeline import Names, PipeConfig, SharedConfig, read_pipe, read_shared
+from appliance.run.telemetry import MetricsConfig, RecordsConfig, read_metrics, read_records
 
 BACKENDS: Final = (
     "net_tap", "net_ring", "net_pcap", "net_af_packet", "net_memif", "net_null", "net_vhost", "pci",
@@ -107,6 +108,8 @@ class RunConfig:
     session: str = "appliance"
     log: Literal["text", "json"] = "text"
     port_ids: Mapping[str, int] = field(default_factory=dict)
+    records: RecordsConfig = field(default_factory=RecordsConfig)
+    metrics: MetricsConfig | None = None
 
 
 def default_runtime_dir() -> Path:
@@ -321,6 +324,8 @@ def config_from(root: Node, path: Path, *, runtime_dir: Path | None = None) -> R
         session=root.text("session", "appliance"),
         log="json" if root.choice("log", "text", "text", "json") == "json" else "text",
         port_ids=dict(names.ports),
+        records=read_records(root.get("records"), base),
+        metrics=read_metrics(root.get("metrics")),
     )
     root.done()
     return config

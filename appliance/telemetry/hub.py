@@ -41,7 +41,10 @@ class Telemetry:
         self._events: U64 = np.zeros(_EVENTS, np.uint64)
         self._judged: U64 = np.zeros(_VERDICTS, np.uint64)
         self._totals: dict[str, int] = {}
-        self.started_ns = clock()
+        self.policy_revision: int | None = None
+        """In force; for metrics, set by who publishes."""
+        self.newest_ns = 0
+        """When the newest record came; 0: none did."""
 
     def append(self, batch: NDArray[np.void], lost: int = 0) -> None:
         """Take what ``Dpu.flow_records`` gives: a batch of ``FLOW_RECORD`` (copied; may be empty), and how many records
@@ -65,6 +68,7 @@ class Telemetry:
 
     def _count(self, rows: Rows) -> None:
         event = rows["event"]
+        self.newest_ns = int(rows["time_ns"][-1])
         self._events += np.bincount(event, minlength=_EVENTS)[:_EVENTS].astype(np.uint64)
         first = (event == schema.OPEN) | (event == schema.DENY)
         numbers = rows["judged"][first].astype(np.int64) * _VERDICTS + rows["verdict"][first]
@@ -79,18 +83,17 @@ class Telemetry:
         """Records taken so far, by event."""
         return {name: int(self._events[number]) for number, name in enumerate(schema.EVENTS) if name}
 
-    def verdicts(self) -> list[tuple[Verdict, str, int]]:
-        """Connections and denials judged so far: provenance, verdict, how many. The biggest come first."""
+    def verdicts(self) -> list[tuple[int, Verdict, str, int]]:
+        """Connections and denials judged so far: code of the provenance, the provenance, the verdict, how many."""
         counted = self._judged
-        order = np.argsort(counted)[::-1]
         return [
             (
-                self.names.verdicts[int(number) // _VERDICTS],
-                schema.VERDICTS[int(number) % _VERDICTS],
+                number // _VERDICTS,
+                self.names.verdicts[number // _VERDICTS],
+                schema.VERDICTS[number % _VERDICTS],
                 int(counted[number]),
             )
-            for number in order
-            if counted[number]
+            for number in np.flatnonzero(counted).tolist()
         ]
 
     def follow(

@@ -7,9 +7,11 @@ from __future__ import annotations
 import json
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -28,7 +30,7 @@ from appliance.telemetry import Telemetry, render, schema
 from appliance.v1 import observer_pb2, observer_service_pb2
 from tests.support.fastpath import wait_for
 from tests.support.flows import ALERTED, DENIED, QUARANTINED, batch, book, closed, row, rows
-from tests.support.rig import TIMEOUT, directory
+from tests.support.rig import ROUTER, TIMEOUT, directory, running
 
 Get = observer_service_pb2.GetFlowsRequest
 List = observer_service_pb2.ListFlowsRequest
@@ -399,6 +401,31 @@ def test_observe_map(story: Rig) -> None:
     assert json.loads(story.shell("--json", "observe", "map", "--limit", "1"))["total_edges"] == "3"
     assert "and 2 more" in story.shell("observe", "map", "--limit", "1")
     assert "label:KEY" in story.shell("observe", "map", "--by", "colour", status=1)
+
+
+def test_an_appliance_serves_records_and_metrics(tmp_path: Path) -> None:
+    file = tmp_path / "flows.jsonl"
+    sections = f"records: {{appliance: dpu-9, json: {{file: {file}}}}}\nmetrics: {{address: '127.0.0.1:0'}}\n"
+    with running(ROUTER + sections) as rig:
+        assert rig.appliance.exports is not None
+        server = rig.appliance.exports.metrics
+        assert server is not None
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=TIMEOUT) as answer:
+            text = answer.read().decode()
+        for line in (
+            "ringfield_up 1.0",
+            'ringfield_port_received_packets_total{port="p0"} 0.0',
+            "ringfield_connections 0.0",
+        ):
+            assert line in text
+        rig.appliance.telemetry.append(batch([row()]))
+        got = [
+            flow_from(flow)
+            for answer in rig.client.observer.GetFlows(Get(), timeout=TIMEOUT)
+            for flow in answer.flows
+        ]
+        assert [(one["appliance"], one["in_port"]) for one in got] == [("dpu-9", "p1")]
+    assert [json.loads(line)["record"] for line in file.read_text().splitlines()] == [1]
 
 
 def test_time_of_records_is_now(story: Rig) -> None:

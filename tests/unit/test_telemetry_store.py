@@ -175,7 +175,7 @@ def test_scan_in_both_directions() -> None:
 
 
 def test_since() -> None:
-    clock = iter(range(1000, 2000, 10))
+    clock = iter(range(1010, 2000, 10))
     telemetry = Telemetry(book(), 10, clock=lambda: next(clock))
     for _ in range(8):
         telemetry.append(rows(2))  # at 1010, 1020 ...; the last five stay
@@ -298,7 +298,7 @@ def test_counts_of_verdicts() -> None:
     telemetry.append(rows(3, event=FlowEvent.UPDATE))
     telemetry.append(rows(2, event=FlowEvent.DENY, tag=DENIED))
     telemetry.append(rows(2, event=FlowEvent.DENY_UPDATE, tag=DENIED))
-    counted = [(verdict.rule, word, number) for verdict, word, number in telemetry.verdicts()]
+    counted = [(verdict.rule, word, number) for _, verdict, word, number in telemetry.verdicts()]
     assert counted == [("agents-use-tools", "allow", 5), ("no-datasets", "drop", 2)]
     assert telemetry.events() == {"open": 5, "update": 3, "close": 0, "deny": 2, "deny_update": 2}
 
