@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "complete.h"
+#include "ct.h"
 #include "entry.h"
 
 enum {
@@ -148,7 +149,11 @@ void complete_one(struct doca_flow_port *port, uint16_t queue, const struct stee
 	// Whoever waits for the result returns the error, and nobody ever saw the entry.
 	if (completion->status < 0 && entry->awaited)
 		return;
-	if (flow.cfg.entry_cb && !entry->quiet) {
+	if (entry_pipe(entry)->conns) {
+		ct_completed(entry, queue, op);
+		if (entry->state != ENTRY_ALIVE)
+			return;
+	} else if (flow.cfg.entry_cb && !entry->quiet) {
 		flow.cfg.entry_cb(
 			entry, queue, (enum doca_flow_entry_status)entry->status, op, entry->user_ctx);
 		// The callback may have destroyed the pipe.
@@ -267,9 +272,9 @@ static doca_error_t check(const char *function, struct doca_flow_port **port, ui
 		return refuse_argument(function, "port", "is NULL");
 	// A representor's entries are all on its switch port.
 	*port = (*port)->manager;
-	if (queue >= flow.cfg.pipe_queues)
+	if (queue >= flow_nr_queues())
 		return refuse(DOCA_ERROR_INVALID_VALUE, AT(.field = "pipe_queue", .rule = "queue-number"),
-			"there are queues 0 to %u, not %u", flow.cfg.pipe_queues - 1u, queue);
+			"there are queues 0 to %u, not %u", flow_nr_queues() - 1u, queue);
 	return DOCA_SUCCESS;
 }
 
@@ -392,6 +397,8 @@ int doca_flow_aging_handle(struct doca_flow_port *port, uint16_t queue, uint64_t
 
 	if (check(__func__, &port, queue) != DOCA_SUCCESS)
 		return -1;
+	if (queue >= flow.cfg.pipe_queues)
+		return ct_aging_handle(port, queue, quota, max_entries);
 	while (take_arrivals(queue, &none) == BURST)
 		;
 	while (take(&port->queues[queue].aged, &aged)) {

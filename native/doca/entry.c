@@ -216,7 +216,8 @@ static void give_back(struct doca_flow_pipe_entry *entry, struct doca_flow_pipe 
 static doca_error_t take_reserves(
 	struct doca_flow_pipe_entry *entry, struct doca_flow_pipe *pipe, const struct steer_monitor *monitor)
 {
-	if (monitor->flags & STEER_MON_COUNTER) {
+	// Connections have counters of their own.
+	if (monitor->flags & STEER_MON_COUNTER && !pipe->conns) {
 		if (!entry_counter_take(pipe->port))
 			return refuse(DOCA_ERROR_NO_MEMORY,
 				AT(.pipe = pipe->name, .field = "counter", .rule = "counter-reserve"),
@@ -293,11 +294,11 @@ doca_error_t entry_check_alive(
 
 static doca_error_t check_depth(const struct doca_flow_pipe *pipe, uint16_t queue)
 {
-	if (pipe->port->queues[queue].in_flight < flow.cfg.queue_depth)
+	if (pipe->port->queues[queue].in_flight < flow_queue_depth(queue))
 		return flow_check_connected();
 	return refuse(DOCA_ERROR_AGAIN, AT(.pipe = pipe->name, .field = "pipe_queue", .rule = "queue-depth"),
 		"queue %u holds %u operations; doca_flow_entries_process() makes room", queue,
-		flow.cfg.queue_depth);
+		flow_queue_depth(queue));
 }
 
 static doca_error_t post_failed(const struct doca_flow_pipe *pipe, int status)

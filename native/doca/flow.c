@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "complete.h"
+#include <doca_flow_ct.h>
+
 #include "entry.h"
 #include "flow.h"
 #include "listing.h"
@@ -180,6 +182,41 @@ doca_error_t flow_port_infos(
 
 // --- init
 
+static bool shared_in_use(void)
+{
+	for (unsigned int type = 0; type < FLOW_SHARED_TYPES; type++)
+		for (uint32_t id = 0; id < flow.nr_shared[type]; id++)
+			if (flow.shared[type][id].configured)
+				return true;
+	return false;
+}
+
+// The rings of a session are made when it begins, and nothing depends on it yet.
+doca_error_t flow_add_queues(uint16_t nr, uint32_t depth)
+{
+	struct doca_flow_cfg cfg = flow.cfg;
+	doca_error_t result;
+
+	if (shared_in_use())
+		return refuse(DOCA_ERROR_BAD_STATE, AT(.rule = "init-order"),
+			"shared resources are configured after connection tracking is initialised");
+	cfg.pipe_queues = (uint16_t)(cfg.pipe_queues + nr);
+	cfg.queue_depth = depth > cfg.queue_depth ? depth : cfg.queue_depth;
+	steering_close(flow.client);
+	flow.client = NULL;
+	result = flow_connect(attach.flags, &cfg, &flow.client);
+	if (result != DOCA_SUCCESS) {
+		// Without a session there is nothing to go on with.
+		entries_fini();
+		shared_fini();
+		flow.initialised = false;
+		return result;
+	}
+	flow.ct_queues = nr;
+	flow.ct_depth = depth;
+	return DOCA_SUCCESS;
+}
+
 static const char *const modifiers[] = {
 	"hws", "isolated", "expert", "disable_switch_rss", "cpds", "swe", "doca_vnf"};
 
@@ -280,6 +317,7 @@ doca_error_t doca_flow_init(struct doca_flow_cfg *cfg)
 		result = flow_connect(attach.flags, cfg, &flow.client);
 	if (result == DOCA_SUCCESS) {
 		flow.cfg = *cfg;
+		flow.ct_queues = 0;
 		flow.reader = attach.flags & DOCA_FLOW_RINGFIELD_READER;
 		flow.counters_used = flow.meters_used = 0;
 		result = shared_init(cfg);
@@ -301,6 +339,7 @@ void doca_flow_destroy(void)
 {
 	struct doca_flow_port *port;
 
+	doca_flow_ct_destroy();
 	flow_lock();
 	if (flow.initialised) {
 		// In a durable session the fast path keeps everything; only the handles go. An ephemeral session's end

@@ -158,6 +158,8 @@ struct port_queue {
 	struct deferred_list aged; // reported by doca_flow_aging_handle()
 };
 
+struct ct_pipe;
+
 struct doca_flow_port {
 	uint16_t id;    // logical
 	uint16_t index; // in the fast path
@@ -179,6 +181,8 @@ struct doca_flow_port {
 	uint32_t meters_used;                     // atomic
 	uint32_t shared_taken[FLOW_SHARED_TYPES]; // ids handed out by shared_resource_get
 	struct port_queue *queues;
+	struct steer_fwd *ct_fwds; // registered for connections; handles count from 1
+	uint32_t nr_ct_fwds;
 	uint32_t resizing; // atomic: pipes of this port whose resize is not complete
 	bool adopted;
 	TAILQ_HEAD(pipe_list, doca_flow_pipe) pipes;
@@ -286,8 +290,9 @@ struct doca_flow_pipe {
 	uint32_t resize_queues; // bit set: queues that still have to be processed; 0 = no resize is running
 	doca_flow_pipe_resize_nr_entries_changed_cb resize_changed;
 	doca_flow_pipe_resize_entry_relocate_cb resize_relocate;
-	bool adopting;        // adopt_after counts
-	uint32_t adopt_after; // number of the entry adopted last
+	struct ct_pipe *conns; // of a managed CT pipe, else NULL
+	bool adopting;         // adopt_after counts
+	uint32_t adopt_after;  // number of the entry adopted last
 	TAILQ_ENTRY(doca_flow_pipe) link;
 };
 
@@ -353,6 +358,8 @@ extern struct flow {
 	bool expert;
 	struct doca_flow_cfg cfg;
 	struct steering_client *client;
+	uint16_t ct_queues; // behind the pipe queues
+	uint32_t ct_depth;
 	uint32_t counters_used; // atomic, system resource mode
 	uint32_t meters_used;   // atomic
 	struct shared_resource *shared[FLOW_SHARED_TYPES];
@@ -370,6 +377,19 @@ static inline void flow_unlock(void)
 {
 	pthread_mutex_unlock(&flow.lock);
 }
+
+static inline uint16_t flow_nr_queues(void)
+{
+	return (uint16_t)(flow.cfg.pipe_queues + flow.ct_queues);
+}
+
+static inline uint32_t flow_queue_depth(uint16_t queue)
+{
+	return queue < flow.cfg.pipe_queues ? flow.cfg.queue_depth : flow.ct_depth;
+}
+
+// Attaches again with nr more queues behind the pipe queues; no port is started. flow.lock is held.
+doca_error_t flow_add_queues(uint16_t nr, uint32_t depth);
 
 // BAD_STATE with a reason unless doca_flow_init() has been called.
 doca_error_t flow_check_state(const char *function);

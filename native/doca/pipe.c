@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "actions.h"
+#include "ct.h"
 #include "entry.h"
 #include "fwd.h"
 #include "match.h"
@@ -32,6 +33,7 @@ struct doca_flow_pipe *pipe_by_number(uint32_t number)
 
 void pipe_free(struct doca_flow_pipe *pipe)
 {
+	ct_pipe_free(pipe);
 	for (unsigned int i = 0; i < pipe->nr_templates; i++)
 		actions_release(&pipe->templates[i]);
 	free(pipe->templates);
@@ -128,6 +130,8 @@ doca_error_t doca_flow_pipe_create(const struct doca_flow_pipe_cfg *cfg, const s
 		return refuse_argument(__func__, "cfg", "an argument is NULL");
 	flow_lock();
 	result = pipe_check(cfg, fwd);
+	if (result == DOCA_SUCCESS && cfg->type == DOCA_FLOW_PIPE_CT && !cfg->has_ct)
+		result = ct_pipe_check(cfg, fwd, fwd_miss);
 	if (result == DOCA_SUCCESS)
 		result = pipe_compile(cfg, fwd, fwd_miss, &pipe);
 	if (result == DOCA_SUCCESS && pipe->has_miss_counter && !entry_counter_take(pipe->port)) {

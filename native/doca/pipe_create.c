@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "actions.h"
+#include "ct.h"
 #include "autonomous.h"
 #include "entry.h"
 #include "fwd.h"
@@ -178,6 +179,8 @@ doca_error_t pipe_compile(const struct doca_flow_pipe_cfg *cfg, const struct doc
 		result = compile_fwd(pipe, cfg, fwd, fwd_miss);
 	if (result == DOCA_SUCCESS)
 		result = monitor_compile(pipe->name, pipe->type, &pipe->monitor, &pipe->wire_monitor);
+	if (result == DOCA_SUCCESS && pipe->type == DOCA_FLOW_PIPE_CT && !pipe->has_ct)
+		result = ct_pipe_compile(pipe, cfg->nr_actions);
 	if (result != DOCA_SUCCESS) {
 		pipe_free(pipe);
 		return result;
@@ -232,6 +235,7 @@ struct steer_pipe_spec *pipe_spec_build(const struct doca_flow_pipe *pipe)
 					    ? 0
 					    : pipe->nr_templates;
 	uint32_t data = pipe->has_ct   ? sizeof(struct steer_ct_cfg)
+			: pipe->conns  ? sizeof(struct ct_data)
 			: nr_templates ? data_bytes(pipe)
 				       : 0,
 		 used = 0;
@@ -260,7 +264,9 @@ struct steer_pipe_spec *pipe_spec_build(const struct doca_flow_pipe *pipe)
 	spec->nr_match = pipe->match.nr_fields;
 	spec->nr_templates = (uint16_t)nr_templates;
 	spec->data_bytes = data;
-	spec->key_bytes = pipe->type == DOCA_FLOW_PIPE_HASH ? 0 : pipe->match.key_bytes;
+	spec->key_bytes = pipe->type == DOCA_FLOW_PIPE_HASH ? 0
+			  : pipe->conns                     ? (uint32_t)sizeof(struct steer_ct_key)
+							    : pipe->match.key_bytes;
 	spec->algorithm = pipe->type == DOCA_FLOW_PIPE_HASH ? (uint8_t)pipe->algorithm : 0;
 	spec->congestion_percent = pipe->congestion_percent;
 	memcpy(spec->name, pipe->name, sizeof(spec->name));
@@ -274,6 +280,8 @@ struct steer_pipe_spec *pipe_spec_build(const struct doca_flow_pipe *pipe)
 	spec->monitor = pipe->wire_monitor;
 	match_to_wire(&pipe->match, (struct steer_match_field *)(spec + 1));
 	to = (uint8_t *)(spec + 1) + pipe->match.nr_fields * sizeof(struct steer_match_field);
+	if (pipe->conns)
+		ct_pipe_data(pipe, (struct ct_data *)((uint8_t *)spec + bytes - sizeof(struct ct_data)));
 	if (pipe->has_ct)
 		ct_to_wire(&pipe->ct, (struct steer_ct_cfg *)to);
 	for (unsigned int i = 0; i < nr_templates; i++)

@@ -132,6 +132,7 @@ static doca_error_t start_in_fast_path(struct doca_flow_port *port, uint16_t ind
 static void port_free(struct doca_flow_port *port)
 {
 	free(port->queues);
+	free(port->ct_fwds);
 	free(port->priv);
 	free(port);
 }
@@ -144,13 +145,13 @@ static struct doca_flow_port *port_alloc(const struct doca_flow_port_cfg *cfg, s
 	if (!port)
 		return NULL;
 	port->start = ++starts;
-	port->queues = calloc(flow.cfg.pipe_queues, sizeof(*port->queues));
+	port->queues = calloc(flow_nr_queues(), sizeof(*port->queues));
 	port->priv = calloc(1, cfg->priv_bytes ? cfg->priv_bytes : 1u);
 	if (!port->queues || !port->priv) {
 		port_free(port);
 		return NULL;
 	}
-	for (uint16_t i = 0; i < flow.cfg.pipe_queues; i++) {
+	for (uint16_t i = 0; i < flow_nr_queues(); i++) {
 		STAILQ_INIT(&port->queues[i].deferred);
 		STAILQ_INIT(&port->queues[i].aged);
 	}
@@ -214,7 +215,7 @@ void port_forget(struct doca_flow_port *port)
 		port->dev->ports--;
 	if (port->rep)
 		port->rep->ports--;
-	complete_forget(port->queues, flow.cfg.pipe_queues);
+	complete_forget(port->queues, flow_nr_queues());
 	flow.port_of_index[port->index] = NULL;
 	TAILQ_REMOVE(&flow.ports, port, link);
 	port_free(port);

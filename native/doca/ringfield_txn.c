@@ -15,7 +15,7 @@ static doca_error_t drain_queues(void)
 	doca_error_t result = DOCA_SUCCESS;
 
 	TAILQ_FOREACH (port, &flow.ports, link) {
-		for (uint16_t queue = 0; queue < flow.cfg.pipe_queues && result == DOCA_SUCCESS; queue++) {
+		for (uint16_t queue = 0; queue < flow_nr_queues() && result == DOCA_SUCCESS; queue++) {
 			if (!port->queues[queue].in_flight)
 				continue;
 			result = complete_process(port, queue, 10000000, 0);

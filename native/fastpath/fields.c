@@ -92,6 +92,7 @@ const struct field_place field_places[STEER_F_MAX] = {
 	[STEER_F_META_U32_7] = META(u32[7]),
 	[STEER_F_META_U32_8] = META(u32[8]),
 	[STEER_F_META_U32_9] = META(u32[9]),
+	[STEER_F_META_MARK] = META(mark),
 	[STEER_F_PM_PORT_ID] = PARSED(port_id, 0),
 	[STEER_F_PM_RANDOM] = PARSED(random, FIELD_NEEDS_RANDOM),
 	[STEER_F_PM_METER_COLOR] = PARSED(meter_color, 0),

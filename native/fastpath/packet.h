@@ -68,6 +68,7 @@ struct packet_layer_meta {
 struct packet_meta {
 	uint32_t pkt_meta; // this and u32: network byte order
 	uint32_t u32[10];
+	uint32_t mark;
 	uint16_t port_id; // network byte order
 	uint16_t random;
 	uint8_t meter_color;

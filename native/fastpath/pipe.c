@@ -11,7 +11,7 @@
 #include "pipe_private.h"
 #include "rcu.h"
 
-const struct matcher *matchers[STEER_PIPE_TYPE_MAX];
+const struct matcher *matchers[MATCHER_MAX];
 
 // All pipes by ascending id; ids are never used again.
 static struct pipe **pipes;
@@ -111,6 +111,19 @@ static const char *check_header(const struct steer_pipe_spec *spec, size_t bytes
 	return NULL;
 }
 
+// A CT pipe's matcher is told by the flags at the start of its data area.
+static const struct matcher *matcher_of(const struct steer_pipe_spec *spec)
+{
+	size_t data = RTE_ALIGN_CEIL((size_t)spec->data_bytes, 8u);
+	struct steer_ct_cfg cfg = {0};
+
+	if (spec->type != STEER_PIPE_CT)
+		return matchers[spec->type];
+	if (spec->data_bytes >= sizeof(cfg) && data <= spec->bytes - sizeof(*spec))
+		memcpy(&cfg, (const uint8_t *)spec + spec->bytes - data, sizeof(cfg));
+	return matchers[cfg.flags & STEER_CT_AUTONOMOUS ? STEER_PIPE_CT : MATCHER_CT_MANAGED];
+}
+
 // Kinds of fields that a type takes, and how many bytes of key an entry brings.
 static const char *check_fields(const struct pipe *pipe)
 {
@@ -148,6 +161,8 @@ static const char *check_fields(const struct pipe *pipe)
 			return "a match field of unknown kind";
 		}
 	}
+	if (pipe->matcher == matchers[MATCHER_CT_MANAGED])
+		key = sizeof(struct steer_ct_key);
 	if (pipe->type == STEER_PIPE_LPM && prefixes != 1)
 		return "an LPM pipe needs exactly one prefix field";
 	return key == spec->key_bytes ? NULL : "key_bytes is not the sum of the entries' fields";
@@ -340,7 +355,7 @@ static int create(struct space *space, const struct steer_pipe_spec *spec, size_
 
 	if (wrong)
 		return why_set(why, STEER_WHY_MALFORMED, -EINVAL, "pipe: %s", wrong);
-	if (!matchers[spec->type])
+	if (!matcher_of(spec))
 		return why_set(why, STEER_WHY_UNSUPPORTED, -ENOTSUP,
 			"pipe '%s': this pipe type is not supported", spec->name);
 	pipe = table_alloc(sizeof(*pipe));
@@ -356,7 +371,7 @@ static int create(struct space *space, const struct steer_pipe_spec *spec, size_
 	pipe->algorithm = spec->algorithm ? spec->algorithm : STEER_HASH_HASH;
 	pipe->capacity = spec->nr_entries;
 	pipe->miss_counter = STEER_COUNTER_NONE;
-	pipe->matcher = matchers[spec->type];
+	pipe->matcher = matcher_of(spec);
 	pipe->id = next_id;
 	pipe->spec = malloc(bytes);
 	if (!pipe->spec) {

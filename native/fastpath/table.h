@@ -231,7 +231,7 @@ TAILQ_HEAD(pipe_list, pipe);
 
 // What defines a pipe type registers it once, with MATCHER_REGISTER in its own file.
 struct matcher {
-	uint8_t type; // enum steer_pipe_type
+	uint8_t type; // enum steer_pipe_type, or MATCHER_CT_MANAGED
 	const char *name;
 	enum key_layout layout;
 	// Control side. pipe->key is compiled and capacity set.
@@ -251,7 +251,9 @@ struct matcher {
 	void (*lookup)(struct walker *w, const struct pipe *pipe, struct packet **packets, unsigned int n);
 };
 enum { FP_LOOKUP = 64 };
-extern const struct matcher *matchers[STEER_PIPE_TYPE_MAX];
+// STEER_PIPE_CT is two things: who keeps the connections is told by the data area.
+enum { MATCHER_CT_MANAGED = STEER_PIPE_TYPE_MAX, MATCHER_MAX };
+extern const struct matcher *matchers[MATCHER_MAX];
 void matcher_register(const struct matcher *matcher);
 #define MATCHER_REGISTER(m)            \
 	RTE_INIT(matcher_register_##m) \

@@ -65,6 +65,36 @@ struct steer_ct_cfg {
 	uint64_t revision; // policy revision at the start
 };
 
+// --- Managed pipes ----------------------------------------------------------------------------------------------------
+// Without STEER_CT_AUTONOMOUS the client adds the connections, each direction as a work entry of its own. In the data area
+// a steer_ct_managed follows the steer_ct_cfg, of which only the flags count then.
+
+// How packets of one direction are looked up. Equal ones for both directions make one table of both.
+struct steer_ct_direction {
+	uint16_t zone_field; // enum steer_field, a word of metadata; STEER_F_NONE: no zones
+	uint8_t inner;       // 1: the tuple is that of the inner headers
+	uint8_t pad[5];
+	uint32_t zone_mask; // network order, of that word
+	uint32_t pad1;
+};
+
+struct steer_ct_managed {
+	struct steer_ct_direction direction[2]; // origin, reply
+	uint32_t capacity[2];                   // entries to expect of IPv4, IPv6; more are slower to add
+};
+
+// Key of a work entry, as long as it is; the fast path keeps the first 32 bytes of an IPv4 one. Network order.
+struct steer_ct_key {
+	uint32_t zone; // under the direction's mask
+	uint16_t src_port;
+	uint16_t dst_port;
+	uint8_t protocol;
+	uint8_t version;   // 4, 6
+	uint8_t direction; // 0 origin, 1 reply; 0 when both directions are one table
+	uint8_t pad[5];
+	uint8_t address[32]; // source, then destination: 4 or 16 bytes each
+};
+
 // --- Records --------------------------------------------------------------------------------------------------------
 
 enum steer_flow_event {

@@ -106,7 +106,8 @@
 	X(OUTER_ARP_THA, "outer.arp.tha", 48)                            \
 	X(OUTER_ARP_TPA, "outer.arp.tpa", 32)                            \
 	X(OUTER_ND_TARGET, "outer.nd.target", 128)                       \
-	X(OUTER_ND_LLADDR, "outer.nd.lladdr", 48)
+	X(OUTER_ND_LLADDR, "outer.nd.lladdr", 48)                        \
+	X(META_MARK, "meta.mark", 32)
 
 #define STEERING_FIELD_ENUM(id, name, bits) STEER_F_##id,
 enum steer_field {

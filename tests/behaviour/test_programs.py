@@ -21,6 +21,7 @@ SECONDS = 90.0
 PROGRAMS = {
     "aging": (2, "vnf", 2),
     "control_entries": (2, "vnf", 2),
+    "ct_udp": (2, "switch", 1),
     "entries": (2, "vnf", 2),
     "fwd_miss": (2, "vnf", 2),
     "hashing": (2, "vnf", 2),

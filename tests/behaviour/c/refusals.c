@@ -110,7 +110,7 @@ static void pipes(void)
 	PIPE(NOT_SUPPORTED, "domain", NULL, d.p.domain = DOCA_FLOW_PIPE_DOMAIN_SECURE_INGRESS);
 	PIPE(NOT_SUPPORTED, "domain", NULL, d.p.domain = DOCA_FLOW_PIPE_DOMAIN_SECURE_EGRESS,
 		d.p.fwd.port_id = 0);
-	PIPE(NOT_SUPPORTED, "type", NULL, d.p.type = DOCA_FLOW_PIPE_CT);
+	PIPE(BAD_STATE, NULL, NULL, d.p.type = DOCA_FLOW_PIPE_CT);
 
 	PIPE(INVALID_VALUE, "root", NULL, d.p.type = DOCA_FLOW_PIPE_LPM, d.p.is_root = true,
 		d.match = (struct doca_flow_match){0}, d.match.outer.l3_type = DOCA_FLOW_L3_TYPE_IP4,

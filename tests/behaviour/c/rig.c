@@ -88,6 +88,11 @@ doca_error_t rig_port_start(uint16_t port, const struct rig_options *options, st
 void rig_start(const struct rig_options *options)
 {
 	success(rig_init(options));
+	rig_start_ports(options);
+}
+
+void rig_start_ports(const struct rig_options *options)
+{
 	for (uint16_t i = 0; i < options->nr_ports; i++) {
 		success(rig_port_start(i, options, &rig.port[i]));
 		success(doca_flow_ringfield_port_index(rig.port[i], &rig.index[i]));

@@ -50,6 +50,8 @@ extern struct rig rig;
 void rig_start(const struct rig_options *options);
 // doca_flow_init() only, with the same configuration; for tests of what comes before ports.
 doca_error_t rig_init(const struct rig_options *options);
+// What rig_start() does behind it: ports, pairs, packets.
+void rig_start_ports(const struct rig_options *options);
 doca_error_t rig_port_start(uint16_t port, const struct rig_options *options, struct doca_flow_port **result);
 void rig_stop(void);
 
