@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Final
 
 from appliance.flow import fields, results
 from appliance.flow import types as flow
+from appliance.flow.ct import CtStats
 from appliance.rpc import fieldtext
 from appliance.rpc.convert.base import PortNames, enum_to
 from appliance.rpc.convert.flow import counter_to, fwd_to
@@ -130,7 +132,7 @@ def trace_to(trace: results.Trace, ports: PortNames) -> trace_pb2.Trace:
     return message
 
 
-def stats_to(stats: results.DpuStats, timestamp_ns: int) -> stats_pb2.Stats:
+def stats_to(stats: results.DpuStats, connections: CtStats, timestamp_ns: int) -> stats_pb2.Stats:
     """A snapshot, without pipes."""
     message = stats_pb2.Stats(
         timestamp_ns=timestamp_ns,
@@ -146,6 +148,7 @@ def stats_to(stats: results.DpuStats, timestamp_ns: int) -> stats_pb2.Stats:
         uptime_s=stats.uptime_s,
         workers=stats.nr_workers,
         busy=stats.busy,
+        connections=stats_pb2.CtStats(**asdict(connections)),
     )
     for name, port in stats.ports.items():
         message.ports.add(
