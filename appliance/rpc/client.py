@@ -15,15 +15,19 @@ import grpc
 
 from appliance.rpc.errors import CallError, call_error
 from appliance.v1 import (
+    audit_service_pb2_grpc,
+    containment_service_pb2_grpc,
     entry_service_pb2_grpc,
     observer_service_pb2_grpc,
     packet_service_pb2_grpc,
     pipe_service_pb2_grpc,
+    policy_service_pb2_grpc,
     port_service_pb2_grpc,
     shared_resource_service_pb2_grpc,
     stats_service_pb2_grpc,
     system_service_pb2_grpc,
     trace_service_pb2_grpc,
+    workload_service_pb2_grpc,
 )
 
 MAX_MESSAGE: Final = 64 << 20
@@ -69,6 +73,10 @@ class Client:
         self.packets = packet_service_pb2_grpc.PacketServiceStub(self.channel)
         self.trace = trace_service_pb2_grpc.TraceServiceStub(self.channel)
         self.shared = shared_resource_service_pb2_grpc.SharedResourceServiceStub(self.channel)
+        self.policy = policy_service_pb2_grpc.PolicyServiceStub(self.channel)
+        self.workloads = workload_service_pb2_grpc.WorkloadServiceStub(self.channel)
+        self.containment = containment_service_pb2_grpc.ContainmentServiceStub(self.channel)
+        self.audit = audit_service_pb2_grpc.AuditServiceStub(self.channel)
         self.system = system_service_pb2_grpc.SystemServiceStub(self.channel)
 
     def close(self) -> None:
