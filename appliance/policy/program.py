@@ -65,6 +65,18 @@ class Table:
     def __len__(self) -> int:
         return len(self.entries) or len(self.keys)
 
+    def arg(self, name: str) -> NDArray[Any]:
+        """A column of the action arguments."""
+        if self.args is None:
+            raise KeyError(name)
+        return self.args[name]
+
+    def mask(self, name: str) -> NDArray[Any]:
+        """A column of the masks."""
+        if self.masks is None:
+            raise KeyError(name)
+        return self.masks[name]
+
     def same(self, other: Table) -> bool:
         """Whether both have the same pipe and equal rows."""
         return self is other or (
