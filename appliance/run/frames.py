@@ -50,10 +50,18 @@ def _pseudo(source: Host, destination: Host, protocol: int, length: int) -> byte
 
 
 def tcp(
-    source: Host, destination: Host, source_port: int, port: int, flags: int = SYN, data: bytes = b""
+    source: Host,
+    destination: Host,
+    source_port: int,
+    port: int,
+    flags: int = SYN,
+    data: bytes = b"",
+    *,
+    seq: int = 1,
+    ack: int = 0,
 ) -> bytes:
     """A TCP segment in IPv4."""
-    head = struct.pack("!HHIIBBHHH", source_port, port, 1, 0, 0x50, flags, 8192, 0, 0)
+    head = struct.pack("!HHIIBBHHH", source_port, port, seq, ack, 0x50, flags, 8192, 0, 0)
     total = checksum(_pseudo(source, destination, TCP, len(head) + len(data)) + head + data)
     segment = head[:16] + struct.pack("!H", total) + head[18:] + data
     return _ethernet(source, destination, _ip4(source, destination, TCP, segment))

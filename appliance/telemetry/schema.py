@@ -162,7 +162,7 @@ COLUMNS: Final = _columns(
     ("initiator_bytes", "number", "bytes", "frame lengths without FCS"),
     ("responder_packets", "number", "packets", "to the opener, since the opening"),
     ("responder_bytes", "number", "bytes", "frame lengths without FCS"),
-    ("frames", "number", "packets", "`deny_update`: packets of this record alone"),
+    ("frames", "number", "packets", "of both directions, since the connection's record before"),
     ("initiator_tcp_flags", "text", "", "all that were seen: `syn,ack`"),
     ("responder_tcp_flags", "text", "", "all that were seen"),
     (
@@ -177,7 +177,7 @@ COLUMNS: Final = _columns(
     ("peer_rule", "text", "", "the other side's rule, in two-sided models"),
     ("revision", "number", "", "policy revision that decided"),
     ("tag", "number", "", "of the table entry that decided"),
-    ("create_reason", "text", "", "`policy`, `adopted`; empty for denials"),
+    ("create_reason", "text", "", "`policy`; `adopted`: taken up in mid-stream"),
     (
         "close_reason",
         "text",
