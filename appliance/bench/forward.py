@@ -47,7 +47,8 @@ def _chain(found: Collection, settings: Settings, process: Any, flows: int, pipe
               less=True)  # fmt: skip
 
 
-def _peer(found: Collection, settings: Settings, flows: int, mode: str) -> None:
+def peer(found: Collection, settings: Settings, flows: int, mode: str) -> None:
+    """A run of testpmd."""
     rate, core = testpmd(settings, mode, flows)
     found.add(f"{flows} connections: testpmd {mode}", "Mpps", rate / core / 1e6)
 
@@ -55,13 +56,13 @@ def _peer(found: Collection, settings: Settings, flows: int, mode: str) -> None:
 def _one_run(found: Collection, settings: Settings, flows: int) -> None:
     """Ours and the peer's in turns."""
     if has_testpmd():
-        _peer(found, settings, flows, PEERS[0])
+        peer(found, settings, flows, PEERS[0])
     with fastpath(settings, replay(flows, settings.scratch), mbufs=buffers(flows)) as process:
         for pipes in CHAINS:
             _chain(found, settings, process, flows, pipes, "mixed")
         _chain(found, settings, process, flows, SAME, "same")
     if has_testpmd() and not settings.quick:
-        _peer(found, settings, flows, PEERS[1])
+        peer(found, settings, flows, PEERS[1])
 
 
 def _compare(found: Collection, flows: int) -> list[Figure]:

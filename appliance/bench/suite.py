@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from appliance.bench import entries, forward, latency, start
+from appliance.bench import entries, forward, latency, segmentation, start
 from appliance.bench.figures import Section
 from appliance.bench.machine import (
     BUSY,
@@ -35,6 +35,8 @@ PARTS: dict[str, Callable[[Settings], Section]] = {
     "posts": entries.posts,
     "latency": latency.latency,
     "start": start.start,
+    "segmentation": segmentation.established,
+    "connections": segmentation.opening,
 }
 
 

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 FRAME = 60
 SERVICES = (443, 8080, 5432, 6379)
 INITIATOR, RESPONDER = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
+CLIENTS, SERVERS = 64, 16
+"""Workloads on either side when each has a MAC: a /22 of the initiators, a /24 of the responders."""
 _ETHER, _IP, _UDP = 14, 20, 8
 
 
@@ -32,9 +34,16 @@ def _put(frames: NDArray[np.uint8], at: int, values: NDArray[np.int64], size: in
         frames[:, at + byte] = values >> 8 * (size - 1 - byte) & 0xFF
 
 
-def frames(flows: int, reverse: bool) -> NDArray[np.uint8]:
-    """One frame of each connection, a row each."""
+def mac(server: bool, index: int) -> bytes:
+    """Of a workload of either side."""
+    return bytes((2, 0, 0, 0, 1 + server, index))
+
+
+def frames(flows: int, reverse: bool, workloads: bool = False) -> NDArray[np.uint8]:
+    """One frame of each connection, a row each. ``workloads``: with a MAC for each workload, else one for each side."""
     src, dst, sport, dport = _columns(flows)
+    ends = np.zeros((2, flows), np.int64)
+    ends[0], ends[1] = (src & 0xFFFF) >> 10, np.minimum((dst & 0x1FFF) >> 8, SERVERS - 1)
     macs = RESPONDER + INITIATOR
     if reverse:
         src, dst, sport, dport, macs = dst, src, dport, sport, INITIATOR + RESPONDER
@@ -43,6 +52,9 @@ def frames(flows: int, reverse: bool) -> NDArray[np.uint8]:
     head += bytes(4) + (length - _IP).to_bytes(2, "big")
     made = np.zeros((flows, FRAME), np.uint8)
     made[:, : len(head)] = np.frombuffer(head, np.uint8)
+    if workloads:
+        made[:, :12] = np.frombuffer(mac(not reverse, 0) + mac(reverse, 0), np.uint8)
+        made[:, 5], made[:, 11] = (ends[0], ends[1]) if reverse else (ends[1], ends[0])
     _put(made, _ETHER + 12, src, 4)
     _put(made, _ETHER + 16, dst, 4)
     _put(made, _ETHER + _IP, sport, 2)
@@ -55,7 +67,7 @@ def frames(flows: int, reverse: bool) -> NDArray[np.uint8]:
     return made
 
 
-def write(path: Path, flows: int, packets: int, reverse: bool) -> None:
+def write(path: Path, flows: int, packets: int, reverse: bool, workloads: bool = False) -> None:
     """A pcap file of so many frames, every connection equally often, in an order of its own."""
     order = np.tile(np.arange(flows), max(1, packets // flows))[:packets]
     np.random.default_rng(8 if reverse else 7).shuffle(order)
@@ -63,16 +75,17 @@ def write(path: Path, flows: int, packets: int, reverse: bool) -> None:
         len(order), np.dtype([("time", "<u4", 2), ("length", "<u4", 2), ("frame", "u1", FRAME)])
     )
     record["length"] = FRAME
-    record["frame"] = frames(flows, reverse)[order]
+    record["frame"] = frames(flows, reverse, workloads)[order]
     header = np.array([0xA1B2C3D4, 2 | 4 << 16, 0, 0, 65535, 1], "<u4")
     path.write_bytes(header.tobytes() + record.tobytes())
 
 
-def write_pair(directory: Path, flows: int) -> tuple[Path, Path]:
+def write_pair(directory: Path, flows: int, workloads: bool = False) -> tuple[Path, Path]:
     """Both directions of so many connections."""
     packets = max(16384, 2 * flows)
-    pair = directory / f"udp_{flows}.fwd.pcap", directory / f"udp_{flows}.rev.pcap"
+    name = f"udp_{flows}{'_workloads' if workloads else ''}"
+    pair = directory / f"{name}.fwd.pcap", directory / f"{name}.rev.pcap"
     for path, reverse in zip(pair, (False, True), strict=True):
         if not path.exists():
-            write(path, flows, packets, reverse)
+            write(path, flows, packets, reverse, workloads)
     return pair

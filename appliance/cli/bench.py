@@ -22,7 +22,7 @@ from appliance.cli.common import Context, err, out, pass_context, print_json
 def bench(
     context: Context, part: str, runs: int | None, quick: bool, no_huge: bool, as_json_here: bool
 ) -> None:
-    """Measure this machine: PART is forward, churn, entries, posts, latency, start, or all.
+    """Measure this machine: one PART, or all.
 
     Takes the first two cores that it may use, and 2 GB of hugepages for as long as it runs, if it can.
     """
