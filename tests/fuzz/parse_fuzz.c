@@ -43,6 +43,10 @@ static const uint16_t rewritable[] = {
 	STEER_F_INNER_IP6_DST,
 	STEER_F_INNER_L4_SRC_PORT,
 	STEER_F_INNER_TCP_SEQ,
+	STEER_F_OUTER_ARP_SPA,
+	STEER_F_OUTER_ARP_THA,
+	STEER_F_OUTER_ND_TARGET,
+	STEER_F_OUTER_ND_LLADDR,
 };
 
 static void die(const char *what, unsigned int field)

@@ -18,7 +18,11 @@ from scapy.all import (
     Dot1AD,
     Dot1Q,
     Ether,
+    ICMPv6DestUnreach,
     ICMPv6EchoRequest,
+    ICMPv6ND_NS,
+    ICMPv6NDOptSrcLLAddr,
+    ICMPv6PacketTooBig,
     IPOption,
     IPv6,
     IPv6ExtHdrDestOpt,
@@ -26,6 +30,8 @@ from scapy.all import (
     IPv6ExtHdrHopByHop,
     IPv6ExtHdrRouting,
     Raw,
+    fragment,
+    fragment6,
 )
 from scapy.contrib.geneve import GENEVE
 from scapy.contrib.gtp import GTP_U_Header
@@ -261,11 +267,47 @@ def command_lists() -> dict[str, bytes]:
     }
 
 
+def edges() -> dict[str, bytes]:
+    """Lists of frames (edge_fuzz.c): datagrams in fragments, ICMP errors, neighbours, what is refused."""
+    eth = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+    ip4, ip6 = IP(src="10.0.0.1", dst="10.0.0.2", id=7), IPv6(src="fd00::1", dst="fd00::2")
+    tcp = TCP(sport=1024, dport=443, flags="S")
+    whole4 = [eth / one for one in fragment(ip4 / UDP(sport=1, dport=2) / (b"x" * 100), 40)]
+    extension = IPv6ExtHdrFragment(id=9)
+    whole6 = [eth / one for one in fragment6(ip6 / extension / UDP(sport=1, dport=2) / (b"x" * 3000), 1280)]
+    group = Ether(src="02:00:00:00:00:01", dst="33:33:ff:00:00:02")
+    ask = IPv6(src="fd00::1", dst="ff02::1:ff00:2", hlim=255) / ICMPv6ND_NS(tgt="fd00::2")
+    detect = IPv6(src="::", dst="ff02::1:ff00:2", hlim=255) / ICMPv6ND_NS(tgt="fd00::2")
+    back4, back6 = IP(src="10.0.0.9", dst="10.0.0.1"), IPv6(src="fd00::9", dst="fd00::1")
+
+    def frames_of(*some: Any) -> bytes:
+        raw_frames = [bytes(one) for one in some]
+        return b"".join(struct.pack("<BH", 4, len(one)) + one for one in raw_frames)
+
+    return {
+        "fragments-4": frames_of(*whole4),
+        "fragments-4-backwards": frames_of(*reversed(whole4)),
+        "fragments-4-twice": frames_of(*whole4[:2], *whole4[:2], *whole4),
+        "fragments-4-overlap": frames_of(whole4[0], eth / IP(src="10.0.0.1", dst="10.0.0.2", id=7, frag=2, proto=17)
+                                         / (b"y" * 64), *whole4[1:]),
+        "fragments-6": frames_of(*whole6),
+        "fragments-6-backwards": frames_of(*reversed(whole6)),
+        "error-4": frames_of(eth / back4 / ICMP(type=3, code=13) / ip4 / tcp),
+        "error-4-echo": frames_of(eth / back4 / ICMP(type=11) / ip4 / ICMP(id=5)),
+        "error-6": frames_of(eth / back6 / ICMPv6PacketTooBig(mtu=1280) / ip6 / tcp),
+        "error-6-fragment": frames_of(eth / back6 / ICMPv6DestUnreach() / ip6 / extension / UDP(sport=1, dport=2)),
+        "arp": frames_of(eth / ARP(psrc="10.0.0.1", pdst="10.0.0.2"), eth / ARP(op=2)),
+        "neighbours": frames_of(group / ask / ICMPv6NDOptSrcLLAddr(lladdr="02:00:00:00:00:01"), group / detect),
+        "refused": frames_of(eth / ip4 / tcp, eth / ip6 / tcp, eth / ip4 / UDP() / b"x", eth / ip6 / UDP() / b"x"),
+    }  # fmt: skip
+
+
 def main(folder: Path) -> None:
     """Write all of them."""
     kinds: dict[str, dict[str, Any]] = {
         "parse": frames(),
         "tables": command_lists(),
+        "edge": edges(),
     }
     for kind, inputs in kinds.items():
         (folder / kind).mkdir(parents=True, exist_ok=True)
