@@ -16,7 +16,7 @@ from appliance.cli.common import DEADLINE_SECONDS, failures, make_context
 # Commands and the module that has them: loaded when they are called, so that each starts fast.
 COMMANDS = {
     "run": "run",
-    "status": "run",
+    "status": "status",
     "port": "port",
     "pipe": "pipe",
     "entry": "entry",
@@ -30,6 +30,8 @@ COMMANDS = {
     "observe": "observe",
     "demo": "demo",
     "bench": "bench",
+    "can": "explain",
+    "why": "explain",
     "doctor": "doctor",
     "support-bundle": "support_bundle",
 }

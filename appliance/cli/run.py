@@ -14,9 +14,8 @@ from types import FrameType
 import click
 import structlog
 
-from appliance.cli.common import Context, err, failures, out, pass_context, print_json, table
+from appliance.cli.common import err, failures, out, table
 from appliance.run.config import RunConfig, read_config
-from appliance.v1 import system_service_pb2
 
 
 def set_up_logging(how: str, level: str = "info") -> None:
@@ -123,32 +122,3 @@ def run(file: Path, runtime_dir: Path | None, fresh: bool, check: bool, verbose:
             if not linger:
                 err.print("taking everything down", style="dim")
             appliance.close(linger=linger)
-
-
-@click.command()
-@pass_context
-def status(context: Context) -> None:
-    """State of the appliance and its fast path."""
-    with context.client() as client:
-        response = client.system.GetStatus(system_service_pb2.GetStatusRequest(), timeout=context.timeout)
-        version = client.system.GetVersion(
-            system_service_pb2.GetVersionRequest(), timeout=context.timeout
-        ).version
-    if context.json:
-        from appliance.cli.common import as_dict
-
-        print_json({"version": version, **as_dict(response)})
-        return
-    serving = response.state == system_service_pb2.FASTPATH_STATE_SERVING
-    made = table("", "")
-    made.show_header = False
-    made.add_row("appliance", f"ringfield {version} at {context.target}")
-    made.add_row(
-        "fast path", f"[green]serving[/], pid {response.fastpath_pid}" if serving else "[red]recovering[/]"
-    )
-    made.add_row("started again", f"{response.restarts} times")
-    made.add_row("pipeline", f"{response.pipes} pipes, {response.entries:,} entries")
-    made.add_row("runtime dir", response.runtime_dir)
-    if response.last_error:
-        made.add_row("last error", f"[yellow]{response.last_error}[/]")
-    out.print(made)
