@@ -319,6 +319,8 @@ def then(flow: dict[str, Any]) -> str:
     verb = verbs.get(flow["verdict"], flow["verdict"])
     if flow["reason"] not in ("", "policy"):
         return f"the drop reason is {flow['reason']}"
+    if flow["band"] == "system" and flow["rule"] in CONTAINED:
+        return f"one of them was {flow['rule'].removesuffix('e').removesuffix('ed')}ed"
     if flow["band"] in ("", "default") or not flow["rule"]:
         return f"no rule matched, and the default of {of} {verb}"
     told = f"rule {flow['rule']} ({flow['band']}) of {of} {verb}"

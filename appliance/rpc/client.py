@@ -103,4 +103,9 @@ def calls(target: str = "") -> Iterator[None]:
             failed = CallError(
                 failed.status, f"no appliance answers at {target} (is `ringfield run` running?)"
             )
+        if failed.status is grpc.StatusCode.UNIMPLEMENTED and failed.detail is None:
+            failed = CallError(
+                failed.status,
+                "the appliance does not serve this: its configuration has no 'segmentation' section, or it is older",
+            )
         raise failed from None
