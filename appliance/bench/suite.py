@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from appliance.bench import entries, forward, latency, segmentation, start
+from appliance.bench import entries, forward, latency, policies, segmentation, start
 from appliance.bench.figures import Section
 from appliance.bench.machine import (
     BUSY,
@@ -37,6 +37,7 @@ PARTS: dict[str, Callable[[Settings], Section]] = {
     "start": start.start,
     "segmentation": segmentation.established,
     "connections": segmentation.opening,
+    "policy": policies.policies,
 }
 
 

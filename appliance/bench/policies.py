@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""Policies: how long one takes to compile and to install, and one label change to be enforced (P9), over size."""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from appliance.bench.factory import Factory, inventory, policy
+from appliance.bench.figures import Collection, Section
+from appliance.bench.programs import Settings, fastpath
+from appliance.flow import Dpu, PortConfig, Reserves
+from appliance.policy import compiler
+from appliance.policy.model import Inventory, PolicySet
+from appliance.policy.program import Program
+from appliance.policy.reconciler import Reconciler
+
+SIZES = (10, 100, 1000, 10_000)
+PORTS = 30
+GOAL_INSTALL_S = 3.0
+GOAL_CHANGE_MS = 20.0
+CHANGES = 20
+
+
+def _factory(size: int, any_share: float = 0.01) -> Factory:
+    return Factory(workloads=size, label_sets=max(2, size // 5), rules=size, ports=PORTS, any_share=any_share)
+
+
+@contextmanager
+def _attached(settings: Settings, size: int) -> Iterator[Dpu]:
+    """A fast path with as many ports as the factory has; no packets."""
+    names = ["p0", *(f"pf0vf{i}" for i in range(PORTS))]
+    ports = [
+        PortConfig(
+            name=name,
+            backend="net_null",
+            args="no-rx=1",
+            pci="0000:03:00.0",
+            ibdev="mlx5_0" if name == "p0" else "",
+            representor="" if name == "p0" else name,
+        )
+        for name in names
+    ]
+    with (
+        fastpath(settings, ports, spin=False) as process,
+        Dpu.attach(
+            process.runtime_dir, mode="switch", session="bench", reserves=Reserves(counters=1 << 19)
+        ) as dpu,
+    ):
+        for number, name in enumerate(names):
+            dpu.port_start(name, number)
+        yield dpu
+
+
+def _relabelled(before: Inventory, which: int) -> Inventory:
+    """One workload has the labels and the kind of its neighbour."""
+    workloads = list(before.workloads)
+    other = workloads[(which + 1) % len(workloads)]
+    workloads[which] = dataclasses.replace(workloads[which], labels=other.labels, kind=other.kind)
+    return dataclasses.replace(before, workloads=tuple(workloads))
+
+
+def _changes(
+    found: Collection, dpu: Dpu, reconciler: Reconciler, rules: PolicySet, now: Inventory, program: Program
+) -> None:
+    """Label changes one after the other; the slowest of them is nearly their 99th percentile."""
+    spent = []
+    for i in range(CHANGES):
+        now = _relabelled(now, i * 37 % len(now.workloads))
+        began = time.perf_counter()
+        program = compiler.compile(rules, now, numbers=program.numbers, previous=program)
+        reconciler.apply(dpu, program, 2 + i)
+        spent.append(1e3 * (time.perf_counter() - began))
+    spent.sort()
+    size = len(now.workloads)
+    found.add(
+        f"{size} workloads and rules: one label change, median", "ms", spent[len(spent) // 2], less=True
+    )
+    goal = {"goal": GOAL_CHANGE_MS} if size == SIZES[-1] else {}
+    found.add(
+        f"{size} workloads and rules: one label change, slowest of {CHANGES}",
+        "ms",
+        spent[-1],
+        less=True,
+        **goal,
+    )
+
+
+def _one(found: Collection, settings: Settings, size: int) -> None:
+    factory = _factory(size)
+    things, rules = inventory(factory), policy(factory)
+    name = f"{size} workloads and rules"
+    began = time.perf_counter()
+    program = compiler.compile(rules, things)
+    compiled = time.perf_counter() - began
+    with _attached(settings, size) as dpu:
+        reconciler = Reconciler()
+        reconciler.adopt(dpu, dpu.port("p0"))
+        began = time.perf_counter()
+        reconciler.apply(dpu, program, 1)
+        installed = time.perf_counter() - began
+        found.add(f"{name}: compile", "s", compiled, less=True)
+        found.add(f"{name}: install", "s", installed, less=True)
+        goal = {"goal": GOAL_INSTALL_S} if size == SIZES[-1] else {}
+        found.add(f"{name}: compile and install (P9)", "s", compiled + installed, less=True, **goal)
+        found.add(f"{name}: pairs before, thousand", "pairs", program.sizes.pairs_before / 1e3, less=True)
+        found.add(f"{name}: pair rows, thousand", "rows", program.sizes.pairs / 1e3, less=True)
+        found.add(f"{name}: rows of all tables, thousand", "rows", program.sizes.total_rows / 1e3, less=True)
+        _changes(found, dpu, reconciler, rules, things, program)
+
+
+def policies(settings: Settings) -> Section:
+    """Over 10 to 10,000 workloads and as many rules."""
+    found = Collection()
+    for _ in range(settings.runs):
+        for size in SIZES[:2] if settings.quick else SIZES:
+            _one(found, settings, size)
+    if not settings.quick:
+        factory = _factory(SIZES[-1], any_share=0.02)
+        began = time.perf_counter()
+        compiler.compile(policy(factory), inventory(factory))
+        found.add(
+            "10000 workloads and rules, 2 % from any: compile", "s", time.perf_counter() - began, less=True
+        )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    found.add("largest memory of this process so far", "MiB", peak, less=True)
+    remarks = (
+        "Label sets are a fifth of the workloads, a rule selects about 5 of them on either side, 1 % of the rules are "
+        "from any. A label change gives one workload the labels of its neighbour; compiled, posted and visible.",
+    )
+    return Section("policy", "Policies: compile, install, change (P9)", tuple(found.figures()), remarks)
