@@ -116,7 +116,9 @@ struct fp_worker {
 	struct rte_ring *to_software;  // worker -> control: RSS and KERNEL packets (note.kind)
 	struct rte_ring *to_capture;   // worker -> control: copies; drop when full is counted in capture_lost
 	struct rte_ring *from_control; // control -> worker: note.kind INJECT or TRANSMIT
-	struct stats_worker *stats;    // this worker's block of the stats segment
+	struct rte_ring *from_worker[STEER_WORKER_MAX]; // other worker -> this one, see handover.h
+	uint32_t gave;              // the worker's: bit per worker that it has given packets to in this burst
+	struct stats_worker *stats; // this worker's block of the stats segment
 	struct stats_counter *counters; // this worker's array
 	uint64_t capture_lost;          // the worker's, only grows
 	struct walker *walker;

@@ -12,6 +12,7 @@
 #include <rte_mbuf.h>
 
 #include "fastpath.h"
+#include "handover.h"
 #include "packet_ring.h"
 #include "port.h"
 
@@ -306,7 +307,7 @@ unsigned int packets_turn(void)
 		for (unsigned int i = 0; i < got; i++)
 			to_capture(packets[i]);
 		work += got;
-		held += rte_ring_count(worker->to_software);
+		held += rte_ring_count(worker->to_software) + (unsigned int)handover_held(worker);
 	}
 	work += drain_wires();
 	if (work)

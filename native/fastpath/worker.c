@@ -21,6 +21,7 @@
 
 #include "answer.h"
 #include "ct.h"
+#include "handover.h"
 #include "rcu.h"
 #include "walk.h"
 
@@ -244,6 +245,20 @@ static inline void deliver(struct fp_worker *w, struct packet *p)
 	walker_put(w->walker, p);
 }
 
+static void judge(struct fp_worker *w, struct packet **packets, unsigned int n)
+{
+	walk_run(w->walker, packets, n);
+	for (unsigned int i = 0; i < n; i++) {
+		struct packet *copy = packets[i]->copies, *next;
+
+		deliver(w, packets[i]);
+		for (; copy; copy = next) {
+			next = copy->next_copy;
+			deliver(w, copy);
+		}
+	}
+}
+
 static void judge_burst(
 	struct fp_worker *w, struct rte_mbuf **burst, unsigned int n, uint16_t port, bool injected)
 {
@@ -265,16 +280,38 @@ static void judge_burst(
 		for (unsigned int i = 0; i < n; i++)
 			packets[i]->meta.pkt_meta = fp_note(burst[i])->pkt_meta;
 	add(injected ? &stats->injected : &stats->received, n, bytes);
-	walk_run(w->walker, packets, n);
-	for (unsigned int i = 0; i < n; i++) {
-		struct packet *copy = packets[i]->copies, *next;
-
-		deliver(w, packets[i]);
-		for (; copy; copy = next) {
-			next = copy->next_copy;
-			deliver(w, copy);
-		}
+	if (unlikely(fp.nr_workers > 1) && fp_read(&ct_present)) {
+		n = handover_away(w, packets, n);
+		handover_wake(w);
 	}
+	judge(w, packets, n);
+}
+
+// --- From other workers -------------------------------------------------------------------------------------------
+
+// They were counted as received, and shown, where they came in.
+static unsigned int drain_workers(struct fp_worker *w)
+{
+	struct packet *packets[FP_BURST];
+	struct rte_mbuf *burst[FP_BURST];
+	unsigned int handled = 0;
+
+	for (unsigned int from = 0; from < fp.nr_workers; from++) {
+		unsigned int n = from == w->index ? 0 : handover_take(w, from, burst, FP_BURST);
+
+		for (unsigned int i = 0, run; i < n; i += run) {
+			uint16_t port = fp_note(burst[i])->port;
+
+			for (run = 1; i + run < n && fp_note(burst[i + run])->port == port; run++)
+				;
+			walk_enter_burst(w->walker, packets, burst + i, run, port);
+			for (unsigned int k = 0; k < run; k++)
+				packets[k]->meta.pkt_meta = fp_note(burst[i + k])->pkt_meta;
+			judge(w, packets, run);
+		}
+		handled += n;
+	}
+	return handled;
 }
 
 // --- From control -------------------------------------------------------------------------------------------------
@@ -341,6 +378,11 @@ unsigned int worker_poll(struct fp_worker *w)
 		tx->now_ns = w->walker->now_ns = wall_ns();
 		walk_begin(w->walker, rte_rdtsc());
 		handled += drain_control(w);
+	}
+	if (unlikely(fp.nr_workers > 1) && handover_held(w)) {
+		tx->now_ns = w->walker->now_ns = wall_ns();
+		walk_begin(w->walker, rte_rdtsc());
+		handled += drain_workers(w);
 	}
 	more = ct_worker_turn(w->walker, handled);
 	for (unsigned int i = 0; i < tx->nr_dirty; i++)
@@ -471,6 +513,8 @@ int worker_init(struct fp_worker *w)
 		if (!*rings[i])
 			goto fail;
 	}
+	if (handover_init(w))
+		goto fail;
 	w->tx->refusal_cost = rte_get_tsc_hz() / REFUSALS_PER_SECOND;
 	w->walker->worker = w->index;
 	w->walker->stats = w->stats;
@@ -500,6 +544,7 @@ void worker_fini(struct fp_worker *w)
 	ring_drain(w->to_capture);
 	ring_drain(w->from_control);
 	w->to_software = w->to_capture = w->from_control = NULL;
+	handover_fini(w);
 	walker_destroy(w->walker);
 	w->walker = NULL;
 	free(w->tx);

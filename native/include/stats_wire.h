@@ -15,41 +15,42 @@
 
 // Every reason for which a packet can be dropped: one line here is all that a new one needs.
 // X(ID, "name shown", "what it means")
-#define STEERING_DROPS(X)                                                                         \
-	X(PIPE, "pipe", "an entry or a pipe miss says drop")                                      \
-	X(DEFAULT_MISS, "default_miss", "the port's default miss says drop")                      \
-	X(NO_PIPELINE, "no_pipeline", "the port has no root pipe, or is not started")             \
-	X(METER_RED, "meter_red", "red of a non-shared meter")                                    \
-	X(MALFORMED, "malformed", "headers contradict the frame's length")                        \
-	X(DEPTH, "depth", "more pipes in a row than the bound")                                   \
-	X(MTU, "mtu", "larger than the output port's MTU")                                        \
-	X(PORT_DOWN, "port_down", "the output port is down or gone")                              \
-	X(TX_FULL, "tx_full", "the output port's queue is full")                                  \
-	X(SW_FULL, "software_full", "the queue to software is full")                              \
-	X(NO_RECEIVER, "no_receiver", "forwarded to software, but no session receives")           \
-	X(NO_MBUF, "no_mbuf", "no packet buffer for a copy or an encapsulation")                  \
-	X(BAD_FWD, "bad_fwd", "the forward points at something that is gone")                     \
-	X(ACTION_FAILED, "action_failed",                                                         \
-		"an action does not fit the packet (decap without tunnel, no room)")              \
-	X(HASH_EMPTY, "hash_empty", "the hash or list pipe has no entry at the index")            \
-	X(INJECT_REFUSED, "inject_refused",                                                       \
-		"injected on a port that is gone, or a frame of impossible length")               \
-	X(UNAUTHENTICATED, "unauthenticated", "the sender's addresses are not bound to the port") \
-	X(LINK_CONTROL, "link_control", "link-local housekeeping of a host, not forwarded")       \
-	X(ROGUE_CONTROL, "rogue_control", "a router's or DHCP server's message from a workload")  \
-	X(NO_MULTICAST, "no_multicast", "multicast and broadcast are not forwarded")              \
-	X(TUNNEL_SPOOFED, "tunnel_spoofed", "the tunnel's sender does not own the inner source")  \
-	X(NO_ROUTE, "no_route", "nobody known has the destination address")                       \
-	X(TTL, "ttl", "the hop limit is used up")                                                 \
-	X(POLICY, "policy", "the policy denies the connection")                                   \
-	X(CT_INVALID, "ct_invalid", "TCP out of state or out of window")                          \
-	X(CT_FULL, "ct_full", "the connection table is full")                                     \
-	X(CT_LIMIT, "ct_limit", "a limit of connections in all")                                  \
-	X(CT_ID_LIMIT, "ct_identity_limit", "a limit of connections of the sender's identity")    \
-	X(CT_UNTRACKABLE, "ct_untrackable",                                                       \
-		"no connection can be made of it (an unrelated ICMP error, no IP)")               \
-	X(FRAGMENT_OVERLAP, "fragment_overlap", "fragments of a datagram overlap")                \
-	X(FRAGMENT_LOST, "fragment_lost", "held too long, or too many: the first fragment did not come")
+#define STEERING_DROPS(X)                                                                                \
+	X(PIPE, "pipe", "an entry or a pipe miss says drop")                                             \
+	X(DEFAULT_MISS, "default_miss", "the port's default miss says drop")                             \
+	X(NO_PIPELINE, "no_pipeline", "the port has no root pipe, or is not started")                    \
+	X(METER_RED, "meter_red", "red of a non-shared meter")                                           \
+	X(MALFORMED, "malformed", "headers contradict the frame's length")                               \
+	X(DEPTH, "depth", "more pipes in a row than the bound")                                          \
+	X(MTU, "mtu", "larger than the output port's MTU")                                               \
+	X(PORT_DOWN, "port_down", "the output port is down or gone")                                     \
+	X(TX_FULL, "tx_full", "the output port's queue is full")                                         \
+	X(SW_FULL, "software_full", "the queue to software is full")                                     \
+	X(NO_RECEIVER, "no_receiver", "forwarded to software, but no session receives")                  \
+	X(NO_MBUF, "no_mbuf", "no packet buffer for a copy or an encapsulation")                         \
+	X(BAD_FWD, "bad_fwd", "the forward points at something that is gone")                            \
+	X(ACTION_FAILED, "action_failed",                                                                \
+		"an action does not fit the packet (decap without tunnel, no room)")                     \
+	X(HASH_EMPTY, "hash_empty", "the hash or list pipe has no entry at the index")                   \
+	X(INJECT_REFUSED, "inject_refused",                                                              \
+		"injected on a port that is gone, or a frame of impossible length")                      \
+	X(UNAUTHENTICATED, "unauthenticated", "the sender's addresses are not bound to the port")        \
+	X(LINK_CONTROL, "link_control", "link-local housekeeping of a host, not forwarded")              \
+	X(ROGUE_CONTROL, "rogue_control", "a router's or DHCP server's message from a workload")         \
+	X(NO_MULTICAST, "no_multicast", "multicast and broadcast are not forwarded")                     \
+	X(TUNNEL_SPOOFED, "tunnel_spoofed", "the tunnel's sender does not own the inner source")         \
+	X(NO_ROUTE, "no_route", "nobody known has the destination address")                              \
+	X(TTL, "ttl", "the hop limit is used up")                                                        \
+	X(POLICY, "policy", "the policy denies the connection")                                          \
+	X(CT_INVALID, "ct_invalid", "TCP out of state or out of window")                                 \
+	X(CT_FULL, "ct_full", "the connection table is full")                                            \
+	X(CT_LIMIT, "ct_limit", "a limit of connections in all")                                         \
+	X(CT_ID_LIMIT, "ct_identity_limit", "a limit of connections of the sender's identity")           \
+	X(CT_UNTRACKABLE, "ct_untrackable",                                                              \
+		"no connection can be made of it (an unrelated ICMP error, no IP)")                      \
+	X(FRAGMENT_OVERLAP, "fragment_overlap", "fragments of a datagram overlap")                       \
+	X(FRAGMENT_LOST, "fragment_lost", "held too long, or too many: the first fragment did not come") \
+	X(HANDOVER_FULL, "handover_full", "the queue to the worker that owns the connection is full")
 
 #define STEERING_DROP_ENUM(id, name, text) STEER_DROP_##id,
 enum steer_drop {

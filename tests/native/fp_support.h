@@ -27,10 +27,12 @@ struct bed {
 };
 
 static struct bed bed;
+static unsigned int bed_workers = 1; // more: before bed_start(), who then runs them as threads
 
 __attribute__((unused)) static void bed_ports(unsigned int n)
 {
 	struct fp_rx rx[STEER_PORT_MAX];
+	struct rte_ring *tx[STEER_WORKER_MAX];
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct fp_port *port = &fp.ports[i];
@@ -39,19 +41,23 @@ __attribute__((unused)) static void bed_ports(unsigned int n)
 		snprintf(name, sizeof(name), "rx%u", i);
 		bed.rx[i] = rte_ring_create(name, BED_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 		snprintf(name, sizeof(name), "tx%u", i);
-		bed.tx[i] = rte_ring_create(name, BED_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		bed.tx[i] = rte_ring_create(name, BED_RING, SOCKET_ID_ANY,
+			(bed_workers == 1 ? RING_F_SP_ENQ : 0) | RING_F_SC_DEQ);
+		for (unsigned int q = 0; q < bed_workers; q++)
+			tx[q] = bed.tx[i];
 		snprintf(name, sizeof(name), "port%u", i);
-		port->dev = (uint16_t)rte_eth_from_rings(name, &bed.rx[i], 1, &bed.tx[i], 1, SOCKET_ID_ANY);
-		rte_eth_dev_configure(port->dev, 1, 1, &(struct rte_eth_conf){0});
+		port->dev = (uint16_t)rte_eth_from_rings(name, &bed.rx[i], 1, tx, bed_workers, SOCKET_ID_ANY);
+		rte_eth_dev_configure(port->dev, 1, (uint16_t)bed_workers, &(struct rte_eth_conf){0});
 		rte_eth_rx_queue_setup(port->dev, 0, 64, SOCKET_ID_ANY, NULL, fp.pool);
-		rte_eth_tx_queue_setup(port->dev, 0, 64, SOCKET_ID_ANY, NULL);
+		for (unsigned int q = 0; q < bed_workers; q++)
+			rte_eth_tx_queue_setup(port->dev, (uint16_t)q, 64, SOCKET_ID_ANY, NULL);
 		require(rte_eth_dev_start(port->dev) == 0, "ring port %u", i);
 		port->present = port->up = port->started = port->silent = 1;
 		port->mtu = 1500;
 		port->doca_port_id = (uint16_t)i;
 		port->root_port = (uint16_t)i;
 		port->nr_rss_queues = 1;
-		port->nr_tx = 1;
+		port->nr_tx = (uint16_t)bed_workers;
 		rx[i] = (struct fp_rx){.port = (uint16_t)i, .dev = port->dev, .fd = -1};
 	}
 	worker_set_rx(&fp.workers[0], rx, (uint16_t)n);
@@ -63,7 +69,6 @@ __attribute__((unused)) static void bed_start(unsigned int ports)
 	const char *const argv[] = {"test", "--no-huge", "-m", "192", "--no-pci", "--no-telemetry",
 		"--no-shconf", "-l", "0", "--log-level", "error"};
 	char *copy[RTE_DIM(argv)];
-	struct fp_worker *w = &fp.workers[0];
 
 	for (unsigned int i = 0; i < RTE_DIM(argv); i++)
 		copy[i] = (char *)(uintptr_t)argv[i];
@@ -72,11 +77,18 @@ __attribute__((unused)) static void bed_start(unsigned int ports)
 	require(fp.pool, "mbufs");
 	fp.stats = calloc(1, sizeof(*fp.stats));
 	fp.control_stats = calloc(1, sizeof(*fp.control_stats));
-	w->stats = calloc(1, sizeof(*w->stats));
-	w->counters = calloc(BED_COUNTERS, sizeof(*w->counters));
-	require(!fp_init(1, BED_COUNTERS), "fast path");
-	w->nested = 1;
-	require(!worker_init(w), "worker");
+	for (unsigned int i = 0; i < bed_workers; i++) {
+		struct fp_worker *w = &fp.workers[i];
+
+		w->stats = calloc(1, sizeof(*w->stats));
+		w->counters = calloc(BED_COUNTERS, sizeof(*w->counters));
+	}
+	require(!fp_init((uint16_t)bed_workers, BED_COUNTERS), "fast path");
+	for (unsigned int i = 0; i < bed_workers; i++) {
+		fp.workers[i].index = (uint16_t)i;
+		fp.workers[i].nested = bed_workers == 1;
+		require(!worker_init(&fp.workers[i]), "worker");
+	}
 	bed_ports(ports);
 	require(!space_create(1, &bed.space), "space");
 }
@@ -101,12 +113,15 @@ __attribute__((unused)) static void bed_stop(void)
 	ok(counter_used() == 0, "all counters came back (%u)", counter_used());
 	ok(rte_mempool_avail_count(fp.pool) == total, "all mbufs came back (%u of %u)",
 		rte_mempool_avail_count(fp.pool), total);
-	worker_fini(&fp.workers[0]);
+	for (unsigned int i = 0; i < bed_workers; i++)
+		worker_fini(&fp.workers[i]);
 	fp_fini();
 	free(fp.stats);
 	free(fp.control_stats);
-	free(fp.workers[0].stats);
-	free(fp.workers[0].counters);
+	for (unsigned int i = 0; i < bed_workers; i++) {
+		free(fp.workers[i].stats);
+		free(fp.workers[i].counters);
+	}
 	rte_eal_cleanup();
 }
 
@@ -319,13 +334,17 @@ __attribute__((unused)) static uint64_t bed_drops(uint16_t port, enum steer_drop
 // received + injected + transmitted + copies = sent + dropped + software (counted here by the caller)
 __attribute__((unused)) static void bed_conserves(uint64_t software)
 {
-	const struct stats_worker *s = fp.workers[0].stats;
-	uint64_t in = s->copies + s->generated, out = software;
+	uint64_t in = 0, out = software;
 
-	for (unsigned int i = 0; i < STEER_PORT_MAX; i++) {
-		in += s->port[i].received.packets + s->port[i].injected.packets +
-		      s->port[i].transmitted.packets;
-		out += s->port[i].sent.packets + s->port[i].dropped.packets;
+	for (unsigned int w = 0; w < bed_workers; w++) {
+		const struct stats_worker *s = fp.workers[w].stats;
+
+		in += s->copies + s->generated;
+		for (unsigned int i = 0; i < STEER_PORT_MAX; i++) {
+			in += s->port[i].received.packets + s->port[i].injected.packets +
+			      s->port[i].transmitted.packets;
+			out += s->port[i].sent.packets + s->port[i].dropped.packets;
+		}
 	}
 	ok(in == out, "conservation: %lu in, %lu out", (unsigned long)in, (unsigned long)out);
 }

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The Ringfield authors
+//
+// Two worker threads, all packets received by one of them: connections live with the worker that owns them, packets reach
+// it in order, control's questions are answered while they run.
+
+#include <pthread.h>
+#include <time.h>
+
+#include "ct_bed.h"
+
+enum { HOSTS = 40, ROUNDS = 25 };
+
+static pthread_t threads[2];
+static struct steer_flow_record told[4096];
+
+static void *run(void *arg)
+{
+	worker_main(arg);
+	return NULL;
+}
+
+static void start(void)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		require(!pthread_create(&threads[i], NULL, run, &fp.workers[i]), "a worker runs");
+}
+
+static void stop(void)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		fp_publish(&fp.workers[i].quit, 1);
+		worker_wake(&fp.workers[i]);
+		pthread_join(threads[i], NULL);
+	}
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void add_hosts(void)
+{
+	for (uint32_t i = 3; i < HOSTS; i++) {
+		uint8_t key[4];
+		struct work w;
+
+		put32(key, CLIENT + i);
+		w = work_new(lab.forward, key, 4, NULL, 0);
+		work_fwd(&w, fwd_port(1));
+		ok(!work_add(&w, NULL), "host");
+		lab_address(lab.src, CLIENT + i, lab_identity(CLIENT + i));
+		lab_address(lab.dst, CLIENT + i, lab_identity(CLIENT + i));
+	}
+}
+
+// The next frame that left by a port, waiting for it.
+static uint32_t receive(uint16_t port, uint8_t *frame)
+{
+	uint64_t until = now_ms() + 20000;
+	uint32_t bytes;
+
+	while (!(bytes = bed_receive(port, frame, 256)) && now_ms() < until) {
+		rcu_poll();
+		sched_yield();
+	}
+	return bytes;
+}
+
+static void transmit(uint32_t src, uint32_t dst, unsigned int sport, unsigned int dport, uint32_t round)
+{
+	uint8_t frame[256];
+	uint32_t bytes = frame_udp(frame, src, dst, sport, dport, 20);
+
+	put32(frame + 42, round);
+	bed_send(0, frame, bytes);
+	worker_wake(&fp.workers[0]);
+}
+
+// Each host is sent packets and answers; each port is one connection per host.
+static void test_order(void)
+{
+	static uint32_t last[HOSTS];
+	unsigned int wrong = 0, got = 0;
+	uint8_t frame[256];
+
+	for (uint32_t round = 1; round <= ROUNDS; round++) {
+		for (uint32_t i = 3; i < HOSTS; i++)
+			transmit(CLIENT, CLIENT + i, 1000, 53, round);
+		for (uint32_t i = 3; i < HOSTS; i++) {
+			uint32_t host;
+
+			if (!receive(1, frame))
+				continue;
+			got++;
+			host = get32(frame + 30) - CLIENT;
+			wrong += host >= HOSTS || get32(frame + 42) != ++last[host];
+		}
+	}
+	ok(got == (HOSTS - 3) * ROUNDS, "all arrive (%u)", got);
+	ok(!wrong, "those of a connection in order");
+	for (uint32_t i = 3; i < HOSTS; i++)
+		transmit(CLIENT + i, CLIENT, 53, 1000, 1);
+	for (uint32_t i = got = 0; i < HOSTS - 3; i++)
+		got += !!receive(0, frame);
+	ok(got == HOSTS - 3, "replies find their connection (%u)", got);
+}
+
+static void test_questions(void)
+{
+	struct {
+		struct steer_trace_request head;
+		uint8_t frame[256];
+	} request = {.head.port = 0};
+	static uint8_t reply[STEER_MSG_MAX] __attribute__((aligned(16)));
+	const struct steer_trace_reply *head = (const void *)reply;
+	const struct steer_trace_hop *hops = (const void *)(head + 1);
+	struct steer_ct_list list = {.max = 5};
+	struct steer_ct_list_reply some;
+	unsigned int nr = 0, established = 0;
+	struct why why = {0};
+	size_t used;
+
+	for (uint32_t i = 3; i < HOSTS; i++) {
+		request.head.length = frame_udp(request.frame, CLIENT, CLIENT + i, 1000, 53, 20);
+		ok(!trace_run(&request.head, request.frame, reply, sizeof(reply), &used), "trace");
+		established += head->nr_hops == 3 && hops[1].result == STEER_TRACE_CT_ESTABLISHED &&
+			       hops[1].tag == TAG_ALLOW + 53;
+	}
+	ok(established == HOSTS - 3, "a trace finds each connection with its owner (%u)", established);
+	do {
+		ok(!ct_list(&list, &some, told, 4096, &why) && some.nr <= 5, "a part of the list");
+		nr += some.nr;
+		list.cursor = some.cursor;
+	} while (list.cursor);
+	ok(nr == HOSTS - 3, "the list has all of them (%u)", nr);
+}
+
+static uint64_t sum(size_t member)
+{
+	uint64_t all = 0;
+
+	for (unsigned int i = 0; i < 2; i++)
+		all += fp_read((const uint64_t *)((const uint8_t *)&fp.workers[i].stats->ct + member));
+	return all;
+}
+#define SUM(member) sum(offsetof(struct stats_ct, member))
+
+int main(void)
+{
+	struct steer_ct_cfg cfg = lab_cfg();
+
+	bed_workers = 2;
+	bed_start(3);
+	for (unsigned int i = 0; i < 2; i++)
+		fp.workers[i].idle = FP_IDLE_ADAPTIVE;
+	lab_build(&cfg);
+	lab_allow(53);
+	add_hosts();
+	start();
+	test_order();
+	ok(fp.workers[0].stats->ct.live && fp.workers[1].stats->ct.live, "both own some");
+	ok(SUM(opened) == HOSTS - 3 && SUM(live) == HOSTS - 3, "each connection was opened once");
+	ok(SUM(handed_over) && !fp.workers[0].stats->ct.handed_over, "packets were handed over");
+	ok(counter_sum(lab.counter[53].counter).packets == HOSTS - 3, "the policy was asked once for each");
+	ok(ct_take_records(told, 4096) == HOSTS - 3, "a record of each");
+	test_questions();
+	stop();
+	rcu_poll();
+	lab_tear_down();
+	bed_conserves(0);
+	bed_stop();
+	return tap_done();
+}
