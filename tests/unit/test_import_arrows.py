@@ -20,7 +20,7 @@ ARROWS: dict[str, set[str]] = {
     "telemetry": {"steering", "flow.types"},
     "policy": {"flow.types", "flow.fields"},
     "policy.reconciler": {"flow"},
-    "policy.document": {"run.document"},
+    "policy.reading": {"run.document"},
     "intelligence": {"policy", "rpc.convert", "v1"},
     "run": {"rpc", "flow", "policy", "telemetry", "v1"},
     "bench": {"flow", "policy", "rpc", "v1"},
