@@ -14,10 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from appliance.bench import traffic
 from appliance.bench.traffic import CLIENTS, SERVERS
 from appliance.flow import Dpu, FastpathProcess, PortConfig, Reserves
-from appliance.flow.types import CtConfig
+from appliance.flow.types import CtConfig, CtTimeouts
 from appliance.policy import compiler
 from appliance.policy.compiler import Options
 from appliance.policy.model import Band, Interface, Inventory, Network, PolicySet, Rule, Workload
@@ -27,6 +30,8 @@ from appliance.policy.selector import parse_selector
 
 PORTS = {"p0": 0, "pf0vf0": 1}
 FLOW_RING = 1 << 24
+NORMAL = CtTimeouts()
+SHORT = CtTimeouts(udp=0.5)
 SERVICES = tuple(f"udp/{port}" for port in traffic.SERVICES) + tuple(
     f"tcp/{port}" for port in traffic.SERVICES
 )
@@ -106,6 +111,11 @@ def policy(rules: int) -> PolicySet:
     return PolicySet(name="bench", rules=tuple(made))
 
 
+def compiled(rules: int, ct: CtConfig | None = None) -> Program:
+    """The program of that many rules."""
+    return compiler.compile(policy(rules), inventory(), options=Options(ct=ct or CtConfig()))
+
+
 @dataclass(slots=True)
 class Segmented:
     """A fast path under a segmentation program, with somebody who takes its records."""
@@ -117,6 +127,8 @@ class Segmented:
     records: int = 0
     """Taken so far."""
     lost: int = 0
+    on_records: Callable[[NDArray[np.void], int], object] | None = None
+    """Who gets them, and how many were lost so far."""
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def drain(self) -> None:
@@ -124,6 +136,8 @@ class Segmented:
         while not self._stop.is_set():
             taken, self.lost = self.dpu.flow_records(timeout=0.1)
             self.records += len(taken)
+            if self.on_records is not None:
+                self.on_records(taken, self.lost)
 
 
 @contextmanager
@@ -133,15 +147,15 @@ def segmented(
     rules: int,
     capacity: int = 1 << 20,
     record_interval: float = 10.0,
+    timeouts: CtTimeouts = NORMAL,
+    on_records: Callable[[NDArray[np.void], int], object] | None = None,
     on_start: Callable[[Segmented], object] | None = None,
 ) -> Iterator[Segmented]:
     """Attach, compile, install; records are taken by a thread meanwhile. ``on_start`` is called before any packet is
     judged.
     """
-    program = compiler.compile(
-        policy(rules), inventory(),
-        options=Options(ct=CtConfig(capacity=capacity, record_interval=record_interval)),
-    )  # fmt: skip
+    ct = CtConfig(capacity=capacity, record_interval=record_interval, timeouts=timeouts)
+    program = compiled(rules, ct)
     with Dpu.attach(
         process.runtime_dir, mode="switch", session="bench", flow_ring_bytes=FLOW_RING,
         reserves=Reserves(counters=1 << 18),
@@ -150,7 +164,7 @@ def segmented(
             dpu.port_start(name, number)
         reconciler = Reconciler()
         reconciler.adopt(dpu, dpu.port("p0"))
-        made = Segmented(dpu, process, reconciler, program)
+        made = Segmented(dpu, process, reconciler, program, on_records=on_records)
         if on_start is not None:
             on_start(made)
         reconciler.apply(dpu, program, 1)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from appliance.bench import entries, forward, latency, policies, segmentation, start
+from appliance.bench import entries, forward, latency, policies, records, segmentation, start
 from appliance.bench.figures import Section
 from appliance.bench.machine import (
     BUSY,
@@ -38,6 +38,7 @@ PARTS: dict[str, Callable[[Settings], Section]] = {
     "segmentation": segmentation.established,
     "connections": segmentation.opening,
     "policy": policies.policies,
+    "records": records.records,
 }
 
 

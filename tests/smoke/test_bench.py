@@ -52,6 +52,14 @@ def test_latency_of_a_quick_run() -> None:
     assert report["sections"][0]["figures"][0]["value"] > 0
 
 
+def test_records_of_a_quick_run() -> None:
+    report = bench("records", "--no-huge")
+    assert not report["failed"]
+    figures = {figure["name"]: figure["value"] for figure in report["sections"][0]["figures"]}
+    assert next(value for name, value in figures.items() if name.endswith("stored (P13)")) > 0
+    assert figures["first record: p50 until it is stored"] > 0
+
+
 def test_frames_are_distinct_connections_with_right_checksums(tmp_path: Path) -> None:
     made = traffic.frames(4096, reverse=False)
     assert len(np.unique(made[:, 26:38], axis=0)) == 4096
