@@ -55,6 +55,19 @@ def pipes_table(stats: stats_pb2.Stats) -> Table:
     return made
 
 
+def handled(stats: stats_pb2.Stats) -> int:
+    """Packets that the workers have taken."""
+    return sum(
+        port.received.packets + port.injected.packets + port.transmitted.packets for port in stats.ports
+    )
+
+
+def cycles(now: stats_pb2.Stats, before: stats_pb2.Stats) -> str:
+    """What a packet cost between two snapshots: cycles of the turns that had packets, all they did included."""
+    packets = handled(now) - handled(before)
+    return f"{(now.cycles_busy - before.cycles_busy) / packets:,.0f}" if packets > 0 else "-"
+
+
 def balance_text(stats: stats_pb2.Stats) -> Text:
     """The conservation law, and packet buffers."""
     missing = conservation(stats)
@@ -118,7 +131,7 @@ def rates(now: stats_pb2.Stats, before: stats_pb2.Stats) -> Group:
             f"{(pipe.hits.packets - was.hits.packets) / seconds:,.0f}",
             f"{(pipe.misses.packets - was.misses.packets) / seconds:,.0f}",
         )
-    busy = f"workers {now.workers}, {100 * now.busy:.0f} % busy"
+    busy = f"workers {now.workers}, {100 * now.busy:.0f} % busy, {cycles(now, before)} cycles/packet"
     words = f"   up {now.uptime_s:,.0f} s   {busy}   entries {number(now.entries)}"
     head = Text.assemble(("ringfield top", "bold"), words)
     return Group(head, "", ports, "", pipes, "", balance_text(now))

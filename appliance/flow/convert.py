@@ -308,6 +308,7 @@ def pipe_info(row: Row, port: str) -> results.PipeInfo:
         fwd_text=row["fwd"],
         fwd_miss_text=row["fwd_miss"],
         miss=Counter(row["miss_pkts"], row["miss_bytes"]) if row["has_miss_counter"] else None,
+        hits=Counter(row["hit_pkts"], row["hit_bytes"]),
     )
 
 

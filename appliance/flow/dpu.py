@@ -507,6 +507,7 @@ class Dpu(Tracking):
             **{name: row[name] for name in _TOTALS},
             uptime_s=max(0.0, time.time() - row["started_ns"] / 1e9),
             busy=row["cycles_busy"] / cycles if cycles else 0.0,
+            cycles_busy=row["cycles_busy"],
             heartbeat_age_s=max(0.0, (time.monotonic_ns() - row["heartbeat_ns"]) / 1e9),
             ports={name: self.port_stats(name) for name in names},
         )

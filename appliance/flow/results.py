@@ -176,6 +176,8 @@ class DpuStats:
     held: int
     busy: float
     """Share of the workers' cycles that handled packets, 0 to 1."""
+    cycles_busy: int
+    """Those cycles, of all workers, since the fast path started."""
     heartbeat_age_s: float
     """Since the control loop's last turn."""
     ports: Mapping[str, PortStats]
@@ -212,6 +214,8 @@ class PipeInfo:
     fwd_miss_text: str = ""
     miss: Counter | None = None
     """The miss counter, when the pipe has one."""
+    hits: Counter = field(default_factory=Counter)
+    """Of all entries together, with counters or not, those removed since included."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,11 @@ from collections.abc import Iterator
 import grpc
 
 from appliance.flow import Dpu
-from appliance.flow import types as flow
 from appliance.rpc.convert.base import BadField
 from appliance.rpc.convert.flow import counter_to
 from appliance.rpc.convert.results import stats_to
 from appliance.rpc.node import Node
-from appliance.v1 import flow_pb2, stats_pb2, stats_service_pb2, stats_service_pb2_grpc
-
-SUMMED_ENTRIES = 4096
-COUNTED = (flow_pb2.RESOURCE_TYPE_NON_SHARED, flow_pb2.RESOURCE_TYPE_SHARED)
+from appliance.v1 import stats_pb2, stats_service_pb2, stats_service_pb2_grpc
 
 
 class StatsServicer(stats_service_pb2_grpc.StatsServiceServicer):
@@ -39,14 +35,11 @@ class StatsServicer(stats_service_pb2_grpc.StatsServiceServicer):
             for name, state in self._node.state.pipes.items():
                 pipe = self._node.pipe(name)
                 info = pipe.info()
-                shown = message.pipes.add(pipe=name, entries=state.nr_live, capacity=info.capacity)
+                shown = message.pipes.add(
+                    pipe=name, entries=state.nr_live, capacity=info.capacity, hits=counter_to(info.hits)
+                )
                 if info.miss is not None:
                     shown.misses.CopyFrom(counter_to(info.miss))
-                counted = [n for n, e in state.entries.items() if e.message.monitor.counter in COUNTED]
-                if 0 < len(counted) <= SUMMED_ENTRIES:
-                    sums = [self._node.entry(number).query() for number in counted]
-                    total = flow.Counter(sum(c.total_pkts for c in sums), sum(c.total_bytes for c in sums))
-                    shown.hits.CopyFrom(counter_to(total))
         return message
 
     def GetStats(  # noqa: N802

@@ -97,7 +97,7 @@ static const uint8_t types[STEER_PIPE_TYPE_MAX] = {
 
 static void pipe_from_wire(struct doca_flow_ringfield_pipe *to, const struct steer_pipe_info *from)
 {
-	struct doca_flow_resource_query misses = {0};
+	struct doca_flow_resource_query misses = {0}, hits = {0};
 
 	memset(to, 0, sizeof(*to));
 	memcpy(to->name, from->name, sizeof(to->name));
@@ -117,6 +117,9 @@ static void pipe_from_wire(struct doca_flow_ringfield_pipe *to, const struct ste
 	(void)query_slot(from->miss_counter, &misses);
 	to->miss_pkts = misses.counter.total_pkts;
 	to->miss_bytes = misses.counter.total_bytes;
+	(void)query_slot(from->hit_counter, &hits);
+	to->hit_pkts = hits.counter.total_pkts;
+	to->hit_bytes = hits.counter.total_bytes;
 	fwd_text(&from->fwd, to->fwd, sizeof(to->fwd));
 	fwd_text(&from->fwd_miss, to->fwd_miss, sizeof(to->fwd_miss));
 }

@@ -81,6 +81,7 @@ void pipe_info(const struct pipe *pipe, struct steer_pipe_info *info)
 		.nr_entries = pipe->capacity,
 		.used = pipe->used,
 		.miss_counter = pipe->miss_counter,
+		.hit_counter = pipe->hit_counter,
 		.user = spec->user,
 		.fwd = spec->fwd,
 		.fwd_miss = spec->fwd_miss};
@@ -247,6 +248,7 @@ static int pipe_build(struct pipe *pipe, struct why *why)
 	err = fwd_resolve(&spec->fwd_miss, pipe, &pipe->miss->fwd, why);
 	if (err)
 		return err;
+	pipe->hit_counter = counter_alloc();
 	if (spec->flags & STEER_PIPE_MISS_COUNTER) {
 		pipe->miss_counter = space_counter(pipe->space);
 		if (pipe->miss_counter == STEER_COUNTER_NONE)
@@ -314,7 +316,8 @@ static void pipe_release(struct pipe *pipe)
 		v->pending = false;
 	}
 	space_counter_free(pipe->space, pipe->miss_counter);
-	pipe->miss_counter = STEER_COUNTER_NONE;
+	counter_free(pipe->hit_counter);
+	pipe->miss_counter = pipe->hit_counter = STEER_COUNTER_NONE;
 }
 
 static int make_root(struct pipe *pipe, struct root_version **out, struct why *why)
@@ -370,7 +373,7 @@ static int create(struct space *space, const struct steer_pipe_spec *spec, size_
 	pipe->port = spec->port;
 	pipe->algorithm = spec->algorithm ? spec->algorithm : STEER_HASH_HASH;
 	pipe->capacity = spec->nr_entries;
-	pipe->miss_counter = STEER_COUNTER_NONE;
+	pipe->miss_counter = pipe->hit_counter = STEER_COUNTER_NONE;
 	pipe->matcher = matcher_of(spec);
 	pipe->id = next_id;
 	pipe->spec = malloc(bytes);

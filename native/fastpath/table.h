@@ -200,8 +200,9 @@ struct pipe {
 	void *table; // the matcher's; swapped at a resize
 	struct miss_version *miss;
 	uint32_t miss_counter;
-	uint8_t dead; // 1: destroyed, packets drop as bad_fwd
-	uint8_t type; // enum steer_pipe_type
+	uint32_t hit_counter; // of all entries together, those that are gone included; NONE: no slot was left
+	uint8_t dead;         // 1: destroyed, packets drop as bad_fwd
+	uint8_t type;         // enum steer_pipe_type
 	uint8_t domain;
 	uint8_t algorithm; // HASH
 	uint16_t port;

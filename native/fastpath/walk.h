@@ -70,6 +70,17 @@ static inline void walker_count(struct walker *w, const struct packet *p, uint32
 	fp_write(&counter->bytes, counter->bytes + p->frame_len);
 }
 
+// The same for many packets of `bytes` together; a pipe may have no slot.
+static inline void walker_count_all(struct walker *w, uint32_t slot, uint32_t packets, uint64_t bytes)
+{
+	struct stats_counter *counter = &w->counters[slot];
+
+	if (unlikely(slot == STEER_COUNTER_NONE))
+		return;
+	fp_write(&counter->packets, counter->packets + packets);
+	fp_write(&counter->bytes, counter->bytes + bytes);
+}
+
 // Reads the revision and the clock for the packets that follow.
 void walk_begin(struct walker *w, uint64_t tsc);
 

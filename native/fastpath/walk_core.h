@@ -218,7 +218,8 @@ static inline unsigned int core_pipe(
 	struct walker *w, struct pipe *pipe, struct packet **batch, unsigned int n, const bool live)
 {
 	const bool dead = fp_read(&pipe->dead), needs = pipe->key.needs;
-	unsigned int kept = 0, on = 0;
+	unsigned int kept = 0, on = 0, hits = 0;
+	uint64_t bytes = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = batch[i];
@@ -249,13 +250,18 @@ static inline unsigned int core_pipe(
 
 		if (!live)
 			record_hop(w, p, pipe, p->hit);
-		if (likely(p->hit))
+		if (likely(p->hit)) {
+			hits++;
+			bytes += p->frame_len;
 			core_entry(w, p, p->hit, live);
-		else
+		} else {
 			core_miss(w, p, pipe, live);
+		}
 		batch[on] = p;
 		on += p->verdict == PACKET_WALKING;
 	}
+	if (live && hits)
+		walker_count_all(w, pipe->hit_counter, hits, bytes);
 	return on;
 }
 
@@ -284,10 +290,13 @@ static inline unsigned int core_flood(struct walker *w, struct pipe *pipe, struc
 
 			if (!live)
 				record_hop(w, q, pipe, q->hit);
-			if (q->hit)
+			if (q->hit) {
+				if (live)
+					walker_count_all(w, pipe->hit_counter, 1, q->frame_len);
 				core_entry(w, q, q->hit, live);
-			else if (q->verdict == PACKET_WALKING)
+			} else if (q->verdict == PACKET_WALKING) {
 				core_miss(w, q, pipe, live);
+			}
 		}
 		made += mine;
 	}

@@ -611,6 +611,8 @@ struct doca_flow_ringfield_pipe {
 	uint8_t pad1[7];
 	uint64_t miss_pkts;
 	uint64_t miss_bytes;
+	uint64_t hit_pkts; // of all entries, with counters or not, those removed since included
+	uint64_t hit_bytes;
 	char fwd[48];
 	char fwd_miss[48];
 };

@@ -687,7 +687,7 @@ struct steer_pipe_info {
 	uint32_t nr_entries;   // capacity
 	uint32_t used;         // entries live
 	uint32_t miss_counter; // slot or STEER_COUNTER_NONE
-	uint32_t pad;
+	uint32_t hit_counter;  // of all its entries, also those without counters and those gone; slot or NONE
 	uint64_t user;
 	char name[STEER_NAME_MAX];
 	char label[STEER_NAME_MAX];

@@ -101,14 +101,6 @@ def root(port: Port, **members: object) -> Pipe:
     return port.pipe_create(PipeSpec(**spec))  # type: ignore[arg-type]
 
 
-def counted(dpu: Dpu, before: int, packets: int) -> None:
-    """Wait until port 0 has judged this many packets more."""
-    end = time.monotonic() + 5
-    while dpu.port_stats("p0").injected.total_pkts - before < packets or dpu.stats().held:
-        assert time.monotonic() < end, "packets were not judged"
-        time.sleep(0.001)
-
-
 def test_a_packet_crosses(dpu: Dpu, ports: tuple[Port, Port]) -> None:
     pipe = root(ports[0])
     entry = pipe.add(match=flow(), monitor=COUNT)
@@ -225,6 +217,29 @@ def test_entries_by_the_thousand(dpu: Dpu, ports: tuple[Port, Port]) -> None:
     assert dpu.trace(0, frame(4001)).outcomes[0].verdict is Verdict.PORT
     added.remove()
     assert pipe.info().used == 0
+
+
+def test_a_pipe_counts_its_hits(dpu: Dpu, ports: tuple[Port, Port]) -> None:
+    """However its entries were added, with counters or not, also when they are gone."""
+    pipe = root(ports[0], monitor=None, fwd=FwdPort(1), nr_entries=8192)
+    keys = np.zeros(6000, pipe.key_dtype)
+    keys["outer.ipv4.src_ip"] = 0x01020304
+    keys["outer.ipv4.dst_ip"] = 0x08080808
+    keys["outer.transport.src_port"] = np.arange(1, 6001)
+    keys["outer.transport.dst_port"] = 80
+    rows = pipe.add_rows(keys).raise_for_error()
+    alone = pipe.add(match=flow(7000))
+    dpu.inject("p0", [frame(sport) for sport in (7001, 1, 5000, 6000, 6000, 7000)])
+    came = 0
+    while came < 5:
+        got = len(dpu.packets(timeout=5))
+        assert got
+        came += got
+    assert pipe.info().hits == Counter(5, 5 * len(frame()))
+    assert pipe.query_miss().total_pkts == 1
+    alone.remove()
+    rows.remove()
+    assert pipe.info().hits.total_pkts == 5
 
 
 def test_rows_with_actions(dpu: Dpu, ports: tuple[Port, Port]) -> None:

@@ -549,17 +549,21 @@ def test_stats(rig: Running) -> None:
         request = stats_service_pb2.GetStatsRequest(include_pipes=True)
         return rig.client.stats.GetStats(request, timeout=TIMEOUT).stats
 
-    before = {port.port: port for port in snapshot().ports}
-    frame = frames.udp(A, Host(B.mac, "10.0.0.2"), 1, 2)
-    rig.inject("p0", frame, frame)
+    earlier = snapshot()
+    before = {port.port: port for port in earlier.ports}
+    frame, good = (frames.udp(A, Host(B.mac, f"10.0.0.{last}"), 1, 2) for last in (2, 1))
+    rig.inject("p0", frame, frame, good)
     rig.settle()
     after = snapshot()
     ports = {port.port: port for port in after.ports}
     came = ports["p0"].received.packets + ports["p0"].injected.packets
-    assert came - before["p0"].received.packets - before["p0"].injected.packets == 2
+    assert came - before["p0"].received.packets - before["p0"].injected.packets == 3
     assert ports["p0"].dropped.packets - before["p0"].dropped.packets == 2
     assert "pipe" in {drop.reason for drop in ports["p0"].drops}
     assert after.pipes[0].pipe == "router"
+    hits = after.pipes[0].hits, earlier.pipes[0].hits
+    assert (hits[0].packets - hits[1].packets, hits[0].bytes - hits[1].bytes) == (3, 3 * len(good))
+    assert after.cycles_busy > earlier.cycles_busy
     assert after.mbufs_total >= after.mbufs_free > 0
     watched = rig.client.stats.WatchStats(stats_service_pb2.WatchStatsRequest(interval_ms=100))
     first, second = next(watched).stats, next(watched).stats

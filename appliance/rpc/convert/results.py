@@ -149,6 +149,7 @@ def stats_to(stats: results.DpuStats, connections: CtStats, timestamp_ns: int) -
         workers=stats.nr_workers,
         busy=stats.busy,
         connections=stats_pb2.CtStats(**asdict(connections)),
+        cycles_busy=stats.cycles_busy,
     )
     for name, port in stats.ports.items():
         message.ports.add(
