@@ -122,7 +122,8 @@ struct fp_worker {
 	struct stats_counter *counters; // this worker's array
 	uint64_t capture_lost;          // the worker's, only grows
 	struct walker *walker;
-	struct fp_tx *tx; // worker.c's buffers
+	struct fp_tx *tx;            // worker.c's buffers
+	struct fragments *fragments; // fragments.h
 } __rte_cache_aligned;
 
 // Everything of one fast path process. Zeroed at start.

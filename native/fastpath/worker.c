@@ -21,6 +21,7 @@
 
 #include "answer.h"
 #include "ct.h"
+#include "fragments.h"
 #include "handover.h"
 #include "rcu.h"
 #include "walk.h"
@@ -245,7 +246,7 @@ static inline void deliver(struct fp_worker *w, struct packet *p)
 	walker_put(w->walker, p);
 }
 
-static void judge(struct fp_worker *w, struct packet **packets, unsigned int n)
+static void judge_kept(struct fp_worker *w, struct packet **packets, unsigned int n)
 {
 	walk_run(w->walker, packets, n);
 	for (unsigned int i = 0; i < n; i++) {
@@ -257,6 +258,26 @@ static void judge(struct fp_worker *w, struct packet **packets, unsigned int n)
 			deliver(w, copy);
 		}
 	}
+}
+
+// Fragments that their first one has released.
+static void judge_released(struct fp_worker *w)
+{
+	struct packet *packets[FP_BURST];
+	unsigned int n;
+
+	while ((n = fragments_take(w, packets, FP_BURST)))
+		judge_kept(w, packets, n);
+}
+
+static void judge(struct fp_worker *w, struct packet **packets, unsigned int n)
+{
+	if (!fp_read(&ct_present)) {
+		judge_kept(w, packets, n);
+		return;
+	}
+	judge_kept(w, packets, fragments_filter(w, packets, n));
+	judge_released(w);
 }
 
 static void judge_burst(
@@ -384,6 +405,8 @@ unsigned int worker_poll(struct fp_worker *w)
 		walk_begin(w->walker, rte_rdtsc());
 		handled += drain_workers(w);
 	}
+	if (unlikely(fragments_sweep(w, now)))
+		judge_released(w);
 	more = ct_worker_turn(w->walker, handled);
 	for (unsigned int i = 0; i < tx->nr_dirty; i++)
 		flush(w, tx->dirty[i]);
@@ -513,7 +536,7 @@ int worker_init(struct fp_worker *w)
 		if (!*rings[i])
 			goto fail;
 	}
-	if (handover_init(w))
+	if (handover_init(w) || fragments_init(w))
 		goto fail;
 	w->tx->refusal_cost = rte_get_tsc_hz() / REFUSALS_PER_SECOND;
 	w->walker->worker = w->index;
@@ -545,6 +568,7 @@ void worker_fini(struct fp_worker *w)
 	ring_drain(w->from_control);
 	w->to_software = w->to_capture = w->from_control = NULL;
 	handover_fini(w);
+	fragments_fini(w);
 	walker_destroy(w->walker);
 	w->walker = NULL;
 	free(w->tx);
