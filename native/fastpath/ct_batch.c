@@ -189,20 +189,6 @@ static void denied_drop(struct job *j, struct packet *p, uint8_t drop, bool reje
 	p->reject = reject;
 }
 
-static uint32_t denial_add(struct job *j, const struct look *k)
-{
-	struct ct_key key = k->key;
-	uint32_t number, victim;
-
-	key.k[0] |= (uint64_t)(CT_MARK_DENIAL + k->from_high) << CT_MARK_SHIFT;
-	number = ct_table_add(&j->cw->table, &key, k->hash, &victim);
-	if (!number && victim) {
-		ct_close(j->cw, victim, STEER_FLOW_CLOSE_EVICTED);
-		number = ct_table_add(&j->cw->table, &key, k->hash, &victim);
-	}
-	return number;
-}
-
 // number: of a denial that is remembered already, or 0.
 static void deny(
 	struct job *j, struct packet *p, const struct look *k, const struct ct_verdict *v, uint32_t number)
@@ -218,7 +204,7 @@ static void deny(
 	}
 	denied_drop(j, p, v->drop, v->reject);
 	if (first)
-		number = denial_add(j, k);
+		number = ct_denial_add(cw, &k->key, k->hash, k->from_high);
 	if (!number)
 		return;
 	c = ct_conn(&cw->table, number);
@@ -229,7 +215,7 @@ static void deny(
 	judged_as(j, c, v);
 	c->src_identity = v->src_identity;
 	c->drop = v->drop;
-	c->bits = (uint16_t)((c->bits & ~CT_REJECT) | (v->reject ? CT_REJECT : 0));
+	c->bits = (uint16_t)((c->bits & ~(CT_REJECT | CT_ECHO)) | (v->reject ? CT_REJECT : 0));
 	if (packet_has(p, REGION_TCP))
 		c->tcp_flags[0] |= tcp_flags(p);
 	count(cw, c, p, 0);
@@ -391,7 +377,7 @@ static void remembered(struct job *j, struct packet *p, const struct look *k, ui
 {
 	struct ct_conn *c = ct_conn(&j->cw->table, number);
 
-	if (c->epoch != j->epoch && ct_stale(j->ct, c, j->epoch)) {
+	if ((c->epoch != j->epoch && ct_stale(j->ct, c, j->epoch)) || (c->bits & CT_ECHO && opens(p, k))) {
 		miss(j, p, k, number);
 		return;
 	}

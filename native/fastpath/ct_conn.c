@@ -4,6 +4,7 @@
 // The life of a connection beyond its packets: time-outs, limits, age of its judgement, the end.
 
 #include <netinet/in.h>
+#include <string.h>
 
 #include "ct_private.h"
 
@@ -159,9 +160,57 @@ bool ct_stale(const struct ct *ct, struct ct_conn *c, uint32_t epoch)
 	return false;
 }
 
+uint32_t ct_denial_add(struct ct_worker *cw, const struct ct_key *key, uint64_t hash, unsigned int from_high)
+{
+	struct ct_key mine = *key;
+	uint32_t number, victim;
+
+	mine.k[0] |= (uint64_t)(CT_MARK_DENIAL + from_high) << CT_MARK_SHIFT;
+	number = ct_table_add(&cw->table, &mine, hash, &victim);
+	if (!number && victim) {
+		ct_close(cw, victim, STEER_FLOW_CLOSE_EVICTED);
+		number = ct_table_add(&cw->table, &mine, hash, &victim);
+	}
+	return number;
+}
+
+// What is still sent on a connection that was closed by policy is denied, not invalid, and may be answered: both ways of
+// TCP, else what its opener sends. Its last record has told why, so there is no first one of these.
+static void echo(struct ct_worker *cw, const struct ct_conn *was, bool reject)
+{
+	unsigned int opener = !!(was->bits & CT_HIGH_OPENS);
+	bool both = ct_key_protocol(&was->key) == IPPROTO_TCP;
+
+	for (unsigned int i = 0; i <= both; i++) {
+		uint32_t number = ct_denial_add(cw, &was->key, was->hash, opener ^ i);
+		struct ct_conn *c = ct_conn(&cw->table, number);
+
+		if (!number)
+			return;
+		c->epoch = was->epoch;
+		c->seen_ms = c->told_ms = (uint32_t)cw->now_ms;
+		c->first_ns = cw->now_ns;
+		c->id = (uint64_t)cw->index << 56 | ++cw->next_id;
+		c->tag = was->tag;
+		c->revision = was->revision;
+		c->drop = was->drop;
+		c->src_identity = i ? was->dst_identity : was->src_identity;
+		c->dst_identity = i ? was->src_identity : was->dst_identity;
+		c->in_port = i && was->out_port < STEER_PORT_MAX ? was->out_port : was->in_port;
+		c->out_port = STEER_PORT_NONE;
+		memcpy(c->src_mac, i ? was->dst_mac : was->src_mac, 6);
+		memcpy(c->dst_mac, i ? was->src_mac : was->dst_mac, 6);
+		c->icmp_type = was->icmp_type;
+		c->icmp_code = was->icmp_code;
+		c->bits |= CT_ECHO | (reject ? CT_REJECT : 0) | (opener ^ i ? CT_HIGH_OPENS : 0);
+		ct_rearm(cw, number);
+	}
+	fp_write(&cw->stats->denied, cw->table.denied);
+}
+
 bool ct_judged(struct walker *w, struct ct_worker *cw, uint32_t number, const struct ct_verdict *v)
 {
-	struct ct_conn *c = ct_conn(&cw->table, number);
+	struct ct_conn *c = ct_conn(&cw->table, number), was;
 
 	ct_bump(&cw->stats->rejudged, 1);
 	c->tag = v->tag;
@@ -176,7 +225,9 @@ bool ct_judged(struct walker *w, struct ct_worker *cw, uint32_t number, const st
 		return true;
 	ct_bump(&cw->stats->rejudged_denied, 1);
 	c->drop = v->drop ? v->drop : STEER_DROP_POLICY;
+	was = *c;
 	ct_close(cw, number, STEER_FLOW_CLOSE_POLICY);
+	echo(cw, &was, v->reject);
 	return false;
 }
 

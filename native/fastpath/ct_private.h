@@ -199,6 +199,8 @@ uint32_t ct_timeout(const struct ct *ct, const struct ct_conn *c); // ms without
 void ct_rearm(struct ct_worker *cw, uint32_t number);
 // Writes what is left to be told, then frees it.
 void ct_close(struct ct_worker *cw, uint32_t number, enum steer_flow_close why);
+// A place for a denial of what one end opens, whose oldest neighbour may have to go; 0 = none.
+uint32_t ct_denial_add(struct ct_worker *cw, const struct ct_key *key, uint64_t hash, unsigned int from_high);
 // Takes in what the policy says now. False: it was closed.
 bool ct_judged(struct walker *w, struct ct_worker *cw, uint32_t number, const struct ct_verdict *v);
 // Counts or discounts it as half-open, as its state says.

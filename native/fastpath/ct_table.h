@@ -64,7 +64,7 @@ enum ct_bits {
 	CT_ADOPTED = 1 << 3,
 	CT_HALF_OPEN = 1 << 4, // is counted as half-open
 	CT_REJECT = 1 << 5,    // denial: senders get an answer
-	CT_ECHO = 1 << 6,      // denial: of a connection that was closed by policy, whose record said so
+	CT_ECHO = 1 << 6,      // denial: of what is still sent on a connection that was closed by policy
 	CT_CHARGED = 1 << 7,   // counted at its identity
 	CT_FIN_0 = 1 << 8,     // the opener's FIN was seen; CT_FIN_0 << 1 is the responder's
 	CT_FIN_ACKED_0 = 1 << 10,
