@@ -216,9 +216,12 @@ doca_error_t ct_refuse_state(const char *function, const struct ct_conn *conn);
 // Calls back for live connections of the queue, as far as an iteration is due; no lock may be held.
 void ct_conn_iterate(struct doca_flow_port *port, uint16_t queue, uint32_t max);
 
-// --- operations (ct_entry.c)
+// --- operations (ct_entry.c, ct_complete.c)
 // The result of one direction's entry. Called without locks.
 void ct_completed(struct doca_flow_pipe_entry *entry, uint16_t queue, enum doca_flow_entry_op op);
+// Posts the removal of all directions that there are; flags: those of connections. The pipe's lock is held, for both.
+doca_error_t ct_post_removals(struct ct_conn *conn, uint16_t queue, uint32_t flags);
+void ct_set_timeout(struct ct_conn *conn, uint32_t timeout_s);
 // Posts the present state of a direction again. The pipe's lock is held.
 doca_error_t ct_repost(struct ct_conn *conn, enum ct_side side, uint16_t queue, uint32_t flags);
 

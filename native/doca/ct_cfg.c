@@ -204,9 +204,10 @@ doca_error_t doca_flow_ct_cfg_set_direction(struct doca_flow_ct_cfg *cfg, bool d
 		side.zone_mask = words[i];
 		side.zone_field = (uint16_t)(STEER_F_META_PKT + i);
 	}
-	if (DOCA_BETOH32(meta_modify_mask->mark) > 0xffffff)
-		return refuse_argument(__func__, "meta_modify_mask", "the mark has 24 bits");
 	side.modify = *meta_modify_mask;
+	// Whether there is a mark; it is always whole. Programs give this mask in either byte order.
+	if (side.modify.mark)
+		side.modify.mark = DOCA_HTOBE32(0xffffff);
 	cfg->side[direction ? CT_REPLY : CT_ORIGIN] = side;
 	return DOCA_SUCCESS;
 }

@@ -140,6 +140,7 @@ doca_error_t doca_flow_ringfield_receive(struct doca_flow_ringfield_packet *pack
 		to->queue = packet.queue;
 		to->kind = packet.kind;
 		to->drop = packet.reason;
+		to->mark = packet.mark;
 		used += packet.length;
 		(*nr)++;
 	}

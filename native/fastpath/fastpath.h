@@ -50,6 +50,7 @@ struct fp_note {
 	uint8_t reason;        // CAPTURE_DROP: enum steer_drop
 	uint16_t pad;
 	uint32_t wire_len; // captures: frame length before it was cut to snap
+	uint32_t mark;     // software: network byte order
 };
 
 static inline struct fp_note *fp_note(struct rte_mbuf *m)

@@ -187,6 +187,7 @@ static struct steer_packet head_of(const struct fp_note *note)
 		.queue = note->queue,
 		.kind = note->kind,
 		.reason = note->reason,
+		.mark = note->mark,
 	};
 }
 

@@ -197,7 +197,8 @@ static void to_software(struct fp_worker *w, struct packet *p)
 		.port = p->in_port,
 		.queue = p->queue,
 		.kind = p->kind,
-		.wire_len = p->frame_len};
+		.wire_len = p->frame_len,
+		.mark = p->meta.mark};
 	if (unlikely(rte_ring_sp_enqueue(w->to_software, p->m)))
 		drop(w, p->m, p->in_port, STEER_DROP_SW_FULL, p->meta.pkt_meta);
 	else

@@ -420,6 +420,7 @@ struct doca_flow_ringfield_packet {
 	uint8_t kind;   // enum doca_flow_ringfield_packet_kind
 	uint8_t drop;   // CAPTURE_DROP: number of the drop reason
 	uint8_t pad[2];
+	doca_be32_t mark; // RSS, KERNEL: the mark of its connection (doca_flow_ct_meta), 0 = none
 };
 
 enum doca_flow_ringfield_receive_flags {

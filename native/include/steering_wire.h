@@ -539,6 +539,8 @@ struct steer_packet {
 	uint8_t kind;         // enum steer_packet_kind
 	uint8_t reason;       // CAPTURE_DROP: enum steer_drop
 	uint16_t wire_length; // captures: of the frame before it was cut to snap; else 0
+	uint32_t mark;        // RSS, KERNEL: meta.mark, network byte order
+	uint32_t pad;
 };
 
 enum steer_receive_flags {

@@ -21,6 +21,10 @@ SECONDS = 90.0
 PROGRAMS = {
     "aging": (2, "vnf", 2),
     "control_entries": (2, "vnf", 2),
+    "ct_aging": (2, "switch", 1),
+    "ct_many": (4, "switch", 2),
+    "ct_refusals": (2, "switch", 1),
+    "ct_tcp": (2, "switch", 1),
     "ct_udp": (2, "switch", 1),
     "entries": (2, "vnf", 2),
     "fwd_miss": (2, "vnf", 2),

@@ -80,6 +80,14 @@ bool ct_counts(
 
 #define ct_soft(port, frame) \
 	ok(rig_take(DOCA_FLOW_RINGFIELD_PACKET_RSS, port, frame, NULL, NULL), "%s comes to software", #frame)
+// success() for loops: no test point unless it fails.
+#define must(call)                                                                     \
+	do {                                                                           \
+		doca_error_t code_ = (call);                                           \
+		if (code_ != DOCA_SUCCESS)                                             \
+			require(false, "%s: %s %s", #call, doca_error_get_name(code_), \
+				doca_flow_ringfield_last_error());                     \
+	} while (0)
 #define refused(code, call)                                                             \
 	do {                                                                            \
 		doca_error_t code_ = (call);                                            \

@@ -104,9 +104,94 @@ static void both_or_one(bool single)
 	ct_rig_stop();
 }
 
+// A counter for each direction, and one for both.
+static void counters(void)
+{
+	const struct ct_options options = {.flags = DOCA_FLOW_CT_FLAG_NO_AGING, .asymmetric = 1};
+	struct doca_flow_ct_match first = ct_match4(false, IP(2, 2, 2, 2), IP(1, 1, 1, 1), 1, 2),
+				  second = ct_match4(false, IP(2, 2, 2, 2), IP(1, 1, 1, 1), 2, 3),
+				  third = ct_match4(false, IP(2, 2, 2, 2), IP(1, 1, 1, 1), 3, 4);
+	struct rig_frame f[] = {rig_frame4(false, IP(2, 2, 2, 2), IP(1, 1, 1, 1), 1, 2, 30),
+		rig_frame4(false, IP(1, 1, 1, 1), IP(2, 2, 2, 2), 2, 1, 31),
+		rig_frame4(false, IP(2, 2, 2, 2), IP(1, 1, 1, 1), 2, 3, 32),
+		rig_frame4(false, IP(1, 1, 1, 1), IP(2, 2, 2, 2), 3, 2, 33)};
+	struct doca_flow_pipe_entry *asymmetric, *shared, *beyond;
+	struct doca_flow_resource_query o, r;
+	struct rig_status status = {0};
+	struct doca_flow_pipe *ct;
+	uint64_t last_hit_s, flags;
+
+	ct_rig_start(&rig_options, &options);
+	ct = pipeline();
+	asymmetric = ct_add(ct, CT_BOTH | CT_COUNTED, &first, NULL, NULL, NULL, 0, &status);
+	shared = ct_add(ct, CT_BOTH | CT_COUNTED | CT_SHARED, &second, NULL, NULL, NULL, 0, &status);
+	for (int i = 0; i < 4; i++)
+		rig_send(0, &f[i]);
+	rig_settle();
+	for (int i = 0; i < 4; i++) {
+		struct rig_frame out = encapped(&f[i]);
+
+		rig_wire(0, &out);
+	}
+	rig_done();
+	ct_counts(ct, asymmetric, 1, 1);
+	ct_counts(ct, shared, 2, 2);
+	success(doca_flow_ct_query_entry(CT_QUEUE, ct, 0, asymmetric, &o, &r, &last_hit_s));
+	ok(o.counter.total_bytes == f[0].length && r.counter.total_bytes == f[1].length, "bytes as well");
+	ok(last_hit_s > 1000000000, "the last hit is in seconds since the epoch");
+	beyond = ct_add(ct, CT_BOTH | CT_COUNTED, &third, NULL, NULL, NULL, 0, &status);
+	success(doca_flow_ct_get_entry(CT_QUEUE, ct, 0, beyond, NULL, NULL, &flags, NULL, NULL));
+	ok(flags == (CT_BOTH | CT_COUNTED | CT_SHARED), "beyond the asymmetric ones a counter is shared");
+	ct_rig_stop();
+}
+
+// Origin as it is, reply inside a tunnel.
+static void tunnel(void)
+{
+	const struct ct_options options = {
+		.flags = DOCA_FLOW_CT_FLAG_NO_AGING | DOCA_FLOW_CT_FLAG_ASYMMETRIC_TUNNEL,
+		.asymmetric = 1,
+		.inner = {false, true}};
+	struct doca_flow_ct_match first = ct_match4(false, IP(2, 2, 2, 2), IP(1, 1, 1, 1), 1, 2),
+				  second = ct_match4(false, IP(2, 2, 2, 2), IP(1, 1, 1, 1), 2, 3);
+	struct rig_frame plain = rig_frame4(false, IP(1, 1, 1, 1), IP(2, 2, 2, 2), 2, 1, 31),
+			 inside = rig_frame4(false, IP(1, 1, 1, 1), IP(2, 2, 2, 2), 3, 2, 31), reversed, f[4];
+	struct doca_flow_pipe_entry *asymmetric, *shared;
+	struct rig_status status = {0};
+	struct doca_flow_pipe *ct;
+
+	f[0] = rig_frame4(false, IP(2, 2, 2, 2), IP(1, 1, 1, 1), 1, 2, 30);
+	f[1] = ct_frame_vxlan(&plain, IP(9, 9, 9, 9), IP(1, 1, 1, 1), 64, 100, 5);
+	f[2] = rig_frame4(false, IP(2, 2, 2, 2), IP(1, 1, 1, 1), 2, 3, 30);
+	f[3] = ct_frame_vxlan(&inside, IP(9, 9, 9, 9), IP(1, 1, 1, 1), 64, 100, 5);
+	reversed = ct_frame_vxlan(&f[0], IP(9, 9, 9, 9), IP(1, 1, 1, 1), 64, 100, 5);
+	ct_rig_start(&rig_options, &options);
+	ct = pipeline();
+	asymmetric = ct_add(ct, CT_BOTH | CT_COUNTED, &first, NULL, NULL, NULL, 0, &status);
+	shared = ct_add(ct, CT_BOTH | CT_COUNTED | CT_SHARED, &second, NULL, NULL, NULL, 0, &status);
+	for (int i = 0; i < 4; i++)
+		rig_send(0, &f[i]);
+	rig_send(0, &plain);
+	rig_send(0, &reversed);
+	rig_settle();
+	for (int i = 0; i < 4; i++) {
+		struct rig_frame out = encapped(&f[i]);
+
+		rig_wire(0, &out);
+	}
+	ct_soft(0, &plain);    // the reply without its tunnel
+	ct_soft(0, &reversed); // the origin inside one
+	rig_done();
+	ct_counts(ct, asymmetric, 1, 1);
+	ct_counts(ct, shared, 2, 2);
+	ct_rig_stop();
+}
+
 int main(void)
 {
 	both_or_one(false);
 	both_or_one(true);
+	counters();
+	tunnel();
 	return tap_done();
 }

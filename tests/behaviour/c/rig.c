@@ -7,6 +7,7 @@
 #include "rig.h"
 
 struct rig rig;
+uint32_t rig_mark;
 
 static double now(void)
 {
@@ -118,6 +119,9 @@ void rig_stop(void)
 			success(doca_dev_rep_close(rig.rep[i]));
 		if (rig.dev[i])
 			success(doca_dev_close(rig.dev[i]));
+		rig.rep[i] = NULL;
+		rig.dev[i] = NULL;
+		rig.port[i] = NULL;
 	}
 }
 
@@ -189,6 +193,9 @@ doca_error_t rig_pipe_try(struct doca_flow_port *port, const struct rig_pipe *p,
 	if (p->actions)
 		success(doca_flow_pipe_cfg_set_actions(cfg, &p->actions,
 			p->actions_mask ? &p->actions_mask : NULL, p->descs ? &p->descs : NULL, 1));
+	if (p->actions_list)
+		success(doca_flow_pipe_cfg_set_actions(
+			cfg, p->actions_list, p->masks_list, NULL, p->nr_actions));
 	if (p->monitor)
 		success(doca_flow_pipe_cfg_set_monitor(cfg, p->monitor));
 	if (p->miss_counter)
@@ -383,7 +390,7 @@ enum { OUT_MAX = 8192 };
 struct out {
 	int kind; // 0: taken
 	uint16_t port, queue;
-	uint32_t meta, length;
+	uint32_t meta, mark, length;
 	uint8_t *bytes;
 };
 
@@ -439,6 +446,7 @@ static uint32_t drain(void)
 		o->port = port_of(packets[i].port);
 		o->queue = packets[i].queue;
 		o->meta = DOCA_BETOH32(packets[i].pkt_meta);
+		o->mark = DOCA_BETOH32(packets[i].mark);
 		o->length = packets[i].length;
 		o->bytes = malloc(o->length + 1);
 		require(o->bytes != NULL, "memory");
@@ -500,12 +508,19 @@ bool rig_take(int kind, uint16_t port, const struct rig_frame *frame, uint32_t *
 			continue;
 		if (meta)
 			*meta = o->meta;
+		rig_mark = o->mark;
 		if (queue)
 			*queue = o->queue;
 		o->kind = 0;
 		return true;
 	}
 	return false;
+}
+
+void rig_forget(void)
+{
+	while (nr_out)
+		free(out[--nr_out].bytes);
 }
 
 bool rig_nothing_else(void)
@@ -520,9 +535,8 @@ bool rig_nothing_else(void)
 				printf(" %02x", out[i].bytes[j]);
 			printf("\n");
 		}
-		free(out[i].bytes);
 	}
-	nr_out = 0;
+	rig_forget();
 	return left == 0;
 }
 

@@ -89,7 +89,10 @@ struct rig_pipe {
 	uint32_t algorithm;
 	const struct doca_flow_match *match;
 	const struct doca_flow_match *match_mask;
-	struct doca_flow_actions *actions; // one template
+	struct doca_flow_actions *actions;       // one template
+	struct doca_flow_actions **actions_list; // or nr_actions of them, with masks
+	struct doca_flow_actions **masks_list;
+	size_t nr_actions;
 	struct doca_flow_actions *actions_mask;
 	struct doca_flow_action_descs *descs;
 	const struct doca_flow_monitor *monitor;
@@ -146,6 +149,10 @@ void rig_settle(void);
 int rig_seen(int kind, uint16_t port);
 // Takes one such frame, equal byte for byte, from what came out. meta and queue may be NULL.
 bool rig_take(int kind, uint16_t port, const struct rig_frame *frame, uint32_t *meta, uint16_t *queue);
+// The mark of the packet taken last.
+extern uint32_t rig_mark;
+// Forgets what came out and was not taken.
+void rig_forget(void);
 // True when nothing is left of what came out, and forgets it. Says what is left.
 bool rig_nothing_else(void);
 // Packets dropped so far, all ports, by the reason's name.
