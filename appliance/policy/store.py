@@ -82,6 +82,14 @@ class Revision:
     """Why it never came into force; empty: it did."""
 
 
+_U64: Final = (1 << 64) - 1
+
+
+def _signed(number: int) -> int:
+    """As SQLite keeps it."""
+    return number - (1 << 64) if number >> 63 else number
+
+
 def digest_of(source: str) -> str:
     """SHA-256 of a policy's text, in hex."""
     return hashlib.sha256(source.encode()).hexdigest()
@@ -252,26 +260,22 @@ class Store:
     # -- numbers that outlive revisions
 
     def interned(self, kind: str) -> dict[int, str]:
-        """Content by number, of one kind ("tag", "identity" ...)."""
-        return {int(number): str(content) for number, content in self._all(
-            "SELECT number, content FROM interned WHERE kind = ? ORDER BY number", kind
-        )}  # fmt: skip
+        """Content by number (64 bits), of one kind ("verdict" ...)."""
+        rows = self._all("SELECT number, content FROM interned WHERE kind = ? ORDER BY number", kind)
+        return {int(number) & _U64: str(content) for number, content in rows}
 
     def intern(self, kind: str, added: Mapping[int, str]) -> None:
         """Keep numbers before anything names them. A number keeps its content for good."""
         if added:
+            rows = [(kind, _signed(number), content) for number, content in added.items()]
             with self.transaction():
-                self._sql.executemany(
-                    "INSERT OR IGNORE INTO interned VALUES (?, ?, ?)",
-                    [(kind, number, content) for number, content in added.items()],
-                )
+                self._sql.executemany("INSERT OR IGNORE INTO interned VALUES (?, ?, ?)", rows)
 
     def forget_interned(self, kind: str, numbers: Iterable[int]) -> None:
         """Numbers that nothing names any more."""
+        rows = [(kind, _signed(number)) for number in numbers]
         with self.transaction():
-            self._sql.executemany(
-                "DELETE FROM interned WHERE kind = ? AND number = ?", [(kind, number) for number in numbers]
-            )
+            self._sql.executemany("DELETE FROM interned WHERE kind = ? AND number = ?", rows)
 
     # -- workloads and containment, as JSON
 

@@ -19,8 +19,9 @@ from google.rpc import status_pb2
 from grpc_status import rpc_status
 
 from appliance.errors import Code, FlowError
+from appliance.policy.refusal import Refused
 from appliance.rpc.convert.base import BadField
-from appliance.v1 import flow_pb2
+from appliance.v1 import flow_pb2, policy_pb2
 
 log = structlog.get_logger(__name__)
 
@@ -49,9 +50,18 @@ STATUS: Final = {
 """DOCA's codes; those that are not listed are INTERNAL."""
 
 
+MAX_PROBLEMS: Final = 20
+MAX_REASON: Final = 2000
+
+
 def status_of(error: FlowError) -> grpc.StatusCode:
     """The gRPC status of a refusal."""
     return STATUS.get(error.code, grpc.StatusCode.INTERNAL)
+
+
+def _short(reason: str) -> str:
+    """What a status line can hold: it travels in a header."""
+    return reason if len(reason) <= MAX_REASON else reason[:MAX_REASON] + " ..."
 
 
 def _abort(context: grpc.ServicerContext, error: FlowError) -> NoReturn:
@@ -65,9 +75,21 @@ def _abort(context: grpc.ServicerContext, error: FlowError) -> NoReturn:
             field=field,
         )
     )
+    details = [detail]
+    if isinstance(error, Refused):
+        problems = any_pb2.Any()
+        problems.Pack(
+            policy_pb2.PolicyRefusal(
+                problems=[
+                    policy_pb2.PolicyProblem(place=one.place, item=one.item, field=one.field, reason=one.why)
+                    for one in error.problems[:MAX_PROBLEMS]
+                ]
+            )
+        )
+        details.append(problems)
     number = int(status_of(error).value[0])
     context.abort_with_status(
-        rpc_status.to_status(status_pb2.Status(code=number, message=error.reason, details=[detail]))
+        rpc_status.to_status(status_pb2.Status(code=number, message=_short(error.reason), details=details))
     )
 
 
@@ -136,19 +158,28 @@ class CallError(Exception):
     """A call that failed: the gRPC status and, when the service refused, DOCA's code and sentence."""
 
     def __init__(
-        self, status: grpc.StatusCode, reason: str, detail: flow_pb2.FlowErrorDetail | None = None
+        self,
+        status: grpc.StatusCode,
+        reason: str,
+        detail: flow_pb2.FlowErrorDetail | None = None,
+        refusal: policy_pb2.PolicyRefusal | None = None,
     ) -> None:
         self.status, self.reason, self.detail = status, reason, detail
+        self.refusal = refusal
+        """Of a policy or an inventory: every problem with its place."""
         super().__init__(f"{reason} [{detail.doca_name if detail else status.name}]")
 
 
 def call_error(error: grpc.RpcError) -> CallError:
     """What a failed call says."""
     call: Any = error  # what the stubs raise is a grpc.Call as well
-    detail = None
+    detail = refusal = None
     status = rpc_status.from_call(call)
     for item in status.details if status is not None else ():
         if item.Is(flow_pb2.FlowErrorDetail.DESCRIPTOR):
             detail = flow_pb2.FlowErrorDetail()
             item.Unpack(detail)
-    return CallError(call.code(), call.details() or call.code().name, detail)
+        elif item.Is(policy_pb2.PolicyRefusal.DESCRIPTOR):
+            refusal = policy_pb2.PolicyRefusal()
+            item.Unpack(refusal)
+    return CallError(call.code(), call.details() or call.code().name, detail, refusal)

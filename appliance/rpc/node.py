@@ -22,9 +22,19 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from appliance.errors import Again, AlreadyExists, FlowError, InUse, NotConnected, NotFound, TimedOut
+from appliance.errors import (
+    Again,
+    AlreadyExists,
+    FlowError,
+    InUse,
+    NotConnected,
+    NotFound,
+    NotPermitted,
+    TimedOut,
+)
 from appliance.flow import Dpu, Entries, Entry, Pipe, PortConfig, results
 from appliance.flow import types as flow
+from appliance.policy.reconciler import PREFIX, is_ours
 from appliance.rpc import columns as bulk
 from appliance.rpc.convert import flow as convert
 from appliance.rpc.convert import resources
@@ -118,8 +128,8 @@ class Node:
                 here = self._adopt(dpu)
             elif dpu.resumed:
                 for port in dpu.ports.values():
-                    port.adopt()
-                    port.flush()
+                    for pipe in reversed([pipe for pipe in port.adopt() if not is_ours(pipe.name)]):
+                        pipe.destroy()
             merge(state, self.declared)
             change = self._reconcile(dpu, here, self.names(dpu))
             state.boot_id = dpu.boot_id
@@ -168,6 +178,8 @@ class Node:
         here: dict[str, Pipe] = {}
         for port in dpu.ports.values():
             for pipe in port.adopt():
+                if is_ours(pipe.name):
+                    continue  # the segmentation program's, which its reconciler adopts
                 here[pipe.name] = pipe
                 for entry in pipe.adopt_entries():
                     self._entries[entry.spec.tag] = entry
@@ -328,6 +340,8 @@ class Node:
         """Create a pipe."""
         if message.name in self.state.pipes:
             raise AlreadyExists(f"there is a pipe {message.name!r} already")
+        if is_ours(message.name):
+            raise NotPermitted(f"names that begin with {PREFIX!r} are those of the segmentation program")
         kept = pipe_pb2.Pipe.FromString(message.SerializeToString())
         kept.ClearField("pipe_id")
         kept.ClearField("used_entries")

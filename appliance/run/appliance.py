@@ -42,6 +42,7 @@ from appliance.rpc.trace_service import TraceServicer
 from appliance.run.config import RunConfig
 from appliance.run.declare import declared, fastpath_ports, reserves
 from appliance.run.lab import Lab, remove
+from appliance.run.segmentation import FLOW_RING_BYTES, Runtime
 from appliance.run.telemetry import Exports, make_telemetry
 from appliance.telemetry import NameBook
 from appliance.telemetry.metrics import Snapshot
@@ -79,6 +80,7 @@ class Appliance:
         self.exports: Exports | None = None
         self._watcher: threading.Thread | None = None
         self._journal: Journal | None = None
+        self.segmentation: Runtime | None = None
         try:
             self._start(fresh)
         except BaseException:
@@ -118,6 +120,16 @@ class Appliance:
             self._spawn()
         self._journal = Journal(self._state_file, state if state is not None else State())
         self.node = Node(declared(self.config), self._journal)
+        if self.config.segmentation is not None:
+            tcp = self.config.grpc.tcp
+            self.segmentation = Runtime(
+                self.config.segmentation,
+                self.config.port_ids,
+                self.node.use,
+                self.names,
+                self.telemetry,
+                service=tcp.address if tcp is not None else "",
+            )
         self._attach()
         self.lab.set_up()
         self.hub = PacketHub(self.node)
@@ -132,6 +144,8 @@ class Appliance:
             SystemServicer(self.node, self._describe),
             ObserverServicer(self.telemetry),
         ]
+        if self.segmentation is not None:
+            servicers += self.segmentation.servicers()
         self.exports = Exports(
             self.telemetry,
             self.config.records,
@@ -187,11 +201,15 @@ class Appliance:
             durable=True,
             mode=self.config.mode,
             reserves=reserves(self.config),
+            flow_ring_bytes=FLOW_RING_BYTES if self.config.segmentation is not None else 0,
         )
         try:
             dpu.heartbeat_age_s  # maps the statistics while the fast path answers  # noqa: B018
             change = self.node.bring_up(dpu)
+            if self.segmentation is not None:
+                self.segmentation.bring_up(dpu)
         except BaseException:
+            self._let_go("the fast path could not be set up")
             dpu.close()
             raise
         self._dpu = dpu
@@ -233,6 +251,8 @@ class Appliance:
                 why = self._wrong(dpu)
                 if why:
                     self._recover(dpu, why)
+                elif self.segmentation is not None and self.segmentation.wants_attach.is_set():
+                    self._attach_anew(dpu)
                 elif time.monotonic() - aged >= AGE_SECONDS:
                     aged = time.monotonic()
                     self._keep_house()
@@ -265,12 +285,27 @@ class Appliance:
             return f"the fast path does not answer: {error.reason}"
         return f"the fast path has not moved for {age:.0f} s" if age > HUNG_SECONDS else ""
 
+    def _let_go(self, why: str) -> None:
+        """Nobody may use the Dpu from here on."""
+        if self.segmentation is not None:
+            self.segmentation.lost()
+        self.node.lost(why)
+
+    def _attach_anew(self, dpu: Dpu | None) -> None:
+        """What this process knows of the fast path is no longer right: read it again. No packet notices."""
+        log.warning("attaching to the fast path anew")
+        self._let_go("the appliance attaches to the fast path anew")
+        self._dpu = None
+        if dpu is not None:
+            dpu.close()
+        self._attach()
+
     def _recover(self, dpu: Dpu | None, why: str) -> None:
         log.error("fast path lost: nothing is forwarded until it is back", reason=why)
         self.last_error = why
         if self.server is not None:
             self.server.serving(False)
-        self.node.lost(f"{why}; it is being started again")
+        self._let_go(f"{why}; it is being started again")
         self._dpu = None
         if dpu is not None:
             try:
@@ -348,7 +383,7 @@ class Appliance:
         dpu, self._dpu = self._dpu, None
         if dpu is not None:
             if self._journal is not None:
-                self.node.lost("the appliance ends")
+                self._let_go("the appliance ends")
             try:
                 if not linger:
                     dpu.shutdown()
@@ -356,6 +391,9 @@ class Appliance:
                 log.debug("at the end", reason=error.reason)
             finally:
                 dpu.close()
+        if self.segmentation is not None:
+            self.segmentation.close()
+            self.segmentation = None
         process, self._process = self._process, None
         if process is not None and not linger:
             process.stop()

@@ -15,6 +15,7 @@ from appliance.flow import types as flow
 from appliance.flow.values import parse_mac
 from appliance.run.document import Node, read_document
 from appliance.run.pipeline import Names, PipeConfig, SharedConfig, read_pipe, read_shared
+from appliance.run.segconfig import SegmentationConfig, read_segmentation
 from appliance.run.telemetry import MetricsConfig, RecordsConfig, read_metrics, read_records
 
 BACKENDS: Final = (
@@ -105,6 +106,7 @@ class RunConfig:
     namespaces: tuple[Namespace, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
     """vnf mode: ports that forward to each other."""
+    segmentation: SegmentationConfig | None = None
     session: str = "appliance"
     log: Literal["text", "json"] = "text"
     port_ids: Mapping[str, int] = field(default_factory=dict)
@@ -308,10 +310,18 @@ def config_from(root: Node, path: Path, *, runtime_dir: Path | None = None) -> R
     if (node := root.get("resources")) is not None:
         resources = Resources(**{key: node.number(key, 0, 0, 1 << 24) for key in Resources.__slots__})
         node.done()
+    section = root.get("segmentation")
+    mode = root.choice("mode", "vnf" if section is None else "switch", "vnf", "switch")
+    if section is not None and mode != "switch":
+        root.need("mode").fail("segmentation needs mode: switch")
+    if section is not None and pipe_nodes:
+        root.need("pipes").fail(
+            "either 'segmentation' or 'pipes', not both: the segmentation program makes its own"
+        )
     config = RunConfig(
         file=path,
         runtime_dir=directory,
-        mode="switch" if root.choice("mode", "vnf", "vnf", "switch") == "switch" else "vnf",
+        mode="switch" if mode == "switch" else "vnf",
         linger=root.switch("linger", False),
         fastpath=_fastpath(root.get("fastpath")),
         ports=ports,
@@ -326,6 +336,7 @@ def config_from(root: Node, path: Path, *, runtime_dir: Path | None = None) -> R
         port_ids=dict(names.ports),
         records=read_records(root.get("records"), base),
         metrics=read_metrics(root.get("metrics")),
+        segmentation=None if section is None else read_segmentation(section, names.ports, base, directory),
     )
     root.done()
     return config

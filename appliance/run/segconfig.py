@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""The ``segmentation:`` section of the configuration: networks, workloads, policy, connections (docs/config.md)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Final
+
+from appliance.flow.ct import CtConfig, CtFull, CtTimeouts
+from appliance.flow.values import parse_mac
+from appliance.policy.model import KINDS, ORIGINS, Default, Interface, Network, State, Uplink, Workload
+from appliance.run.document import Node, read_document
+
+_TIMEOUTS: Final = tuple(CtTimeouts.__slots__)
+_STATES: Final = {state.name.lower(): state for state in State}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentationConfig:
+    """The whole section."""
+
+    networks: tuple[Network, ...]
+    state_dir: Path
+    """Policy revisions, audit log, what is contained."""
+    appliance: str = "local"
+    default: Default = Default.BLOCK
+    policy: Path | None = None
+    policy_text: str = ""
+    workloads: tuple[Workload, ...] = ()
+    workloads_digest: str = ""
+    ct: CtConfig = field(default_factory=CtConfig)
+    reject_contained: bool = False
+    protect: tuple[tuple[str, str, str], ...] = ()
+    """Connections (from, to, service) that no publish may cut unless forced."""
+
+
+def _mac(node: Node) -> str:
+    node.check(lambda: parse_mac(node.as_text()))
+    return node.raw.lower().replace("-", ":")
+
+
+def _address(node: Node) -> str:
+    return str(node.check(lambda: ip_address(node.as_text())))
+
+
+def _prefix(node: Node) -> str:
+    return str(node.check(lambda: ip_network(node.as_text())))
+
+
+def _networks(node: Node, ports: Mapping[str, int]) -> tuple[Network, ...]:
+    found = []
+    for name, item in node.children():
+        uplink = None
+        if (given := item.get("uplink")) is not None:
+            port = given.need("port")
+            if port.as_text() not in ports:
+                port.fail(f"there is no port {port.raw!r} (ports: {', '.join(ports)})")
+            uplink = Uplink(port=port.raw, next_hop_mac=_mac(given.need("mac")))
+            given.done()
+        mac = item.get("gateway_mac")
+        made = Network(
+            name=name,
+            vlan=item.number("vlan", 0, 0, 4094),
+            prefixes=item.list_of("prefixes", _prefix),
+            gateways=item.list_of("gateways", _address),
+            uplink=uplink,
+        )
+        if mac is not None:
+            made = replace(made, gateway_mac=_mac(mac))
+        for gateway in made.gateways:
+            if not any(ip_address(gateway) in ip_network(prefix) for prefix in made.prefixes):
+                item.need("gateways").fail(f"{gateway} is in none of the network's prefixes")
+        item.done()
+        found.append(made)
+    if not found:
+        node.fail("at least one network is needed")
+    return tuple(found)
+
+
+def _interface(node: Node, networks: Mapping[str, Network], ports: Mapping[str, int]) -> Interface:
+    network = node.get("network")
+    name = network.as_choice(*networks) if network is not None else next(iter(networks))
+    port = node.need("port")
+    if port.as_text() not in ports:
+        port.fail(f"there is no port {port.raw!r} (ports: {', '.join(ports)})")
+    made = Interface(
+        network=name,
+        port=port.raw,
+        mac=_mac(node.need("mac")),
+        addresses=node.list_of("addresses", _address),
+        prefixes=node.list_of("prefixes", _prefix),
+    )
+    if not made.addresses and not made.prefixes:
+        node.fail("'addresses' or 'prefixes' is missing: the port would admit nothing")
+    node.done()
+    return made
+
+
+def read_workloads(
+    node: Node, networks: tuple[Network, ...], ports: Mapping[str, int]
+) -> tuple[Workload, ...]:
+    """Workloads by name; without ``interfaces``, the one interface's keys stand beside the others."""
+    known = {network.name: network for network in networks}
+    found = []
+    for name, item in node.children():
+        labels = item.get("labels")
+        if item.get("interfaces") is not None:
+            interfaces = item.list_of("interfaces", lambda one: _interface(one, known, ports))
+        elif item.get("port") is not None:
+            interfaces = (_single(item, known, ports),)
+        else:
+            interfaces = ()
+        found.append(
+            Workload(
+                name=name,
+                labels={} if labels is None else {key: value.as_text() for key, value in labels.children()},
+                kind=item.choice("kind", "generic", *KINDS),
+                origin=item.choice("origin", "dc", *ORIGINS),
+                state=_STATES[item.choice("state", "normal", *_STATES)],
+                risk=item.number("risk", 0, 0, 100),
+                interfaces=interfaces,
+            )
+        )
+        item.done()
+    return tuple(found)
+
+
+def _single(node: Node, networks: Mapping[str, Network], ports: Mapping[str, int]) -> Interface:
+    network = node.get("network")
+    port, mac = node.need("port"), node.need("mac")
+    if port.as_text() not in ports:
+        port.fail(f"there is no port {port.raw!r} (ports: {', '.join(ports)})")
+    made = Interface(
+        network=network.as_choice(*networks) if network is not None else next(iter(networks)),
+        port=port.raw,
+        mac=_mac(mac),
+        addresses=node.list_of("addresses", _address),
+        prefixes=node.list_of("prefixes", _prefix),
+    )
+    if not made.addresses and not made.prefixes:
+        node.fail("'addresses' or 'prefixes' is missing: the port would admit nothing")
+    return made
+
+
+def _seconds(node: Node, key: str, default: float, least: float = 0.0, most: float = 1e7) -> float:
+    given = node.get(key)
+    if given is None:
+        return default
+    value = given.scalar
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        given.fail(f"seconds from {least:g} to {most:g} are expected, not {given.raw!r}")
+    return float(value)
+
+
+def _connections(node: Node | None) -> CtConfig:
+    plain = CtConfig()
+    if node is None:
+        return plain
+    timeouts = CtTimeouts()
+    if (given := node.get("timeouts")) is not None:
+        timeouts = CtTimeouts(
+            **{name: _seconds(given, name, getattr(timeouts, name), 0.001) for name in _TIMEOUTS}
+        )
+        given.done()
+    total, each = node.get("limits"), node.get("per_identity")
+
+    def limit(section: Node | None, key: str) -> int:
+        return 0 if section is None else section.number(key, 0, 0, 0xFFFFFFFF)
+
+    made = CtConfig(
+        capacity=node.number("capacity", plain.capacity, 1, 1 << 26),
+        denied_capacity=node.number("denied_capacity", plain.denied_capacity, 0, 1 << 26),
+        full=CtFull[node.choice("when_full", "refuse", "refuse", "evict", "untracked").upper()],
+        pass_invalid=node.switch("pass_invalid", False),
+        timeouts=timeouts,
+        max_half_open=limit(total, "half_open"),
+        max_new_per_second=limit(total, "new_per_second"),
+        id_max_connections=limit(each, "connections"),
+        id_max_half_open=limit(each, "half_open"),
+        id_max_new_per_second=limit(each, "new_per_second"),
+        adopt_window=_seconds(node, "adopt_seconds", plain.adopt_window, 0, 3600),
+        record_interval=_seconds(node, "record_seconds", plain.record_interval, 0, 3600),
+        max_fragments=node.number("max_fragments", plain.max_fragments, 1, 1 << 20),
+    )
+    for section in (total, each, node):
+        if section is not None:
+            section.done()
+    return made
+
+
+def _protect(node: Node) -> tuple[str, str, str]:
+    made = node.text("from", "any"), node.text("to"), node.text("service")
+    node.done()
+    return made
+
+
+def read_segmentation(
+    node: Node, ports: Mapping[str, int], base: Path, runtime_dir: Path
+) -> SegmentationConfig:
+    """The section, checked; paths are relative to ``base``."""
+    networks = _networks(node.need("networks"), ports)
+    given = node.get("state_dir")
+    directory = base / given.as_text() if given is not None else runtime_dir / "segmentation"
+    workloads: tuple[Workload, ...] = ()
+    digest = ""
+    if (given := node.get("workloads")) is not None:
+        workloads, digest = _workloads(given, networks, ports, base)
+    policy, text = _file(node, "policy", base)
+    made = SegmentationConfig(
+        networks=networks,
+        state_dir=directory,
+        appliance=node.text("appliance", "local"),
+        default=Default(node.choice("default", "block", "block", "alert", "allow")),
+        policy=policy,
+        policy_text=text,
+        workloads=workloads,
+        workloads_digest=digest,
+        ct=_connections(node.get("connections")),
+        reject_contained=node.switch("reject_contained", False),
+        protect=node.list_of("protect", _protect),
+    )
+    node.done()
+    return made
+
+
+def _workloads(
+    node: Node, networks: tuple[Network, ...], ports: Mapping[str, int], base: Path
+) -> tuple[tuple[Workload, ...], str]:
+    """Inline, or in a file of their own under ``workloads:``."""
+    root = node
+    if not node.is_mapping:
+        document = read_document(base / node.as_text())
+        root = document.need("workloads")
+        document.done()
+    workloads = read_workloads(root, networks, ports)
+    return workloads, hashlib.sha256(repr((workloads, networks)).encode()).hexdigest()
+
+
+def _file(node: Node, key: str, base: Path) -> tuple[Path | None, str]:
+    given = node.get(key)
+    if given is None:
+        return None, ""
+    path = base / given.as_text()
+    read: Callable[[], str] = path.read_text
+    try:
+        return path, read()
+    except OSError as error:
+        given.fail(f"cannot read {path}: {error.strerror}")
+    except UnicodeDecodeError:
+        given.fail(f"{path} is not UTF-8 text")
