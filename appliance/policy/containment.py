@@ -78,6 +78,8 @@ def check_keep(keep: Sequence[KeptPath]) -> None:
             raise InvalidValue(
                 f"keep[{number}]: source or target must be empty: that side is the contained workload"
             )
+        if not path.source and not path.target:
+            raise InvalidValue(f"keep[{number}]: without source and target everything would stay open")
 
 
 def check_request(reason: str, ttl: float) -> None:
