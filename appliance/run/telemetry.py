@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from appliance.run.document import Node
-from appliance.telemetry import CAPACITY, Names, Telemetry
+from appliance.telemetry import CAPACITY, Names, Telemetry, ipfix
 from appliance.telemetry.filters import BadFilter, Filter, parse
 from appliance.telemetry.metrics import MetricsServer, Snapshot, registry
 from appliance.telemetry.sink import FILES, MAX_BYTES, JsonLines
@@ -36,12 +36,24 @@ class JsonConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class IpfixConfig:
+    """A collector of IPFIX over UDP."""
+
+    host: str
+    port: int = ipfix.PORT
+    domain: int = 1
+    enterprise: int = ipfix.ENTERPRISE
+    filters: tuple[Filter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RecordsConfig:
     """The store of flow records and where they go beside it. ``appliance``: the name that records carry."""
 
     capacity: int = CAPACITY
     appliance: str = ""
     json: tuple[JsonConfig, ...] = ()
+    ipfix: tuple[IpfixConfig, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,31 @@ def _json(node: Node, base: Path) -> JsonConfig:
     return made
 
 
+def _host_port(node: Node, port: int | None = None) -> tuple[str, int]:
+    """``HOST:PORT``; the port may be left out when there is a usual one."""
+    host, colon, number = node.as_text().rpartition(":")
+    if not colon and port is not None:
+        return number, port
+    if not colon or not number.isdecimal() or int(number) > 0xFFFF:
+        node.fail("is written HOST:PORT")
+    return host.strip("[]"), int(number)
+
+
+def _ipfix(node: Node) -> IpfixConfig:
+    host, port = _host_port(node.need("collector"), ipfix.PORT)
+    made = IpfixConfig(
+        host,
+        port,
+        node.number("domain", 1, 0, 0xFFFFFFFF),
+        node.number("enterprise", ipfix.ENTERPRISE, 1, 0xFFFFFFFF),
+        _filters(node),
+    )
+    if made.enterprise == ipfix.REVERSE:
+        node.need("enterprise").fail(f"{ipfix.REVERSE} is taken by RFC 5103")
+    node.done()
+    return made
+
+
 def read_records(node: Node | None, base: Path) -> RecordsConfig:
     """The ``records`` section; files are relative to ``base``."""
     if node is None:
@@ -81,6 +118,7 @@ def read_records(node: Node | None, base: Path) -> RecordsConfig:
         node.number("capacity", CAPACITY, 1, MAX_CAPACITY),
         node.text("appliance", socket.gethostname()),
         node.list_of("json", lambda item: _json(item, base)),
+        node.list_of("ipfix", _ipfix),
     )
     if len({sink.path for sink in made.json}) < len(made.json):
         node.need("json").fail("two sinks write to the same file")
@@ -92,12 +130,11 @@ def read_metrics(node: Node | None) -> MetricsConfig | None:
     """The ``metrics`` section; None: nobody asked for metrics."""
     if node is None:
         return None
-    address = node.text("address", f"127.0.0.1:{METRICS_PORT}")
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 0xFFFF:
-        node.need("address").fail("is written HOST:PORT")
+    host, port = "127.0.0.1", METRICS_PORT
+    if (address := node.get("address")) is not None:
+        host, port = _host_port(address)
     node.done()
-    return MetricsConfig(host.strip("[]") or "127.0.0.1", int(port))
+    return MetricsConfig(host or "127.0.0.1", port)
 
 
 class Exports:
@@ -118,6 +155,17 @@ class Exports:
                 stack.enter_context(
                     JsonLines(
                         telemetry, sink.path, filters=sink.filters, max_bytes=sink.max_bytes, files=sink.files
+                    )
+                )
+            for one in records.ipfix:
+                stack.enter_context(
+                    ipfix.Exporter(
+                        telemetry,
+                        one.host,
+                        one.port,
+                        domain=one.domain,
+                        enterprise=one.enterprise,
+                        filters=one.filters,
                     )
                 )
             if metrics is not None:

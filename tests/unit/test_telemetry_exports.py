@@ -18,7 +18,14 @@ from appliance.errors import BadConfig
 from appliance.flow.results import PortStats
 from appliance.flow.types import Counter, CtStats, FlowEvent
 from appliance.run.document import ConfigError, parse_document
-from appliance.run.telemetry import JsonConfig, MetricsConfig, RecordsConfig, read_metrics, read_records
+from appliance.run.telemetry import (
+    IpfixConfig,
+    JsonConfig,
+    MetricsConfig,
+    RecordsConfig,
+    read_metrics,
+    read_records,
+)
 from appliance.telemetry import Telemetry, Verdict, metrics, render, schema
 from appliance.telemetry.filters import parse
 from appliance.telemetry.metrics import METRICS, MetricsServer, Snapshot, registry
@@ -193,6 +200,7 @@ records:
   json:
     - {file: flows.jsonl, filter: verdict=denied, max_mb: 5, files: 2}
     - {file: '-'}
+  ipfix: {collector: '10.0.0.9:2055', domain: 5, enterprise: 64999, filter: event=deny}
 metrics: {address: '0.0.0.0:9000'}
 """
     root = parse_document(text, "x.yaml")
@@ -200,6 +208,7 @@ metrics: {address: '0.0.0.0:9000'}
         1000,
         "dpu-7",
         (JsonConfig(tmp_path / "flows.jsonl", parse("verdict=denied"), 5 << 20, 2), JsonConfig(None)),
+        (IpfixConfig("10.0.0.9", 2055, 5, 64999, parse("event=deny")),),
     )
     assert read_metrics(root.get("metrics")) == MetricsConfig("0.0.0.0", 9000)  # noqa: S104
     assert read_metrics(None) is None
@@ -214,6 +223,8 @@ metrics: {address: '0.0.0.0:9000'}
         ("records: {json: [{file: a}, {file: a}]}", "same file"),
         ("records: {json: {file: a, filter: 'colour=red'}}", "no field 'colour'"),
         ("records: {size: 5}", "no such key"),
+        ("records: {ipfix: {collector: 'here:x'}}", "HOST:PORT"),
+        ("records: {ipfix: {collector: here, enterprise: 29305}}", "RFC 5103"),
         ("metrics: {address: here}", "HOST:PORT"),
         ("metrics: {port: 5}", "no such key"),
     ],
