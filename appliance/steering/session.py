@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from appliance._ringfield import ffi, lib
 from appliance.errors import Again
-from appliance.steering.native import NULL, Cdata, check, plain, text
+from appliance.steering.native import NULL, Cdata, address, check, plain, text
 from appliance.steering.structs import Arena, be
 
 PORT_ANY = 0xFFFF
@@ -24,6 +25,9 @@ _TRACE_BUFFER = 1 << 17  # an answer is at most 64 KiB
 _PACKETS = 256
 
 Row = dict[str, Any]
+
+# What closes the device of each started port: it stays open as long as that.
+_devices: dict[int, Callable[[], object]] = {}
 
 
 def attach(
@@ -84,6 +88,8 @@ def attach(
 def detach() -> None:
     """``doca_flow_destroy``."""
     lib.doca_flow_destroy()
+    while _devices:
+        _devices.popitem()[1]()
     lib.doca_flow_ringfield_set_attach(NULL)
 
 
@@ -171,6 +177,7 @@ def port_start(
     check(lib.doca_flow_port_cfg_create(out))
     cfg = out[0]
     dev = ffi.new("struct doca_dev_rep **" if representor else "struct doca_dev **")
+    started = False
     try:
         check(lib.doca_flow_port_cfg_set_port_id(cfg, port_id))
         if representor:
@@ -191,16 +198,24 @@ def port_start(
             )
         port = ffi.new("struct doca_flow_port **")
         check(lib.doca_flow_port_start(cfg, port))
-        return port[0]
+        started = True
     finally:
-        if dev[0] != NULL:
-            (lib.doca_dev_rep_close if representor else lib.doca_dev_close)(dev[0])
+        close = partial(lib.doca_dev_rep_close if representor else lib.doca_dev_close, dev[0])
+        if started:
+            _devices[address(port[0])] = close
+        elif dev[0] != NULL:
+            close()
         lib.doca_flow_port_cfg_destroy(cfg)
+    made: Cdata = port[0]
+    return made
 
 
 def port_stop(port: Cdata) -> None:
-    """``doca_flow_port_stop``."""
+    """``doca_flow_port_stop``, and its device is closed."""
+    number = address(port)
     check(lib.doca_flow_port_stop(port))
+    if number in _devices:
+        _devices.pop(number)()
 
 
 def port_pair(port: Cdata, other: Cdata) -> None:

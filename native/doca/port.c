@@ -165,9 +165,34 @@ static struct doca_flow_port *port_alloc(const struct doca_flow_port_cfg *cfg, s
 	return port;
 }
 
+// A device outlives the session that it was opened in: the fast path may have been started anew, with other ports.
+static doca_error_t look_up(const struct doca_flow_port_cfg *cfg, uint16_t *index)
+{
+	struct steer_port_info *mine = cfg->dev ? &cfg->dev->info.port : &cfg->rep->info.port, *infos;
+	unsigned int nr;
+	doca_error_t result = flow_port_infos(flow.client, &infos, &nr);
+
+	if (result != DOCA_SUCCESS)
+		return result;
+	result = DOCA_ERROR_NOT_FOUND;
+	for (unsigned int i = 0; i < nr && result != DOCA_SUCCESS; i++) {
+		if (strcmp(infos[i].name, mine->name))
+			continue;
+		*mine = infos[i];
+		*index = mine->index;
+		result = DOCA_SUCCESS;
+	}
+	free(infos);
+	if (result != DOCA_SUCCESS)
+		return refuse(result, AT(.field = "dev", .rule = "port-device"),
+			"the fast path has no port %s any more", mine->name);
+	return result;
+}
+
 doca_error_t doca_flow_port_start(const struct doca_flow_port_cfg *cfg, struct doca_flow_port **out)
 {
 	struct doca_flow_port *manager, *port;
+	uint16_t index = 0;
 	doca_error_t result;
 
 	NEED(cfg);
@@ -178,13 +203,14 @@ doca_error_t doca_flow_port_start(const struct doca_flow_port_cfg *cfg, struct d
 		result = lint(AT(.field = "operation_state", .rule = "operation-state"),
 			"a port of the fast path has one instance: it gets all packets in any state but "
 			"UNCONNECTED");
+	if (result == DOCA_SUCCESS)
+		result = look_up(cfg, &index);
 	if (result == DOCA_SUCCESS) {
 		port = port_alloc(cfg, manager);
 		if (!port) {
 			result = refuse(DOCA_ERROR_NO_MEMORY, NULL, "%s: out of memory", __func__);
 		} else {
-			result = start_in_fast_path(
-				port, cfg->dev ? cfg->dev->info.port.index : cfg->rep->info.port.index);
+			result = start_in_fast_path(port, index);
 			if (result != DOCA_SUCCESS)
 				port_free(port);
 		}

@@ -509,6 +509,26 @@ dpu.close()
             child.kill()
 
 
+def test_ports_are_found_by_name_in_another_fast_path() -> None:
+    """A device that was opened on one fast path is looked up again on the next, whose ports are others."""
+    program = (
+        PRELUDE
+        + """
+from appliance._ringfield import ffi, lib
+from appliance.flow import PortConfig
+kept = ffi.new("struct doca_dev **")
+for names in (("p0", "p1"), ("t0", "t1", "p0")):
+    with Dpu.launch(ports=[PortConfig(name=name) for name in names]) as dpu, dpu.port_start("p0", 0):
+        if not kept[0]:
+            assert lib.doca_flow_ringfield_dev_open(b"p0", kept) == 0
+        started = [info.name for info in dpu.port_list() if info.started]
+assert lib.doca_dev_close(kept[0]) == 0
+print(started)
+"""
+    )
+    assert run(program) == "['p0']\n"
+
+
 def test_an_ephemeral_session_leaves_nothing(elsewhere: FastpathProcess) -> None:
     program = (
         PRELUDE

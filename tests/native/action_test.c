@@ -195,6 +195,7 @@ static void test_sets(void)
 		case STEER_F_OUTER_IP6_NEXT_PROTO:
 		case STEER_F_INNER_IP6_NEXT_PROTO:
 		case STEER_F_OUTER_L4_DST_PORT:
+		case STEER_F_META_MARK: // not of the frame
 			continue;
 		}
 		if (field_places[field].needs & FIELD_READ_ONLY)
