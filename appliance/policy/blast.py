@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Ringfield authors
-"""Blast radius: what somebody who owns a workload reaches from it, at once and by taking over what he reaches."""
+"""Blast radius: what a workload reaches, in one hop and through whatever it reaches, out of the compiled program."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,75 +16,90 @@ from appliance.policy.model import Inventory, PolicySet
 from appliance.policy.program import Program
 from appliance.policy.service import Protocol, resolve
 
-ANYTHING: Final = Service(254, 0)
-"""Stands for every service that no rule names."""
-CHUNK: Final = 1 << 20
+OTHERWISE = Service(254, 0)
+"""Stands for all services that no rule names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blast:
-    """``direct`` and ``transitive``: pairs of workload and service. ``kinds``: workloads reached transitively."""
+    """Counts of (workload, service); the workloads asked about are not counted."""
 
-    direct: int = 0
-    transitive: int = 0
-    kinds: Mapping[str, int] = field(default_factory=dict)
+    direct: int
+    transitive: int
+    kinds: Mapping[str, int]
+    """Workloads reached in the end, by kind."""
 
 
-def services_of(policy: PolicySet) -> list[Service]:
-    """One of each service that the policy names, and one that it does not name."""
-    found: dict[Service, None] = {}
-    for rule in (*policy.rules, *policy.keep):
-        for span in resolve(rule.services, policy.services):
-            if span.protocol is not Protocol.ANY:
-                found[Service(int(span.protocol), span.low)] = None
-    for side in policy.side_policies:
-        for allow in side.allows:
-            for span in resolve(allow.services, policy.services):
-                if span.protocol is not Protocol.ANY:
-                    found[Service(int(span.protocol), span.low)] = None
-    return [*found, ANYTHING]
+def services_of(policy: PolicySet) -> tuple[Service, ...]:
+    """One service for each stretch of ports that a rule of the policy tells apart, and ``OTHERWISE``."""
+    texts = [rule.services for rule in (*policy.rules, *policy.keep)]
+    texts += [allow.services for one in policy.side_policies for allow in one.allows]
+    spans = {span for services in set(texts) for span in resolve(services, policy.services)}
+    found = {Service(int(s.protocol), s.low) for s in spans if s.protocol is not Protocol.ANY}
+    return (*sorted(found, key=lambda one: (one.protocol, one.port)), OTHERWISE)
 
 
 def blast_radius(program: Program, inventory: Inventory, policy: PolicySet, names: Iterable[str]) -> Blast:
-    """Of some workloads together; they themselves do not count."""
-    first = set(names)
-    identity: dict[str, int] = {}
-    for binding in program.bindings:
-        identity.setdefault(binding.workload, binding.identity)
-    others = sorted(name for name in identity if name not in first)
-    if not others or not first & identity.keys():
-        return Blast()
-    evaluator, services = Evaluator(program), services_of(policy)
-    targets = np.array([identity[name] for name in others], np.uint32)
-    reached = np.zeros((len(others), len(services)), np.bool_)
-    done: set[int] = set()
-    frontier = {identity[name] for name in first if name in identity}
-    direct = 0
-    while frontier:
-        done |= frontier
-        reached |= _reach(evaluator, sorted(frontier), targets, services)
-        if not direct:
-            direct = int(reached.sum())
-        frontier = set(targets[reached.any(axis=1)].tolist()) - done
-    kinds: dict[str, int] = {}
-    kind_of = {workload.name: workload.kind for workload in inventory.workloads}
-    for index in np.flatnonzero(reached.any(axis=1)).tolist():
-        kind = kind_of.get(others[index], "")
-        kinds[kind] = kinds.get(kind, 0) + 1
-    return Blast(direct, int(reached.sum()), kinds)
+    """What the named workloads reach. Only workloads of the same network are reached."""
+    asked = set(names)
+    kind = {one.name: one.kind for one in inventory.workloads}
+    ends = sorted({(one.zone, one.identity, one.workload) for one in program.bindings})
+    zones = np.array([zone for zone, _, _ in ends], np.int64)
+    identities = np.array([identity for _, identity, _ in ends], np.int64)
+    begins = np.array([name in asked for _, _, name in ends], bool)
+    reach = _Reach(Evaluator(program), zones, identities, services_of(policy))
+    direct = reach.of(np.flatnonzero(begins))
+    everything, reached = direct.copy(), begins.copy()
+    while True:
+        new = np.flatnonzero(everything.any(axis=1) & ~reached)
+        if not len(new):
+            break
+        reached[new] = True
+        everything |= reach.of(new)
+    names_of = [name for _, _, name in ends]
+    reached_at_last = _counted(everything, names_of, asked)
+    return Blast(
+        sum(_counted(direct, names_of, asked).values()),
+        sum(reached_at_last.values()),
+        dict(sorted(Counter(kind[name] for name in reached_at_last).items())),
+    )
 
 
-def _reach(
-    evaluator: Evaluator, sources: Sequence[int], targets: NDArray[np.uint32], services: Sequence[Service]
-) -> NDArray[np.bool_]:
-    """By target and service: whether any of the sources may open it."""
-    protocol = np.array([service.protocol for service in services])
-    port = np.array([service.port for service in services])
-    unique, where = np.unique(targets, return_inverse=True)
-    found = np.zeros((len(unique), len(services)), np.bool_)
-    step = max(1, CHUNK // max(1, found.size))
-    for at in range(0, len(sources), step):
-        some = np.array(sources[at : at + step], np.uint32)
-        tags = evaluator.tags(some[:, None, None], unique[None, :, None], protocol, port)
-        found |= np.asarray(evaluator.passes(tags)).any(axis=0)
-    return found[where]
+def _counted(matrix: NDArray[np.bool_], names: Sequence[str], asked: set[str]) -> Counter[str]:
+    """Services reached, by workload; a workload of several networks counts each service once."""
+    rows: dict[str, NDArray[np.bool_]] = {}
+    for name, row in zip(names, matrix, strict=True):
+        if name not in asked:
+            rows[name] = rows[name] | row if name in rows else row
+    return Counter({name: int(row.sum()) for name, row in rows.items() if row.any()})
+
+
+class _Reach:
+    """Which ends accept which services from others; each kind of source is asked once."""
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        zones: NDArray[np.int64],
+        identities: NDArray[np.int64],
+        services: Sequence[Service],
+    ) -> None:
+        self._evaluator, self._zones, self._identities = evaluator, zones, identities
+        self._protocol = np.array([one.protocol for one in services])
+        self._port = np.array([one.port for one in services])
+        self._asked: set[tuple[int, int]] = set()
+
+    def of(self, sources: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """By end and service: whether one of the sources gets through."""
+        found = np.zeros((len(self._zones), len(self._protocol)), bool)
+        for source in sources:
+            key = (int(self._zones[source]), int(self._identities[source]))
+            if key in self._asked:
+                continue
+            self._asked.add(key)
+            near = np.flatnonzero(self._zones == key[0])
+            targets, inverse = np.unique(self._identities[near], return_inverse=True)
+            tags = self._evaluator.tags(key[1], targets[:, None], self._protocol, self._port)
+            passes = self._evaluator.passes(tags.reshape(-1)).reshape(tags.shape)
+            found[near] |= passes[inverse.reshape(-1)]
+        return found

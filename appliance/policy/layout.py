@@ -111,6 +111,10 @@ def rows(number: int, columns: Mapping[str, Any]) -> NDArray[np.void]:
     return made
 
 
+_SPECS: Final[dict[tuple[str, int], PipeSpec]] = {}
+"""Made once: they are values."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """A pipe without its size: ``match`` field -> mask (``FULL``: all of it), ``sets`` fields that entries bring."""
@@ -132,6 +136,12 @@ class Shape:
 
     def spec(self, nr_entries: int) -> PipeSpec:
         """The pipe."""
+        key = (self.name, nr_entries)
+        if key not in _SPECS:
+            _SPECS[key] = self._spec(nr_entries)
+        return _SPECS[key]
+
+    def _spec(self, nr_entries: int) -> PipeSpec:
         ones = {name: (1 << ft_bits(name)) - 1 for name in (*self.match, *self.sets)}
         actions = {name: ones[name] for name in self.sets} | dict(self.constants or {})
         masks = {name: ones[name] if mask == FULL else mask for name, mask in self.match.items()}

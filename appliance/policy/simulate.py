@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""What a draft would change: for flows that were seen, and for every pair of identities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.policy.evaluate import MISSING, Evaluator, Service
+from appliance.policy.layout import SOURCE
+from appliance.policy.program import Program, Verdict
+from appliance.policy.service import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Flows:
+    """Connections as they were opened; arrays of one length."""
+
+    zone: NDArray[np.uint32]
+    version: NDArray[np.uint8]
+    source: NDArray[np.uint8]
+    """Rows of 16 bytes, IPv4 in the first four."""
+    target: NDArray[np.uint8]
+    protocol: NDArray[np.uint8]
+    port: NDArray[np.uint16]
+    """Destination port, or ICMP type."""
+
+    @classmethod
+    def from_records(cls, records: NDArray[np.void]) -> Flows:
+        """From flow records (``FLOW_RECORD``)."""
+        icmp = (records["protocol"] == Protocol.ICMP) | (records["protocol"] == Protocol.ICMP6)
+        return cls(
+            records["zone"], records["ip_version"], records["src_ip"], records["dst_ip"], records["protocol"],
+            np.where(icmp, records["icmp_type"].astype(np.uint16), records["dst_port"]),
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.zone)
+
+    def identities(self, evaluator: Evaluator) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """Of both ends, as a program has them."""
+        found = []
+        for addresses in (self.source, self.target):
+            made = np.full(len(self), MISSING, np.uint32)
+            four, six = self.version == 4, self.version == 6
+            numbers = np.ascontiguousarray(addresses[four, :4]).view(">u4").reshape(-1).astype(np.uint64)
+            made[four] = evaluator.identities(self.zone[four], 4, numbers)
+            made[six] = evaluator.identities(self.zone[six], 6, addresses[six])
+            found.append(made)
+        return found[0], found[1]
+
+    def tags(self, evaluator: Evaluator) -> NDArray[np.uint64]:
+        """The verdicts of a program on them."""
+        source, target = self.identities(evaluator)
+        return evaluator.tags(source, target, self.protocol, self.port)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Connections whose verdict would change, of one pair of identities on one service."""
+
+    source: int
+    target: int
+    """Identity numbers, as the draft has them."""
+    service: Service
+    before: Verdict
+    after: Verdict
+    count: int = 1
+
+    @property
+    def passes_differ(self) -> bool:
+        """Whether packets would be treated otherwise, or only explained otherwise."""
+        return self.before.passes != self.after.passes
+
+
+def what_if(before: Program, after: Program, flows: Flows) -> tuple[list[Change], NDArray[np.int64]]:
+    """The flows whose verdict differs: grouped, most frequent first; and their indices."""
+    old, new = Evaluator(before), Evaluator(after)
+    old_tags, new_tags = flows.tags(old), flows.tags(new)
+    differ = np.flatnonzero(old_tags != new_tags)  # tags are made of what verdicts say
+    source, target = (one[differ] for one in flows.identities(new))
+    packed = np.stack([
+        source.astype(np.uint64), target.astype(np.uint64), flows.protocol[differ].astype(np.uint64),
+        flows.port[differ].astype(np.uint64), old_tags[differ], new_tags[differ],
+    ])  # fmt: skip
+    if not len(differ):
+        return [], differ
+    groups, count = np.unique(packed, axis=1, return_counts=True)
+    changes = [
+        Change(int(s), int(t), Service(int(p), int(port)), old.verdict(int(a)), new.verdict(int(b)), int(n))
+        for (s, t, p, port, a, b), n in zip(groups.T, count, strict=True)
+    ]
+    changes.sort(
+        key=lambda one: (not one.passes_differ, -one.count, one.source, one.target, str(one.service))
+    )
+    return changes, differ
+
+
+def compare(
+    before: Program, after: Program, services: Sequence[Service], limit: int = 1000
+) -> tuple[list[Change], int]:
+    """Every pair of identities that both programs know and addresses have: up to ``limit`` changes, and how many."""
+    old, new = Evaluator(before), Evaluator(after)
+    known = set(before.identities) & set(after.identities)
+    common = np.array([one for one in used_identities(after).tolist() if one >> 2 in known], np.int64)
+    protocol, port = (np.array([getattr(one, part) for one in services]) for part in ("protocol", "port"))
+    found: list[Change] = []
+    total = 0
+    for source in common.tolist():
+        a: Any = old.tags(source, common[:, None], protocol, port)
+        b: Any = new.tags(source, common[:, None], protocol, port)
+        rows, columns = np.nonzero(a != b)
+        total += len(rows)
+        for row, column in zip(rows[: limit - len(found)].tolist(), columns.tolist(), strict=False):
+            verdicts = old.verdict(int(a[row, column])), new.verdict(int(b[row, column]))
+            found.append(Change(source, int(common[row]), services[column], *verdicts))
+    return found, total
+
+
+def used_identities(program: Program) -> NDArray[np.int64]:
+    """The identities that some address has."""
+    columns = [program.table(name).arg(SOURCE) for name in ("seg/src4", "seg/src6")]
+    return np.unique(np.concatenate(columns)).astype(np.int64)
