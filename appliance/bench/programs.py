@@ -40,6 +40,8 @@ class Settings:
     quick: bool
     scratch: Path
     """A directory for traffic files, removed at the end."""
+    events: tuple[str, ...] = ()
+    """What the part ``disruption`` does to the appliance."""
 
     @property
     def window_ms(self) -> int:

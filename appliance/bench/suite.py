@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from appliance.bench import entries, forward, latency, policies, records, segmentation, start
+from appliance.bench import disruption, entries, forward, latency, policies, records, segmentation, start
 from appliance.bench.figures import Section
 from appliance.bench.machine import (
     BUSY,
@@ -38,6 +38,7 @@ PARTS: dict[str, Callable[[Settings], Section]] = {
     "segmentation": segmentation.established,
     "connections": segmentation.opening,
     "policy": policies.policies,
+    "disruption": disruption.disruption,
     "records": records.records,
 }
 
@@ -68,7 +69,9 @@ class Suite:
 
 
 @contextmanager
-def run_parts(names: Sequence[str], runs: int, *, quick: bool, huge: bool) -> Iterator[Suite]:
+def run_parts(
+    names: Sequence[str], runs: int, *, quick: bool, huge: bool, events: tuple[str, ...] = disruption.EVENTS
+) -> Iterator[Suite]:
     """What the parts need: cores, hugepages, precedence, a directory. All is given back at the end."""
     cores = pick_cores()
     notices = []
@@ -93,6 +96,11 @@ def run_parts(names: Sequence[str], runs: int, *, quick: bool, huge: bool) -> It
         os.sched_setaffinity(0, {cores.control})
         stack.callback(os.sched_setaffinity, 0, affinity)
         settings = Settings(
-            cores=cores, huge=huge and pages.have, runs=runs, quick=quick, scratch=Path(scratch)
+            cores=cores,
+            huge=huge and pages.have,
+            runs=runs,
+            quick=quick,
+            scratch=Path(scratch),
+            events=events,
         )
         yield Suite(names, settings, machine, notices)

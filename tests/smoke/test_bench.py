@@ -60,6 +60,21 @@ def test_records_of_a_quick_run() -> None:
     assert figures["first record: p50 until it is stored"] > 0
 
 
+def test_segmentation_of_a_quick_run() -> None:
+    report = bench("connections", "--no-huge")
+    assert not report["failed"]
+    assert report["sections"][0]["figures"][0]["value"] > 0
+
+
+def test_events_cost_others_nothing() -> None:
+    report = bench("disruption", "--no-huge", "-n", "2", "--events", "publish,rollback,quarantine,kill9")
+    assert not report["failed"]
+    figures = {figure["name"]: figure for figure in report["sections"][0]["figures"]}
+    for event in ("publish", "rollback", "quarantine", "kill9"):
+        assert figures[f"{event}: packets lost"]["runs"] == [0, 0]
+    assert all(value >= 0 for value in figures["quarantine: call to last packet forwarded (P8)"]["runs"])
+
+
 def test_frames_are_distinct_connections_with_right_checksums(tmp_path: Path) -> None:
     made = traffic.frames(4096, reverse=False)
     assert len(np.unique(made[:, 26:38], axis=0)) == 4096

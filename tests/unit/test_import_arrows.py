@@ -23,7 +23,7 @@ ARROWS: dict[str, set[str]] = {
     "policy.reading": {"run.document"},
     "intelligence": {"policy", "rpc.convert", "v1"},
     "run": {"rpc", "flow", "policy", "telemetry", "v1"},
-    "bench": {"flow", "policy", "telemetry", "rpc", "v1"},
+    "bench": {"flow", "policy", "telemetry", "rpc", "run", "v1"},
     "rpc": {"flow", "policy", "telemetry", "intelligence", "v1"},
 }
 FREE = {"cli", "demo", "__main__"}
