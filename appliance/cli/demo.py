@@ -10,11 +10,23 @@ import click
 
 
 @click.group(invoke_without_command=True)
+@click.option("--quiet", is_flag=True, help="Only the judgement.")
+@click.option("--keep", is_flag=True, help="Leave it running until Ctrl-C, to play with.")
+@click.option(
+    "--expect", multiple=True, hidden=True, metavar="SOURCE>TARGET=SERVICE", help="Expect this to work as well."
+)
 @click.pass_context
-def demo(context: click.Context) -> None:
-    """See it work: a laboratory on this machine, real traffic, expected against measured."""
-    if context.invoked_subcommand is None:
-        context.invoke(pipeline)
+def demo(context: click.Context, quiet: bool, keep: bool, expect: tuple[str, ...]) -> None:
+    """An AI factory on this machine, real traffic: visibility, policy, enforcement, containment, each measured.
+
+    `demo pipeline` is the other one: a DOCA Flow pipeline of your own.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from appliance.demo.factory import run
+
+    good = run(quiet=quiet, keep=keep, as_json=bool(context.obj and context.obj.json), more=expect)
+    raise SystemExit(0 if good else 1)
 
 
 @demo.command()
@@ -24,7 +36,7 @@ def demo(context: click.Context) -> None:
 @click.option("--quiet", is_flag=True, help="Only the judgement.")
 @click.option("--keep", is_flag=True, help="Leave it running until Ctrl-C, to play with.")
 @click.pass_obj
-def pipeline(context: Any, no_root: bool = False, quiet: bool = False, keep: bool = False) -> None:
+def pipeline(context: Any, no_root: bool, quiet: bool, keep: bool) -> None:
     """Three workloads, one DPU, one pipeline: what connects, what does not, and why."""
     from appliance.demo.pipeline import run
 

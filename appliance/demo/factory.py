@@ -131,9 +131,12 @@ def expectations(more: Iterable[str]) -> dict[tuple[str, str], set[str]]:
     return expected
 
 
-def observing(config: RunConfig) -> RunConfig:
-    """The configuration with the policy of a roll-out: everything passes and is recorded."""
-    raise NotImplementedError
+def observing(config: RunConfig, file: Path) -> RunConfig:
+    """The configuration with another policy to begin with: that of a roll-out, under which everything passes."""
+    if config.segmentation is None:
+        raise click.ClickException(f"{config.file} has no segmentation")
+    changed = dataclasses.replace(config.segmentation, policy=file, policy_text=file.read_text())
+    return dataclasses.replace(config, segmentation=changed)
 
 
 def run(*, quiet: bool, keep: bool, as_json: bool, more: Iterable[str] = ()) -> bool:
@@ -144,12 +147,11 @@ def run(*, quiet: bool, keep: bool, as_json: bool, more: Iterable[str] = ()) -> 
             "namespaces and taps need root: sudo ./ringfield demo; without root: ./ringfield demo pipeline --rootless"
         )
     expected = expectations(more)
-    config = observing(read_config(example("factory") / "factory.yaml"))
     with ExitStack() as stack:
         stack.enter_context(interruptible())
         directory = stack.enter_context(runtime_directory())
-        grpc = dataclasses.replace(config.grpc, unix=directory / "ringfield.sock")
-        config = dataclasses.replace(config, runtime_dir=directory, grpc=grpc)
+        files = example("factory")
+        config = observing(read_config(files / "factory.yaml", runtime_dir=directory), files / "observe.yaml")
         try:
             return _run(config, console, stack, expected, quiet=quiet, keep=keep, as_json=as_json)
         except KeyboardInterrupt:
