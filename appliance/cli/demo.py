@@ -13,7 +13,11 @@ import click
 @click.option("--quiet", is_flag=True, help="Only the judgement.")
 @click.option("--keep", is_flag=True, help="Leave it running until Ctrl-C, to play with.")
 @click.option(
-    "--expect", multiple=True, hidden=True, metavar="SOURCE>TARGET=SERVICE", help="Expect this to work as well."
+    "--expect",
+    multiple=True,
+    hidden=True,
+    metavar="SOURCE>TARGET=SERVICE",
+    help="Expect this to work as well.",
 )
 @click.pass_context
 def demo(context: click.Context, quiet: bool, keep: bool, expect: tuple[str, ...]) -> None:

@@ -21,14 +21,18 @@ from appliance.rpc.client import Client
 from appliance.rpc.convert.observer import flow_from
 from appliance.rpc.errors import CallError
 from appliance.telemetry.text import clock
-from appliance.v1 import observer_service_pb2, policy_pb2, policy_service_pb2
+from appliance.v1 import containment_service_pb2, observer_service_pb2, policy_pb2, policy_service_pb2
 
 PASSES: Final = (policy_pb2.POLICY_ACTION_ALLOW, policy_pb2.POLICY_ACTION_ALERT)
 NO: Final = 1
 FAILED: Final = 2
+LOOKED_AT: Final = 200
+"""Records among which `why` looks for the connection that began last."""
 """Exit statuses of `can`: 0 is yes."""
 PolicyQuestion = policy_service_pb2.PolicyQuestion
-CONTAINED: Final = ("quarantine", "restrict")
+RELEASE: Final = "ringfield release NAME --reason ..."
+CONTAINED: Final = {"quarantine": "quarantined", "restrict": "restricted"}
+"""Rules that containment makes, and the state they stand for."""
 _SERVICE: Final = re.compile(r"(tcp|udp|sctp)/\d+|icmp(v6)?(/\d+)?|\d+|any", re.IGNORECASE)
 
 
@@ -67,8 +71,8 @@ def end(name: str, labels: str) -> str:
     return f"{name} ({labels})" if labels and labels != f"name={name}" else name
 
 
-def because(verdict: policy_pb2.PolicyVerdict, revision: int) -> str:
-    """Which rule, in words."""
+def because(verdict: policy_pb2.PolicyVerdict, revision: int, contained: Sequence[str] = ()) -> str:
+    """Which rule, in words. ``contained``: which of the two ends are."""
     of = f"revision {revision}" if revision else "no published policy"
     passes = verdict.action in PASSES
     if verdict.band == policy_pb2.POLICY_BAND_DEFAULT or not verdict.rule:
@@ -90,13 +94,15 @@ def because(verdict: policy_pb2.PolicyVerdict, revision: int) -> str:
     )
 
 
-def sentence(question: PolicyQuestion, verdict: policy_pb2.PolicyVerdict, revision: int) -> str:
+def sentence(
+    question: PolicyQuestion, verdict: policy_pb2.PolicyVerdict, revision: int, contained: Sequence[str] = ()
+) -> str:
     """The answer."""
     yes = verdict.action in PASSES
     opener, target = end(question.source, verdict.source), end(question.target, verdict.target)
     told = (
         f"{'Yes' if yes else 'No'}: {opener} {'may' if yes else 'may not'} open {question.service} to {target}:"
-        f" {because(verdict, revision)}."
+        f" {because(verdict, revision, contained)}."
     )
     if verdict.peer_rule:
         told += f" The other side's rule is {verdict.peer_rule}."
@@ -160,6 +166,18 @@ class Explainer:
         running = client.policy.GetPolicy(policy_service_pb2.GetPolicyRequest(), timeout=timeout)
         self.policy: policy_pb2.PolicySet = running.policy
         self.revision: int = running.revision.number
+        listed = client.containment.ListContainment(
+            containment_service_pb2.ListContainmentRequest(), timeout=timeout
+        )
+        self._contained = {one.workload for one in listed.contained}
+
+    def contained(self, question: PolicyQuestion) -> list[str]:
+        """Which of its ends are contained."""
+        return [name for name in (question.source, question.target) if name in self._contained]
+
+    def sentence(self, question: PolicyQuestion, verdict: policy_pb2.PolicyVerdict) -> str:
+        """The answer in words."""
+        return sentence(question, verdict, self.revision, self.contained(question))
 
     def ask(
         self, question: PolicyQuestion, policy: policy_pb2.PolicySet | None = None
@@ -175,7 +193,8 @@ class Explainer:
         """What would change it, tried."""
         made = remedy_for(question, verdict)
         if made.rule is None:
-            return made
+            names = " ".join(self.contained(question)) or "NAME"
+            return Remedy(None, made.words.replace("NAME", names))
         changed = policy_pb2.PolicySet()
         changed.CopyFrom(self.policy)
         changed.rules.append(made.rule)
@@ -243,7 +262,7 @@ def can(context: Context, source: str, target: str, service: str) -> None:
             remedy = explainer.remedy(question, verdict)
     except CallError as error:
         refuse(error)
-    told = sentence(question, verdict, explainer.revision)
+    told = explainer.sentence(question, verdict)
     if context.json:
         print_json(result(question, told, verdict, remedy))
     else:
@@ -320,7 +339,9 @@ def then(flow: dict[str, Any]) -> str:
     if flow["reason"] not in ("", "policy"):
         return f"the drop reason is {flow['reason']}"
     if flow["band"] == "system" and flow["rule"] in CONTAINED:
-        return f"one of them was {flow['rule'].removesuffix('e').removesuffix('ed')}ed"
+        state = CONTAINED[flow["rule"]]
+        who = [flow[f"{side}_workload"] for side in ("src", "dst") if flow[f"{side}_state"] == state]
+        return f"{' and '.join(filter(None, who)) or 'one of them'} was {state}"
     if flow["band"] in ("", "default") or not flow["rule"]:
         return f"no rule matched, and the default of {of} {verb}"
     told = f"rule {flow['rule']} ({flow['band']}) of {of} {verb}"
@@ -351,7 +372,9 @@ def why(context: Context, what: tuple[str, ...]) -> None:
 
     Tells what the newest such record says, whether it would be so now, and the smallest rule that would change it.
     """
-    request = observer_service_pb2.ListFlowsRequest(filter=filter_of(what), newest_first=True, page_size=1)
+    request = observer_service_pb2.ListFlowsRequest(
+        filter=filter_of(what), newest_first=True, page_size=LOOKED_AT
+    )
     with context.client() as client:
         flows = client.observer.ListFlows(request, timeout=context.timeout).flows
         if not flows:
@@ -359,7 +382,8 @@ def why(context: Context, what: tuple[str, ...]) -> None:
                 f"no record of {' '.join(what)}: nothing was tried, or it is too long ago;"
                 " `ringfield can` says what would be"
             )
-        flow = flow_from(flows[0])
+        # A connection that ended just now may be older than a refusal: the newest is the one that began last.
+        flow = flow_from(max(flows, key=lambda one: (one.first_ns, one.record)))
         question = question_of(flow)
         told = record_sentence(flow)
         try:
@@ -377,10 +401,10 @@ def why(context: Context, what: tuple[str, ...]) -> None:
                 )
             return
     if context.json:
-        now = sentence(question, verdict, explainer.revision)
+        now = explainer.sentence(question, verdict)
         print_json({"record": flow, **result(question, told, verdict, remedy), "now": now})
         return
     passed = flow["verdict"] in ("allow", "alert")
     if passed != (verdict.action in PASSES):
-        told += f" Now: {because(verdict, explainer.revision)}."
+        told += f" Now: {because(verdict, explainer.revision, explainer.contained(question))}."
     show(question, told, verdict, remedy)

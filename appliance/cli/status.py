@@ -172,16 +172,22 @@ def _ports(found: Snapshot) -> Iterator[Problem]:
 
 
 def _drops(found: Snapshot) -> Iterator[Problem]:
+    """One problem for each reason, with the ports concerned."""
     behind = plugged(found.workloads)
+    started = bool(found.ports) and all(port.started for port in found.ports)
+    by_reason: dict[str, list[tuple[int, str]]] = {}
     for port in found.stats.ports:
         for drop in port.drops:
-            if drop.reason in HARMLESS:
-                continue
-            who = f", where {behind[port.port]} is" if port.port in behind else ""
-            advice = ADVICE.get(drop.reason, "ringfield capture --drop shows them")
-            yield Problem(
-                LOOK, f"{drop.packets:,} packets dropped as {drop.reason} at {port.port}{who}", advice
-            )
+            # What came before the pipeline was in force is no problem of now.
+            if drop.reason not in HARMLESS and not (drop.reason == "no_pipeline" and started):
+                who = f" ({behind[port.port]})" if port.port in behind else ""
+                by_reason.setdefault(drop.reason, []).append((drop.packets, f"{port.port}{who}"))
+    for reason, places in by_reason.items():
+        places.sort(reverse=True)
+        where = ", ".join(place for _, place in places[:3]) + (" ..." if len(places) > 3 else "")
+        packets = sum(count for count, _ in places)
+        advice = ADVICE.get(reason, "ringfield capture shows them")
+        yield Problem(LOOK, f"{packets:,} packets dropped as {reason} at {where}", advice)
 
 
 def plugged(workloads: Iterable[workload_pb2.Workload]) -> dict[str, str]:

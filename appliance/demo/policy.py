@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from appliance.cli.common import DEADLINE_SECONDS, table
 from appliance.demo.factory_data import HABITS
+from appliance.rpc.client import calls
+from appliance.rpc.errors import CallError
 from appliance.v1 import policy_pb2, policy_service_pb2
 
 if TYPE_CHECKING:
@@ -21,9 +23,14 @@ SHOWN: Final = 12
 
 def recommend(demo: FactoryDemo) -> None:
     """Rules that cover what was seen."""
-    answer = demo.client.policy.RecommendPolicy(
-        policy_service_pb2.RecommendPolicyRequest(), timeout=DEADLINE_SECONDS
-    )
+    try:
+        with calls():
+            answer = demo.client.policy.RecommendPolicy(
+                policy_service_pb2.RecommendPolicyRequest(), timeout=DEADLINE_SECONDS
+            )
+    except CallError as error:
+        demo.console.print(f"[yellow]{error.reason}[/]")
+        return
     made = table(
         "recommended", "from", "to", "services", "flows", "also permits", right=["flows", "also permits"]
     )
@@ -52,7 +59,12 @@ def recommend(demo: FactoryDemo) -> None:
 def what_if(demo: FactoryDemo, source: policy_pb2.PolicySource) -> None:
     """What the shipped policy would have done with the recorded flows."""
     request = policy_service_pb2.SimulatePolicyRequest(source=source, flows_seconds=WHOLE_WALK)
-    answer = demo.client.policy.SimulatePolicy(request, timeout=DEADLINE_SECONDS)
+    try:
+        with calls():
+            answer = demo.client.policy.SimulatePolicy(request, timeout=DEADLINE_SECONDS)
+    except CallError as error:
+        demo.console.print(f"[yellow]{error.reason}[/]")
+        return
     made = table("would be blocked", "service", "to", "connections", "by", right=["connections"])
     lost: set[tuple[str, str, str]] = set()
     for one in answer.answers:

@@ -28,6 +28,7 @@ from appliance.v1 import stats_pb2, stats_service_pb2
 PREFIX: Final = "ringfield-demo-"
 """Of runtime directories, so that the next demonstration finds what a killed one left."""
 SETTLE_SECONDS: Final = 3.0
+ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +117,12 @@ def example(name: str) -> Path:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, so that everything is cleaned up."""
+    """SIGTERM ends the block as Ctrl-C does, so that everything is cleaned up; in the background of a shell, too."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, stop) for number in ENDING}
     try:
         yield
     finally:

@@ -185,7 +185,7 @@ def test_drops_name_port_and_workload_and_harmless_ones_are_no_problem() -> None
     workloads = [workload_pb2.Workload(name="agent", spec=spec, status=status)]
     (found,) = problems(snapshot(stats=stats, workloads=workloads))
     assert found.level == LOOK
-    assert found.text == "5 packets dropped as unauthenticated at pf0vf1, where agent is"
+    assert found.text == "5 packets dropped as unauthenticated at pf0vf1 (agent)"
     assert found.advice
 
 
