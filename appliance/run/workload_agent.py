@@ -30,6 +30,7 @@ NAMED = {
     errno.EPERM: "prohibited",
     errno.ETIMEDOUT: "no answer",
 }
+LINE_BYTES = 16 << 20  # of one command
 TOTAL_RETRANSMITS = 100  # offset of tcpi_total_retrans in struct tcp_info
 
 
@@ -350,7 +351,7 @@ class Agent:
     async def main(self) -> None:
         """Until standard input ends."""
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader()
+        reader = asyncio.StreamReader(limit=LINE_BYTES)
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         sys.stdout.write('{"id": 0, "ok": true}\n')
         sys.stdout.flush()
