@@ -21,7 +21,7 @@ BEFORE_SECONDS: Final = 1.0
 """Streams run before anything happens."""
 AFTER_SECONDS: Final = 2.0
 """And after the quarantine."""
-LATE_MS: Final = 250.0
+LATE_MS: Final = 1000.0
 """A byte that was delivered before the quarantine may be read so late on a busy machine."""
 SCANNED: Final = tuple(
     Service("tcp", port) for port in (21, 23, 80, 111, 445, 2375, 3306, 5432, 6379, 8080, 9200, 11434)

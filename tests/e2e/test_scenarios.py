@@ -125,9 +125,7 @@ def test_an_agent_that_reaches_for_new_data_is_noticed_restricted_and_quarantine
     wait_for("the new edge in the records", lambda: new in rig.edges(usual), 10.0)
 
     # Restricted: what it is known for goes on.
-    rig.restrict(
-        "agent", keep=("name=agent", "kind=tool", "tcp/7000"), reason="it reads a dataset it never used"
-    )
+    rig.restrict("agent", keep=("kind=tool", "tcp/7000"), reason="it reads a dataset it never used")
     alive(rig, tool, other)
     assert not rig.opens("agent", "portal", "tcp/443", expected=False), "was never in its baseline"
 

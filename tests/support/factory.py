@@ -86,11 +86,11 @@ class Rig:
         return self.client.containment.Quarantine(request, timeout=TIMEOUT)
 
     def restrict(
-        self, name: str, *, keep: tuple[str, str, str], reason: str = "test"
+        self, name: str, *, keep: tuple[str, str], reason: str = "test"
     ) -> containment_service_pb2.RestrictResponse:
-        """Leave a workload what it is known to do, and a path (from, to, service)."""
+        """Leave a workload what it is known to do, and a path (to, service)."""
         target = containment_service_pb2.ContainmentTarget(workloads=[name])
-        path = containment_service_pb2.KeptPath(source=keep[0], target=keep[1], services=[keep[2]])
+        path = containment_service_pb2.KeptPath(target=keep[0], services=[keep[1]])
         request = containment_service_pb2.RestrictRequest(target=target, keep=[path], reason=reason)
         return self.client.containment.Restrict(request, timeout=TIMEOUT)
 

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""The demonstration of the AI factory as a newcomer runs it: it judges itself, and it leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from appliance.demo.factory_data import HOSTS
+from tests.support.factory import alone
+from tests.support.fastpath import wait_for
+from tests.support.netns import ip
+
+pytestmark = pytest.mark.root
+COMMAND = [sys.executable, "-m", "appliance"]
+NAMES = {host.namespace for host in HOSTS.values()}
+
+
+def namespaces() -> set[str]:
+    return {line.split()[0] for line in ip("netns", "list").splitlines() if line} & NAMES
+
+
+def directories() -> set[Path]:
+    return {path for path in Path(tempfile.gettempdir()).glob("ringfield-demo-*") if path.is_dir()}
+
+
+def demo(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+        env=os.environ | {"COLUMNS": "140"},
+    )
+
+
+def test_the_factory_judges_itself_after_one_that_was_killed() -> None:
+    """What a killed demonstration left is taken down; the walk is as expected; nothing is left then."""
+    with alone():
+        before = directories()
+        with subprocess.Popen(
+            [*COMMAND, "demo"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as killed:
+            try:
+                wait_for("the namespaces", lambda: len(namespaces()) == len(NAMES), 60.0)
+                time.sleep(1.0)
+            finally:
+                killed.kill()
+        assert directories() > before
+        done = demo("--json", "demo")
+        assert done.returncode == 0, done.stdout + done.stderr
+        told = json.loads(done.stdout)
+        assert told["good"]
+        assert all(check["good"] for check in told["checks"])
+        assert len(told["checks"]) >= 18
+        assert [step.split()[-1] for step in told["steps"]] == [
+            "Visibility",
+            "Policy",
+            "Enforcement",
+            "Containment",
+        ]
+        tried = {(one["source"], one["target"], one["service"], one["version"]) for one in told["matrix"]}
+        assert len(tried) == sum(2 * len(host.services) * (len(HOSTS) - 1) for host in HOSTS.values())
+        assert {"map", "policy in force", "audit log", "conservation law"} <= {
+            one["what"] for one in told["evidence"]
+        }
+        assert not namespaces()
+        assert directories() == before
+
+
+def test_a_wrong_expectation_is_a_failure() -> None:
+    """The judge is not asleep: what is expected to work and does not turns the exit status."""
+    with alone():
+        done = demo("demo", "--expect", "agent>dataset=tcp/2049")
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "1 of " in done.stdout
+        assert "agent → dataset tcp/2049" in done.stdout
+        assert "Evidence" in done.stdout
+        assert not namespaces()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_leaves_nothing(how: signal.Signals) -> None:
+    with alone():
+        before = directories()
+        process = subprocess.Popen([*COMMAND, "demo"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_for("the namespaces", lambda: len(namespaces()) == len(NAMES), 60.0)
+            time.sleep(1.0)
+            process.send_signal(how)
+            assert process.wait(60) == 1
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        assert not namespaces()
+        assert directories() == before
