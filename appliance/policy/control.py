@@ -148,6 +148,8 @@ class Segmentation:
         check_protect(settings.protect)
         self.baselines: Callable[[Sequence[Workload]], Iterable[Rule]] = lambda workloads: ()
         """Connections that workloads are known to have; for ``restrict``."""
+        self.before_change: list[Callable[[InForce], None]] = []
+        """Told what comes, before any packet is judged by it; it may still be refused."""
         self.on_change: list[Callable[[InForce], None]] = []
         """Called with what is in force now, by the thread that changed it."""
         self.out_of_step: Callable[[], None] = lambda: None
@@ -320,6 +322,8 @@ class Segmentation:
         self._keep(wanted.program)
         if not self._enforced:
             raise NotConnected("there is no fast path at the moment")
+        for told in self.before_change:
+            told(wanted)
         try:
             with self._use(seconds) as dpu:
                 applied = self.reconciler.apply(dpu, wanted.program, wanted.revision)

@@ -205,6 +205,7 @@ class Appliance:
         )
         try:
             dpu.heartbeat_age_s  # maps the statistics while the fast path answers  # noqa: B018
+            self._name_ports(dpu)
             change = self.node.bring_up(dpu)
             if self.segmentation is not None:
                 self.segmentation.bring_up(dpu)
@@ -213,8 +214,6 @@ class Appliance:
             dpu.close()
             raise
         self._dpu = dpu
-        self.telemetry.attached()
-        self._name_ports(dpu)
         self.adopted = change.adopted
         log.info(
             "pipeline is in force",
@@ -268,6 +267,8 @@ class Appliance:
             log.info(event.kind.replace("_", " "), port=event.port, text=event.text)
         if self._dpu is not None and any(event.kind == "port_added" for event in events):
             self._name_ports(self._dpu)
+        if self._dpu is not None:
+            self.telemetry.report_lost("worker", self._dpu.ct_stats().records_lost)
         for warning in warnings:
             log.warning("suspicious", what=warning)
 

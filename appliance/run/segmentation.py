@@ -18,7 +18,7 @@ import structlog
 from appliance.errors import FlowError
 from appliance.flow import Dpu
 from appliance.policy.control import InForce, Segmentation, Settings, Use
-from appliance.policy.model import Action, Band
+from appliance.policy.model import Action, Band, Workload
 from appliance.policy.program import Verdict
 from appliance.rpc.audit_service import AuditServicer
 from appliance.rpc.containment_service import ContainmentServicer
@@ -36,6 +36,10 @@ FLOW_RING_BYTES: Final = 8 << 20
 TAKE_SECONDS: Final = 0.1
 """Longest wait for records, and so for the pump to let go of a Dpu."""
 TICK_SECONDS: Final = 0.2
+
+
+Places = tuple[tuple[int, str], ...]
+"""Zones and addresses or prefixes."""
 
 
 class Pump:
@@ -97,14 +101,46 @@ class Names:
         """``known``: verdicts of earlier revisions by tag, as the store keeps them."""
         self._book = book
         self._seen: dict[str, tuple[object, ...]] = {}
+        self._early: set[str] = set()
+        self._tags, self._bases = set(known), set(range(tn.WORLD + 1))
         book.set_verdicts({tag: _verdict(from_text(text)) for tag, text in known.items()})
+
+    def coming(self, coming: InForce) -> None:
+        """Records may name rules, identities and workloads that are new as soon as packets are judged by them."""
+        self._numbers(coming)
+        zones = coming.program.numbers.zones
+        for one in coming.inventory.workloads:
+            if one.name not in self._seen:
+                self._early.add(one.name)
+                self._bind(one, _places(one, zones))
 
     def changed(self, now: InForce) -> None:
         """From the controller."""
+        self._numbers(now)
         zones = now.program.numbers.zones
-        book = self._book
-        book.set_networks({zone: tn.Network(name) for name, zone in zones.items()})
-        book.set_verdicts({tag: _verdict(verdict) for tag, verdict in now.program.verdicts.items()})
+        there: dict[str, tuple[object, ...]] = {}
+        for one in now.inventory.workloads:
+            places = _places(one, zones)
+            key = (one.kind, tuple(sorted(one.labels.items())), places)
+            there[one.name] = key
+            if self._seen.get(one.name) != key:
+                self._bind(one, places)
+        for name in (self._seen.keys() | self._early) - there.keys():
+            self._book.remove_workload(name)
+        self._seen = there
+        self._early.clear()
+
+    def _bind(self, one: Workload, places: Places) -> None:
+        made = tn.Workload(one.name, one.kind, tn.labels(one.labels))
+        self._book.set_workload(made, [tn.Binding.of(zone, text) for zone, text in places])
+
+    def _numbers(self, now: InForce) -> None:
+        """A tag and a base keep their meaning, so only new ones are told."""
+        program, book = now.program, self._book
+        book.set_networks({zone: tn.Network(name) for name, zone in program.numbers.zones.items()})
+        tags = program.verdicts.keys() - self._tags
+        book.set_verdicts({tag: _verdict(program.verdicts[tag]) for tag in tags})
+        bases = program.identities.keys() - self._bases
         book.set_identities(
             {
                 base: tn.Identity(
@@ -112,26 +148,20 @@ class Names:
                     kind=one.kind,
                     name=one.entity or one.name or " ".join(one.cidrs),
                 )
-                for base, one in now.program.identities.items()
-                if base > tn.WORLD
+                for base, one in ((base, program.identities[base]) for base in bases)
             }
         )
-        there: dict[str, tuple[object, ...]] = {}
-        for workload in now.inventory.workloads:
-            places = tuple(
-                (zones[one.network], text)
-                for one in workload.interfaces
-                for text in (*one.addresses, *one.prefixes)
-                if one.network in zones
-            )
-            key = (workload.kind, tuple(sorted(workload.labels.items())), places)
-            there[workload.name] = key
-            if self._seen.get(workload.name) != key:
-                made = tn.Workload(workload.name, workload.kind, tn.labels(workload.labels))
-                book.set_workload(made, [tn.Binding.of(zone, text) for zone, text in places])
-        for name in self._seen.keys() - there.keys():
-            book.remove_workload(name)
-        self._seen = there
+        self._tags |= tags
+        self._bases |= bases
+
+
+def _places(one: Workload, zones: Mapping[str, int]) -> Places:
+    return tuple(
+        (zones[plug.network], text)
+        for plug in one.interfaces
+        for text in (*plug.addresses, *plug.prefixes)
+        if plug.network in zones
+    )
 
 
 def from_text(text: str) -> Verdict:
@@ -189,7 +219,8 @@ class Runtime:
         self.control.out_of_step = self.wants_attach.set
         self.telemetry = telemetry
         self._names = Names(book, self.control.store.interned("verdict"))
-        self.control.on_change.append(self._names.changed)
+        self.control.before_change.append(self._names.coming)
+        self.control.on_change += [self._names.changed, self._in_force]
         self._stop = threading.Event()
         self._clock: threading.Thread | None = None
         try:
@@ -197,6 +228,7 @@ class Runtime:
             if config.policy is not None:
                 self.control.declare_policy(config.policy_text, str(config.policy))
             self._names.changed(self.control.in_force)
+            self._in_force(self.control.in_force)
         except BaseException:
             self.control.close()
             raise
@@ -210,6 +242,9 @@ class Runtime:
         if self._clock is None:
             self._clock = threading.Thread(target=self._run, name="segmentation", daemon=True)
             self._clock.start()
+
+    def _in_force(self, now: InForce) -> None:
+        self.telemetry.policy_revision = now.revision
 
     def servicers(self) -> list[Registers]:
         """What it serves over gRPC."""

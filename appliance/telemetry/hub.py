@@ -63,8 +63,8 @@ class Telemetry:
             self.store.report_lost(place, total - before if total > before else total)
 
     def attached(self) -> None:
-        """A new session, or a new fast path: its counts of lost records begin at 0."""
-        self._totals.clear()
+        """A new session: its ring's count of lost records begins at 0."""
+        self._totals.pop("ring", None)
 
     def _count(self, rows: Rows) -> None:
         event = rows["event"]

@@ -263,12 +263,16 @@ class NameBook:
 
     def set_identities(self, identities: Mapping[int, Identity]) -> None:
         """Meaning of base numbers, beside those that are known already."""
+        if not identities:
+            return
         with self._lock:
             self._bases.update({base: self._identities.code(one) for base, one in identities.items()})
             self._indices = None
 
     def set_verdicts(self, verdicts: Mapping[int, Verdict]) -> None:
         """Meaning of tags, beside those that are known already."""
+        if not verdicts:
+            return
         with self._lock:
             self._tags.update({tag: self._verdicts.code(one) for tag, one in verdicts.items()})
             self._indices = None
