@@ -278,7 +278,8 @@ int main(int argc, char **argv)
 		if (getrandom(&control.boot_id, sizeof(control.boot_id), 0) < 0)
 			control.boot_id = (uint32_t)getpid() ^ (uint32_t)time(NULL);
 	status = start(config, why);
-	again = status && no_memory && eal_huge_by_chance(config);
+	// Whatever needs the last page is what fails when another process takes them meanwhile.
+	again = status && (no_memory || status == -ENOMEM) && eal_huge_by_chance(config);
 	if (again) {
 		notice("%s; trying without hugepages", why);
 	} else if (status) {
