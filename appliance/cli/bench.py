@@ -13,8 +13,8 @@ from appliance.bench.suite import PARTS, run_parts
 from appliance.cli.common import Context, err, out, pass_context, print_json
 
 
-@click.command()
-@click.argument("part", type=click.Choice(["all", *PARTS]), default="all")
+@click.command(epilog=f"Parts: {', '.join(PARTS)}.")
+@click.argument("part", type=click.Choice(["all", *PARTS]), default="all", metavar="[PART]")
 @click.option("-n", "runs", type=click.IntRange(1, 99), help="Runs, medians of which are shown. [default: 3]")
 @click.option("--quick", is_flag=True, help="One short run of everything: shows that it works, says little.")
 @click.option("--no-huge", is_flag=True, help="Ordinary memory, even if hugepages can be had.")
