@@ -44,7 +44,7 @@ ports:
 segmentation:
   networks: {lab: {prefixes: [10.0.0.0/16], gateways: [10.0.255.254]}}
   policy: policy.yaml
-  connections: {capacity: 1200000, timeouts: {udp: 3600}}
+  connections: {capacity: 1200000, timeouts: {udp: 3600}, per_identity: {half_open: 1000}}
   workloads:
     web: {port: p1, mac: "02:00:00:00:00:01", addresses: 10.0.0.1, labels: {app: web}}
     db: {port: p2, mac: "02:00:00:00:00:02", addresses: 10.0.0.2, labels: {app: db}, kind: dataset}
@@ -53,7 +53,7 @@ segmentation:
 POLICY: Final = """\
 rules:
   - {name: web-to-db, band: allow, from: app=web, to: app=db, services: [udp/1-65535]}
-  - {name: agent-to-db, band: allow, from: app=agent, to: app=db, services: [udp/9001]}
+  - {name: agent-to-db, band: allow, from: app=agent, to: app=db, services: [udp/9001, tcp/9100-9199]}
 """
 OTHER: Final = POLICY + "  - {name: more, band: allow, from: app=db, to: app=web, services: [tcp/80-%d]}\n"
 WEB, DB = Host("02:00:00:00:00:01", "10.0.0.1"), Host("02:00:00:00:00:02", "10.0.0.2")
@@ -77,6 +77,8 @@ class Stream:
     got: list[int] = field(default_factory=list)
     last_ns: int = 0
     """When the fast path handed over the latest one."""
+    stopped: bool = False
+    """Nothing more is sent."""
 
     def next(self, number: int) -> list[bytes]:
         """The next frames."""
@@ -104,7 +106,8 @@ class Traffic:
     def _send(self) -> None:
         while not self._stop.wait(PAUSE):
             for stream in (self.web, self.agent):
-                self.dpu.inject(stream.port, stream.next(BURST))
+                if not stream.stopped:
+                    self.dpu.inject(stream.port, stream.next(BURST))
 
     def _take(self) -> None:
         while not self._stop.is_set():
@@ -227,7 +230,8 @@ class Managed:
 
 
 @contextmanager
-def _lab(settings: Settings, connections: int) -> Iterator[tuple[Managed, Traffic]]:
+def lab(settings: Settings, connections: int) -> Iterator[tuple[Managed, Traffic]]:
+    """A running appliance, its two streams, and so many connections more."""
     directory = settings.scratch / "lab"
     directory.mkdir()
     managed = Managed(directory)
@@ -270,7 +274,7 @@ def disruption(settings: Settings) -> Section:
     """Lost packets per event, over ``settings.runs`` events of each kind."""
     connections = 10_000 if settings.quick else 1_000_000
     found = Collection()
-    with _lab(settings, connections) as (managed, traffic):
+    with lab(settings, connections) as (managed, traffic):
         live = traffic.dpu.ct_stats().live
         for number in range(settings.runs):
             for event in settings.events:

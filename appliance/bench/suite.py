@@ -14,7 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from appliance.bench import disruption, entries, forward, latency, policies, records, segmentation, start
+from appliance.bench import (
+    disruption,
+    entries,
+    forward,
+    hostile,
+    latency,
+    policies,
+    records,
+    segmentation,
+    start,
+)
 from appliance.bench.figures import Section
 from appliance.bench.machine import (
     BUSY,
@@ -39,6 +49,7 @@ PARTS: dict[str, Callable[[Settings], Section]] = {
     "connections": segmentation.opening,
     "policy": policies.policies,
     "disruption": disruption.disruption,
+    "hostile": hostile.hostile,
     "records": records.records,
 }
 

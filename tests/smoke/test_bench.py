@@ -75,6 +75,18 @@ def test_events_cost_others_nothing() -> None:
     assert all(value >= 0 for value in figures["quarantine: call to last packet forwarded (P8)"]["runs"])
 
 
+def test_floods_are_dropped_by_name() -> None:
+    report = bench("hostile", "--no-huge")
+    assert not report["failed"]
+    told = dict(remark.split(": ", 1) for remark in report["sections"][0]["remarks"])
+    assert "ct_identity_limit" in told["half-open connections"]
+    assert "policy" in told["denied connections"]
+    assert "unauthenticated" in told["spoofed sources"]
+    assert "fragment_lost" in told["lonely fragments"]
+    assert "fragment_overlap" in told["overlapping fragments"]
+    assert "malformed" in told["truncated headers"]
+
+
 def test_frames_are_distinct_connections_with_right_checksums(tmp_path: Path) -> None:
     made = traffic.frames(4096, reverse=False)
     assert len(np.unique(made[:, 26:38], axis=0)) == 4096
