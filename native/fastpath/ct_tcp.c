@@ -307,7 +307,9 @@ static bool impossible(uint8_t flags)
 {
 	if (flags & CT_TCP_SYN)
 		return flags & (CT_TCP_FIN | CT_TCP_RST);
-	return !(flags & (CT_TCP_ACK | CT_TCP_RST));
+	if (flags & CT_TCP_RST)
+		return flags & CT_TCP_FIN;
+	return !(flags & CT_TCP_ACK);
 }
 
 enum ct_tcp_result ct_tcp_track(struct ct_conn *c, unsigned int direction, const struct ct_segment *s)
