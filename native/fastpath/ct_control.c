@@ -98,7 +98,7 @@ static unsigned int drain(struct ct *ct)
 
 		if (n)
 			deliver(ct->session, records, n);
-		work += n;
+		work += n + ct_table_prepare(&ct->worker[i].table);
 	}
 	return work;
 }

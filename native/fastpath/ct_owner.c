@@ -13,7 +13,7 @@ static uint64_t fold(const uint8_t address[16])
 	uint64_t half[2];
 
 	memcpy(half, address, sizeof(half));
-	return half[0] ^ ct_mix(half[1] + 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93);
+	return ct_spread(half[0]) ^ ct_spread(half[1] + 0x9e3779b97f4a7c15);
 }
 
 uint16_t ct_owner(const struct packet *p)
@@ -29,6 +29,6 @@ uint16_t ct_owner(const struct packet *p)
 	if (!icmp_error_is(p) || !icmp_error_quotes(p, &t))
 		ct_tuple_of_packet(p, &t);
 	// A sum does not know which comes first.
-	hash = ct_mix(fold(t.src) + fold(t.dst), 0xa0761d6478bd642f);
+	hash = ct_spread(fold(t.src) + fold(t.dst));
 	return (uint16_t)((hash >> 32) * fp.nr_workers >> 32);
 }

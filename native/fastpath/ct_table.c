@@ -6,14 +6,18 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
-#include <rte_vect.h>
-
 #include "ct_table.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 enum {
 	LOAD = 4,          // connections per bucket, at most, on average
 	SPARE_SHIFT = 3,   // spare buckets: an eighth
 	VICTIM_LOOKS = 32, // connections looked at to find one that is idle
+	PIECE = 2 << 20,   // bytes prepared at once
+	AHEAD = 2 * PIECE, // of places that are not taken yet
 };
 
 // Zeroed memory that becomes real when it is touched, in large pages if the system has any.
@@ -45,8 +49,27 @@ int ct_table_init(struct ct_table *t, uint32_t capacity, uint32_t denied_capacit
 		return -ENOMEM;
 	}
 	t->spare = t->bucket + buckets;
+	madvise(t->bucket, t->bucket_bytes, MADV_POPULATE_WRITE);
+	ct_table_prepare(t);
 	ct_wheel_init(&t->wheel, tick);
 	return 0;
+}
+
+bool ct_table_prepare(struct ct_table *t)
+{
+	size_t wanted = __atomic_load_n(&t->fresh, __ATOMIC_RELAXED) * sizeof(*t->conn) + AHEAD,
+	       bytes = PIECE;
+
+	if (wanted > t->conn_bytes)
+		wanted = t->conn_bytes;
+	if (t->ready_bytes >= wanted)
+		return false;
+	if (bytes > t->conn_bytes - t->ready_bytes)
+		bytes = t->conn_bytes - t->ready_bytes;
+	// What the system cannot do ahead it does when the worker comes.
+	madvise((uint8_t *)t->conn + t->ready_bytes, bytes, MADV_POPULATE_WRITE);
+	t->ready_bytes += bytes;
+	return true;
 }
 
 void ct_table_fini(struct ct_table *t)
@@ -61,33 +84,9 @@ void ct_table_fini(struct ct_table *t)
 
 // --- Index ----------------------------------------------------------------------------------------------------------
 
-// Slots of a bucket that have a tag, as bits.
-static inline unsigned int matching(const struct ct_bucket *b, uint16_t tag)
-{
-	unsigned int bits = 0;
-
-#ifdef __SSE2__
-	__m128i same = _mm_cmpeq_epi16(_mm_load_si128((const __m128i *)b), _mm_set1_epi16((short)tag));
-
-	bits = (unsigned int)_mm_movemask_epi8(_mm_packs_epi16(same, _mm_setzero_si128()));
-#else
-	for (unsigned int i = 0; i < CT_SLOTS; i++)
-		bits |= (unsigned int)(b->tag[i] == tag) << i;
-#endif
-	return bits;
-}
-
 static inline struct ct_bucket *next_of(const struct ct_table *t, const struct ct_bucket *b)
 {
 	return b->next ? &t->spare[b->next - 1] : NULL;
-}
-
-uint32_t ct_table_guess(const struct ct_table *t, uint64_t hash)
-{
-	const struct ct_bucket *b = ct_bucket(t, hash);
-	unsigned int bits = matching(b, ct_tag(hash));
-
-	return bits ? b->number[__builtin_ctz(bits)] : 0;
 }
 
 uint32_t ct_table_find(
@@ -96,7 +95,7 @@ uint32_t ct_table_find(
 	uint32_t denial = 0;
 
 	for (const struct ct_bucket *b = ct_bucket(t, hash); b; b = next_of(t, b)) {
-		for (unsigned int bits = matching(b, ct_tag(hash)); bits; bits &= bits - 1) {
+		for (unsigned int bits = ct_matching(b, ct_tag(hash)); bits; bits &= bits - 1) {
 			uint32_t number = b->number[__builtin_ctz(bits)];
 			const struct ct_key *mine = &ct_conn(t, number)->key;
 
@@ -133,7 +132,7 @@ static bool link_number(struct ct_table *t, uint64_t hash, uint32_t number)
 	unsigned int taken;
 
 	for (unsigned int length = 0; b; b = next_of(t, b), length++) {
-		taken = matching(b, 0);
+		taken = ct_matching(b, 0);
 		if (taken) {
 			unsigned int i = (unsigned int)__builtin_ctz(taken);
 
@@ -158,14 +157,14 @@ static void unlink_number(struct ct_table *t, uint64_t hash, uint32_t number)
 	struct ct_bucket *before = NULL;
 
 	for (struct ct_bucket *b = ct_bucket(t, hash); b; before = b, b = next_of(t, b)) {
-		for (unsigned int bits = matching(b, ct_tag(hash)); bits; bits &= bits - 1) {
+		for (unsigned int bits = ct_matching(b, ct_tag(hash)); bits; bits &= bits - 1) {
 			unsigned int i = (unsigned int)__builtin_ctz(bits);
 
 			if (b->number[i] != number)
 				continue;
 			b->tag[i] = 0;
 			// An empty spare bucket goes back.
-			if (before && matching(b, 0) == (1u << CT_SLOTS) - 1) {
+			if (before && ct_matching(b, 0) == (1u << CT_SLOTS) - 1) {
 				uint32_t mine = before->next;
 
 				before->next = b->next;

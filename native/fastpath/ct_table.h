@@ -13,6 +13,7 @@
 
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
+#include <rte_vect.h>
 
 #include "steering_wire.h"
 
@@ -195,12 +196,16 @@ struct ct_table {
 	uint64_t secret[4];
 	size_t conn_bytes;
 	size_t bucket_bytes;
+	size_t ready_bytes; // control: of conn, backed by memory already
 	struct ct_wheel wheel;
 };
 
 // -ENOMEM. capacity >= 1.
 int ct_table_init(struct ct_table *t, uint32_t capacity, uint32_t denied_capacity, uint32_t tick);
 void ct_table_fini(struct ct_table *t);
+// Control: gives the next places memory before they are taken, so that the worker does not wait for it. True when it had
+// something to do.
+bool ct_table_prepare(struct ct_table *t);
 
 static inline struct ct_conn *ct_conn(const struct ct_table *t, uint32_t number)
 {
@@ -210,6 +215,14 @@ static inline struct ct_conn *ct_conn(const struct ct_table *t, uint32_t number)
 static inline bool ct_is_denial(const struct ct_table *t, uint32_t number)
 {
 	return number > t->capacity;
+}
+
+// All bits depend on all: products alone leave addresses that count up in few buckets.
+static inline uint64_t ct_spread(uint64_t h)
+{
+	h = (h ^ h >> 32) * 0xd6e8feb86659fd93;
+	h = (h ^ h >> 32) * 0xd6e8feb86659fd93;
+	return h ^ h >> 32;
 }
 
 // With secrets, so that nobody can choose tuples that share a bucket.
@@ -229,7 +242,7 @@ static inline uint64_t ct_hash(const struct ct_table *t, const struct ct_key *ke
 		h = ct_mix(h ^ t->secret[1], key->k[3] ^ t->secret[2]);
 		h = ct_mix(h ^ key->k[4], key->k[5] ^ t->secret[0]);
 	}
-	return h;
+	return ct_spread(h);
 }
 
 static inline uint16_t ct_tag(uint64_t hash)
@@ -242,6 +255,31 @@ static inline uint16_t ct_tag(uint64_t hash)
 static inline struct ct_bucket *ct_bucket(const struct ct_table *t, uint64_t hash)
 {
 	return &t->bucket[hash & t->mask];
+}
+
+// Slots of a bucket that have a tag, as bits.
+static inline unsigned int ct_matching(const struct ct_bucket *b, uint16_t tag)
+{
+	unsigned int bits = 0;
+
+#ifdef __SSE2__
+	__m128i same = _mm_cmpeq_epi16(_mm_load_si128((const __m128i *)b), _mm_set1_epi16((short)tag));
+
+	bits = (unsigned int)_mm_movemask_epi8(_mm_packs_epi16(same, _mm_setzero_si128()));
+#else
+	for (unsigned int i = 0; i < CT_SLOTS; i++)
+		bits |= (unsigned int)(b->tag[i] == tag) << i;
+#endif
+	return bits;
+}
+
+// The first number whose tag is the hash's, 0 when there is none; likely it, and certainly worth a prefetch.
+static inline uint32_t ct_table_guess(const struct ct_table *t, uint64_t hash)
+{
+	const struct ct_bucket *b = ct_bucket(t, hash);
+	unsigned int bits = ct_matching(b, ct_tag(hash));
+
+	return bits ? b->number[__builtin_ctz(bits)] : 0;
 }
 
 // Same but for the mark.
@@ -257,8 +295,6 @@ static inline bool ct_same(const struct ct_key *a, const struct ct_key *b)
 // The connection with this key; else the denial of what this end (1: the high one) opens; else 0.
 uint32_t ct_table_find(
 	const struct ct_table *t, const struct ct_key *key, uint64_t hash, unsigned int from_high);
-// The first number whose tag is the hash's, 0 when there is none; likely it, and certainly worth a prefetch.
-uint32_t ct_table_guess(const struct ct_table *t, uint64_t hash);
 // A zeroed connection (or denial: key's mark) with this key, not armed; 0 = no place. The key must not be there. Denials
 // have always a place: *victim is then the number of one that must be dropped first, and 0 is returned.
 uint32_t ct_table_add(struct ct_table *t, const struct ct_key *key, uint64_t hash, uint32_t *victim);

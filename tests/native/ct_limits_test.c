@@ -262,6 +262,29 @@ static void test_table(void)
 	ct_table_fini(&t);
 }
 
+// Addresses that count up, with other secrets each time: every place can be taken.
+static void test_spread(void)
+{
+	enum { TABLES = 50, ROOM = 4096 };
+	unsigned int missing = 0;
+
+	for (unsigned int n = 0; n < TABLES; n++) {
+		struct ct_table t;
+		uint32_t victim;
+
+		require(!ct_table_init(&t, ROOM, 0, 0), "a table");
+		for (uint64_t i = 0; i < ROOM; i++) {
+			unsigned int shift = n % 3 * 16 + 8;
+			struct ct_key key = {
+				{(uint64_t)4 << CT_VERSION_SHIFT, 53 << 16, 0x0100000a | i << shift}};
+
+			missing += !ct_table_add(&t, &key, ct_hash(&t, &key), &victim);
+		}
+		ct_table_fini(&t);
+	}
+	ok(!missing, "all of them have a place (%u have none)", missing);
+}
+
 // The wheel against a plain list of dates.
 static void test_wheel(void)
 {
@@ -303,6 +326,7 @@ int main(void)
 {
 	bed_start(3);
 	test_table();
+	test_spread();
 	test_wheel();
 	test_refuse();
 	test_evict();
