@@ -218,6 +218,8 @@ class Runtime:
         self.wants_attach = threading.Event()
         self.control.out_of_step = self.wants_attach.set
         self.telemetry = telemetry
+        self._advice = Advice(telemetry, self.control)
+        self.control.baselines = self._advice.baseline
         self._names = Names(book, self.control.store.interned("verdict"))
         self.control.before_change.append(self._names.coming)
         self.control.on_change += [self._names.changed, self._in_force]
@@ -249,7 +251,7 @@ class Runtime:
     def servicers(self) -> list[Registers]:
         """What it serves over gRPC."""
         return [
-            PolicyServicer(self.control, Advice(self.telemetry)),
+            PolicyServicer(self.control, self._advice),
             WorkloadServicer(self.control),
             ContainmentServicer(self.control),
             AuditServicer(self.control.audit),

@@ -220,7 +220,7 @@ def wait_ready(started: subprocess.Popen[str]) -> None:
 class Load:
     """Packets at a steady rate, injected by a client of the fast path's own, past the appliance."""
 
-    def __init__(self, where: Path) -> None:
+    def __init__(self, where: Path, port: str = "p0", frame: bytes = GOOD) -> None:
         code = (
             "import sys, time\n"
             "from appliance.flow import Dpu\n"
@@ -231,17 +231,17 @@ class Load:
             "end = time.monotonic() + 60\n"
             "import select\n"
             "while not select.select([sys.stdin], [], [], 0.001)[0] and time.monotonic() < end:\n"
-            "    dpu.inject('p0', [frame] * 5)\n"
+            "    dpu.inject(sys.argv[3], [frame] * 5)\n"
             "    sent += 5\n"
             "def taken():\n"
-            "    stats = dpu.port_stats('p0')\n"
+            "    stats = dpu.port_stats(sys.argv[3])\n"
             "    return stats.received.total_pkts + stats.injected.total_pkts\n"
             "while taken() < sent and time.monotonic() < end:\n"
             "    time.sleep(0.01)\n"
             "print(sent, flush=True)\n"
         )
         self._process = subprocess.Popen(
-            [sys.executable, "-c", code, str(where), GOOD.hex()],
+            [sys.executable, "-c", code, str(where), frame.hex(), port],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

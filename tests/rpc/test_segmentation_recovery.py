@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""An allowed connection loses nothing when policy, containment and the appliance come and go."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from appliance.rpc.client import Client
+from appliance.run import frames
+from appliance.run.appliance import kill_recorded
+from appliance.v1 import policy_service_pb2, stats_service_pb2, system_service_pb2
+from tests.rpc.test_recovery import Load, process, wait_ready
+from tests.support.fastpath import wait_for
+from tests.support.rig import TIMEOUT, Running, directory
+from tests.support.segmentation import (
+    CONFIG,
+    DB,
+    OPS,
+    POLICY,
+    WEB,
+    passes,
+    publish,
+    quarantine,
+    refused,
+    release,
+    running,
+)
+
+ALLOWED = POLICY.replace("tcp/5432]", "tcp/5432, udp/53]")
+QUESTION = frames.udp(WEB, DB, 40000, 53, b"a question")
+
+
+def sent_by(client: Client, port: str) -> int:
+    stats = client.stats.GetStats(stats_service_pb2.GetStatsRequest(), timeout=TIMEOUT).stats
+    return next(item.sent.packets for item in stats.ports if item.port == port)
+
+
+def test_publish_quarantine_and_kill_9_lose_no_packet_of_others() -> None:
+    with directory() as where:
+        file = where / "test.yaml"
+        file.write_text(CONFIG)
+        (where / "policy.yaml").write_text(ALLOWED)
+        target = f"unix:{where / 'ringfield.sock'}"
+        try:
+            with process(file) as first:
+                wait_ready(first)
+                load = Load(where, "p1", QUESTION)
+                with Client(target) as client:
+                    rig = Running(None, client)  # type: ignore[arg-type]
+                    for port in (3306, 1521):
+                        publish(rig, ALLOWED.replace("5432", str(port)))
+                    back = policy_service_pb2.RollbackPolicyRequest(to=1)
+                    client.policy.RollbackPolicy(back, timeout=TIMEOUT)
+                    quarantine(rig, "ops")
+                    publish(
+                        rig, ALLOWED + "  - {name: more, band: block, from: app=db, to: any, services: any}\n"
+                    )
+                    pid = client.system.GetStatus(
+                        system_service_pb2.GetStatusRequest(), timeout=TIMEOUT
+                    ).fastpath_pid
+                first.kill()
+                first.wait()
+                with process(file) as second:
+                    wait_ready(second)
+                    with Client(target) as client:
+                        rig = Running(None, client)  # type: ignore[arg-type]
+                        status = client.system.GetStatus(
+                            system_service_pb2.GetStatusRequest(), timeout=TIMEOUT
+                        )
+                        assert (status.adopted, status.fastpath_pid) == (True, pid)
+                        assert not passes(rig, OPS, DB, 22)  # still quarantined
+                        release(rig, "ops")
+                        assert passes(rig, OPS, DB, 22)
+                        publish(rig, ALLOWED)
+                        sent = load.stop()
+                        assert sent > 50
+                        wait_for("every packet of the connection", lambda: sent_by(client, "p2") >= sent)
+                        assert sent_by(client, "p2") == sent
+                    second.send_signal(signal.SIGTERM)
+                    assert second.wait(20) == 0
+        finally:
+            kill_recorded(where)
+
+
+def test_a_killed_fast_path_gets_everything_back() -> None:
+    with running() as rig:
+        publish(rig, POLICY.replace("tcp/5432", "tcp/3306"))
+        quarantine(rig, "ops")
+        control = rig.appliance.segmentation.control  # type: ignore[union-attr]
+        os.kill(rig.appliance.fastpath_pid, signal.SIGKILL)
+        wait_for("the restart", lambda: rig.appliance.restarts == 1 and control.enforced)
+        assert passes(rig, WEB, DB, 3306)
+        assert not passes(rig, WEB, DB, 5432)
+        assert not passes(rig, OPS, DB, 22)
+        release(rig, "ops")
+        assert passes(rig, OPS, DB, 22)
+        assert control.audit.verify().ok
+
+
+def test_a_transaction_that_fails_is_refused_and_nothing_changes() -> None:
+    """The reconciler loses its way; the appliance attaches anew without touching a packet."""
+    with running() as rig:
+        control = rig.appliance.segmentation.control  # type: ignore[union-attr]
+        boot = rig.appliance.node.state.boot_id
+        live = control.reconciler._live["seg/service"]
+        live.handles = live.handles[:0]  # it no longer knows its entries: adding them again must fail
+        live.rows = live.rows.take(live.handles.astype("i8"))
+        live.table = None
+        refused(lambda: publish(rig, POLICY.replace("tcp/22]", "tcp/22, tcp/23]")), "fast path refused")
+        wait_for("a new attachment", lambda: control.enforced)
+        assert rig.appliance.node.state.boot_id == boot
+        assert passes(rig, WEB, DB, 5432)
+        assert not passes(rig, OPS, WEB, 23)
+        publish(rig, POLICY.replace("tcp/22]", "tcp/22, tcp/23]"))
+        assert passes(rig, OPS, WEB, 23)
