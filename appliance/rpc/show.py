@@ -42,7 +42,9 @@ def fwd_text(fwd: flow_pb2.Fwd | None) -> str:
     words: Mapping[int, str] = {
         flow_pb2.FWD_TYPE_PORT: f"port {fwd.port}",
         flow_pb2.FWD_TYPE_PIPE: f"pipe {fwd.pipe}",
-        flow_pb2.FWD_TYPE_DROP: "drop",
+        flow_pb2.FWD_TYPE_DROP: f"drop {fwd.drop_reason}".strip(),
+        flow_pb2.FWD_TYPE_REJECT: f"reject {fwd.drop_reason}".strip(),
+        flow_pb2.FWD_TYPE_ANSWER: "answer",
         flow_pb2.FWD_TYPE_TARGET: "kernel",
         flow_pb2.FWD_TYPE_CHANGEABLE: "by entry",
         flow_pb2.FWD_TYPE_HASH_PIPE: f"hash pipe {fwd.pipe}",
@@ -207,7 +209,7 @@ def mermaid(pipes: Sequence[ShownPipe]) -> str:
                 return _node_id("pipe " + fwd.pipe)
             case flow_pb2.FWD_TYPE_PORT:
                 node, shape = _node_id("out " + fwd.port), f"([{_label('port ' + fwd.port)}])"
-            case flow_pb2.FWD_TYPE_DROP:
+            case flow_pb2.FWD_TYPE_DROP | flow_pb2.FWD_TYPE_REJECT:
                 node, shape = "drop", f"[/{_label('drop')}/]"
             case flow_pb2.FWD_TYPE_RSS | flow_pb2.FWD_TYPE_TARGET:
                 node, shape = "software", f"[/{_label('software')}/]"

@@ -240,14 +240,18 @@ def read_monitor(node: Node) -> flow.Monitor:
 
 
 def read_fwd(node: Node, names: Names) -> flow.Fwd:
-    """``drop``, ``kernel``, ``changeable``, or one of port, pipe, rss, hash, list with what they need."""
+    """``drop``, ``reject``, ``answer``, ``kernel``, ``changeable``, or one of port, pipe, rss, hash, list, drop,
+    reject with what they need.
+    """
     if not node.is_mapping:
         words: dict[str, flow.Fwd] = {
             "drop": flow.FwdDrop(), "kernel": flow.FwdTarget(), "changeable": flow.FwdChangeable(),
+            "reject": flow.FwdReject(), "answer": flow.FwdAnswer(),
         }  # fmt: skip
         if node.raw not in words:
             node.fail(
-                f"{node.raw!r} is not drop, kernel, changeable, or one of port:, pipe:, rss:, hash:, list:"
+                f"{node.raw!r} is not drop, kernel, changeable, reject, answer, "
+                "or one of port:, pipe:, rss:, hash:, list:, drop:, reject:"
             )
         return words[node.raw]
     fwd: flow.Fwd
@@ -271,8 +275,12 @@ def read_fwd(node: Node, names: Names) -> flow.Fwd:
         fwd = flow.FwdHash(pipe.as_text(), ALGORITHMS[word] if word else flow.NO_ALGORITHM)
     elif (pipe := node.get("list")) is not None:
         fwd = flow.FwdOrderedList(pipe.as_text(), _count(node, "index"))
+    elif (reason := node.get("drop")) is not None:
+        fwd = flow.FwdDrop(reason.as_text())
+    elif (reason := node.get("reject")) is not None:
+        fwd = flow.FwdReject(reason.as_text())
     else:
-        node.fail("one of port, pipe, rss, hash, list is needed")
+        node.fail("one of port, pipe, rss, hash, list, drop, reject is needed")
     node.done()
     return fwd
 

@@ -34,6 +34,8 @@ ENCAP = flow.Encap(
 )
 PIPES = [
     flow.PipeSpec(name="drop", fwd=flow.FwdDrop()),
+    flow.PipeSpec(name="named", fwd=flow.FwdDrop("no_route"), fwd_miss=flow.FwdReject("unauthenticated")),
+    flow.PipeSpec(name="answers", fwd=flow.FwdAnswer(), fwd_miss=flow.FwdReject()),
     flow.PipeSpec(
         name="basic",
         is_root=True,

@@ -208,7 +208,11 @@ def fwd_from(message: flow_pb2.Fwd, ports: PortNames, path: str) -> flow.Fwd | N
     if kind == flow_pb2.FWD_TYPE_PIPE:
         return flow.FwdPipe(message.pipe or None)
     if kind == flow_pb2.FWD_TYPE_DROP:
-        return flow.FwdDrop()
+        return flow.FwdDrop(message.drop_reason)
+    if kind == flow_pb2.FWD_TYPE_REJECT:
+        return flow.FwdReject(message.drop_reason)
+    if kind == flow_pb2.FWD_TYPE_ANSWER:
+        return flow.FwdAnswer()
     if kind == flow_pb2.FWD_TYPE_TARGET:
         return flow.FwdTarget()
     if kind == flow_pb2.FWD_TYPE_CHANGEABLE:
@@ -241,7 +245,11 @@ def fwd_to(fwd: flow.Fwd | None, ports: PortNames) -> flow_pb2.Fwd | None:
             type=flow_pb2.FWD_TYPE_PIPE, pipe="" if fwd.pipe is None else flow.pipe_name(fwd.pipe)
         )
     if isinstance(fwd, flow.FwdDrop):
-        return flow_pb2.Fwd(type=flow_pb2.FWD_TYPE_DROP)
+        return flow_pb2.Fwd(type=flow_pb2.FWD_TYPE_DROP, drop_reason=fwd.reason)
+    if isinstance(fwd, flow.FwdReject):
+        return flow_pb2.Fwd(type=flow_pb2.FWD_TYPE_REJECT, drop_reason=fwd.reason)
+    if isinstance(fwd, flow.FwdAnswer):
+        return flow_pb2.Fwd(type=flow_pb2.FWD_TYPE_ANSWER)
     if isinstance(fwd, flow.FwdTarget):
         return flow_pb2.Fwd(type=flow_pb2.FWD_TYPE_TARGET)
     if isinstance(fwd, flow.FwdChangeable):

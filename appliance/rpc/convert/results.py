@@ -97,7 +97,11 @@ def _fwd_of(text: str) -> flow_pb2.Fwd | None:
         case "pipe":
             return flow_pb2.Fwd(type=flow_pb2.FWD_TYPE_PIPE, pipe=name)
         case "drop":
-            return flow_pb2.Fwd(type=flow_pb2.FWD_TYPE_DROP)
+            return flow_pb2.Fwd(type=flow_pb2.FWD_TYPE_DROP, drop_reason=name)
+        case "reject":
+            return flow_pb2.Fwd(type=flow_pb2.FWD_TYPE_REJECT, drop_reason=name)
+        case "answer":
+            return flow_pb2.Fwd(type=flow_pb2.FWD_TYPE_ANSWER)
         case _:
             return None
 
