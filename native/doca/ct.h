@@ -87,6 +87,7 @@ struct ct_conn {
 	uint8_t pending;               // operations of its directions in flight
 	uint8_t op;                    // enum doca_flow_entry_op that those are
 	bool add_failed;               // REMOVING what a failed add left
+	bool quiet;                    // the program did not ask for the operation
 	bool asymmetric;               // takes one of the asymmetric counters
 	bool inline_actions[CT_SIDES]; // takes one of the user actions
 	bool counts[2];                // of the limits of IPv4, IPv6

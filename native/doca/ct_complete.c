@@ -36,10 +36,17 @@ static bool settle(struct ct_conn *conn, uint16_t queue, bool *gone)
 		ct_set_timeout(conn, conn->timeout_s);
 	}
 	conn->handle.status = failed ? DOCA_FLOW_ENTRY_STATUS_ERROR : DOCA_FLOW_ENTRY_STATUS_SUCCESS;
-	for (int side = 0; side < CT_SIDES && conn->state == CT_ALIVE; side++)
-		if (conn->way[side].refresh && conn->way[side].entry)
-			(void)ct_repost(conn, side, queue, DOCA_FLOW_ENTRY_FLAGS_NO_WAIT);
 	return true;
+}
+
+// What the shared actions of the connection have become while it was busy.
+static void refresh(struct ct_conn *conn, uint16_t queue)
+{
+	for (int side = 0; side < CT_SIDES && conn->state == CT_ALIVE; side++)
+		if (conn->way[side].refresh && conn->way[side].entry) {
+			conn->quiet = true;
+			(void)ct_repost(conn, side, queue, DOCA_FLOW_ENTRY_FLAGS_NO_WAIT);
+		}
 }
 
 void ct_completed(struct doca_flow_pipe_entry *entry, uint16_t queue, enum doca_flow_entry_op op)
@@ -60,8 +67,10 @@ void ct_completed(struct doca_flow_pipe_entry *entry, uint16_t queue, enum doca_
 		(op == DOCA_FLOW_ENTRY_OP_DEL && entry->error >= 0))
 		way->entry = NULL;
 	told = conn->op;
-	if (!conn->pending)
-		tell = settle(conn, queue, &gone);
+	if (!conn->pending) {
+		tell = settle(conn, queue, &gone) && !conn->quiet;
+		refresh(conn, queue);
+	}
 	finalize = gone && !conn->add_failed && conn->flags & DOCA_FLOW_CT_ENTRY_FLAGS_ENTRY_FINALIZE;
 	pthread_mutex_unlock(&p->lock);
 	if (!tell)

@@ -217,7 +217,9 @@ static struct ct_conn *filter_find(struct ct_pipe *p, uint16_t queue, const stru
 	struct ct_conn **slot = filter_slot(p, queue, key);
 	struct steer_ct_key mine;
 
-	for (int side = 0; slot && *slot && side < CT_SIDES; side++) {
+	if (!slot || !*slot || (*slot)->state == CT_REMOVING)
+		return NULL;
+	for (int side = 0; side < CT_SIDES; side++) {
 		ct_key(side, &(*slot)->way[side].match, (*slot)->way[side].six, &mine);
 		if (!memcmp(&mine, key, sizeof(mine)))
 			return *slot;
@@ -334,8 +336,9 @@ doca_error_t ct_refuse_state(const char *function, const struct ct_conn *conn)
 			"%s(): the connection is being changed; doca_flow_ct_entries_process() comes first",
 			function);
 	return refuse(DOCA_ERROR_BAD_STATE, AT(.pipe = pipe, .field = "entry", .rule = "ct-state"),
-		conn->state == CT_PREPARED ? "%s(): the connection is prepared, not added"
-					   : "%s(): the connection was added already",
+		conn->state == CT_PREPARED   ? "%s(): the connection is prepared, not added"
+		: conn->state == CT_REMOVING ? "%s(): the connection is removed"
+					     : "%s(): the connection was added already",
 		function);
 }
 

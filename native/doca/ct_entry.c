@@ -162,7 +162,12 @@ static doca_error_t post_add(struct ct_conn *conn, enum ct_side side, uint16_t q
 	request.key = (const uint8_t *)&key;
 	request.key_bytes = sizeof(key);
 	result = entry_add(&request, &conn->way[side].entry);
-	conn->pending += result == DOCA_SUCCESS;
+	if (result != DOCA_SUCCESS)
+		return result;
+	conn->pending++;
+	// The number by which traces and lists know it.
+	if (side == CT_ORIGIN || !conn->way[CT_ORIGIN].entry)
+		conn->handle.id = conn->way[side].entry->id;
 	return result;
 }
 
@@ -174,8 +179,7 @@ doca_error_t ct_repost(struct ct_conn *conn, enum ct_side side, uint16_t queue, 
 	fill_request(&request, conn, side, queue, STEER_REC_ENTRY_UPDATE, flags);
 	conn->way[side].refresh = false;
 	result = entry_update(&request, conn->way[side].entry);
-	if (result == DOCA_SUCCESS && !conn->pending++)
-		conn->op = DOCA_FLOW_ENTRY_OP_UPD;
+	conn->pending += result == DOCA_SUCCESS;
 	return result;
 }
 
@@ -189,6 +193,7 @@ static uint32_t push_flags(uint32_t flags, bool last)
 static void begin(struct ct_conn *conn, enum doca_flow_entry_op op)
 {
 	conn->op = (uint8_t)op;
+	conn->quiet = false;
 	conn->handle.error = 0;
 	conn->handle.status = DOCA_FLOW_ENTRY_STATUS_IN_PROCESS;
 }

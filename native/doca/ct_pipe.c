@@ -450,8 +450,10 @@ static doca_error_t repost_users(struct ct_pipe *p, uint32_t handle, uint16_t qu
 				result = complete_process(port, queue, 2000000, 1);
 				pthread_mutex_lock(&p->lock);
 			}
-			if (result == DOCA_SUCCESS && conn->state == CT_ALIVE && way->entry)
+			if (result == DOCA_SUCCESS && conn->state == CT_ALIVE && way->entry) {
+				conn->quiet = true;
 				result = ct_repost(conn, side, queue, 0);
+			}
 		}
 	}
 	return result;

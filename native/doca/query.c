@@ -38,6 +38,9 @@ doca_error_t doca_flow_resource_query_entry(
 	if (entry->state != ENTRY_ALIVE)
 		return refuse(DOCA_ERROR_INVALID_VALUE, AT(.field = "entry", .rule = "entry-alive"),
 			"the entry was removed, failed, or its pipe is gone");
+	if (entry->pipe->conns)
+		return refuse(DOCA_ERROR_NOT_SUPPORTED, AT(.pipe = entry->pipe->name, .rule = "pipe-type"),
+			"connections are queried by doca_flow_ct_query_entry()");
 	if (entry->shared_counter != STEER_COUNTER_NONE)
 		return doca_flow_shared_resources_query(
 			DOCA_FLOW_SHARED_RESOURCE_COUNTER, &entry->shared_counter, data, 1);

@@ -23,6 +23,7 @@ PROGRAMS = {
     "control_entries": (2, "vnf", 2),
     "ct_aging": (2, "switch", 1),
     "ct_many": (4, "switch", 2),
+    "ct_random": (2, "switch", 1),
     "ct_refusals": (2, "switch", 1),
     "ct_tcp": (2, "switch", 1),
     "ct_udp": (2, "switch", 1),

@@ -222,6 +222,7 @@ static void states(void)
 	struct doca_flow_pipe_entry *entry, *basic, *other;
 	struct rig_status status = {0}, failing = {0};
 	uint32_t six_flags = CT_BOTH | DOCA_FLOW_CT_ENTRY_FLAGS_IPV6_ORIGIN;
+	struct doca_flow_resource_query query;
 	uint32_t room;
 
 	ct_rig_start(&rig_options, &options);
@@ -259,6 +260,7 @@ static void states(void)
 	refused(DOCA_ERROR_INVALID_VALUE,
 		doca_flow_ct_entry_add_dir(CT_QUEUE, ct, CT_BOTH, &tuple, NULL, 0, other));
 	refused(DOCA_ERROR_NOT_SUPPORTED, doca_flow_pipe_remove_entry(0, 0, other));
+	refused(DOCA_ERROR_NOT_SUPPORTED, doca_flow_resource_query_entry(other, &query));
 	refused(DOCA_ERROR_INVALID_VALUE, doca_flow_ct_rm_entry(CT_QUEUE, any, CT_NOW, basic));
 	refused(DOCA_ERROR_INVALID_VALUE, doca_flow_ct_rm_entry(CT_QUEUE, ct, CT_NOW, basic));
 

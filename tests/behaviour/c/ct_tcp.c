@@ -175,6 +175,7 @@ static void actions(void)
 	rig_settle();
 	ok(rig_take(DOCA_FLOW_RINGFIELD_PACKET_RSS, 0, &data, &got, NULL) && got == 7,
 		"origin has the new metadata: 0x%x", got);
+	ok(!status.updated, "which the connection is not called back for");
 	success(doca_flow_ct_actions_rm_shared(CT_QUEUE + 1, ct, &handle, 1));
 	rig_send(0, &data);
 	rig_settle();
