@@ -28,7 +28,7 @@ from appliance.policy.canary import mixed
 from appliance.policy.compiler import Options
 from appliance.policy.compiler import compile as compile_policy
 from appliance.policy.containment import Contained, ContainmentBook, KeptPath, check_keep, check_request
-from appliance.policy.flip import Rows, flip, places
+from appliance.policy.flip import Rows, flip, places, relabel
 from appliance.policy.guards import Sides, check_protect, cut, cut_off
 from appliance.policy.inner import next_change
 from appliance.policy.inventory import Workloads
@@ -500,14 +500,17 @@ class Segmentation:
             before, names = self.workloads.inventory, {w.name: w for w in self.workloads.all()}
             after = change()
             try:
-                wanted = self._made(self.revision, self._in_force.policy, after, self._in_force.program)
                 with self._lock:
-                    bound = self._bound_anew(wanted)
-                    self._post_or_keep(wanted)
+                    quick = self._relabelled(after)
+                if not quick:
+                    wanted = self._made(self.revision, self._in_force.policy, after, self._in_force.program)
+                    with self._lock:
+                        bound = self._bound_anew(wanted)
+                        self._post_or_keep(wanted)
+                    self._adopt_connections(bound)
             except FlowError:
                 self.workloads.restore(before)
                 raise
-            self._adopt_connections(bound)
             now = {w.name: w for w in after.workloads}
             changed = sorted({n for n in now.keys() | names.keys() if now.get(n) != names.get(n)})
             self._forget_contained([name for name in changed if name not in now])
@@ -518,7 +521,7 @@ class Segmentation:
                 revision=self.revision,
             )  # fmt: skip
         self._tell()
-        return wanted
+        return self._in_force
 
     def _forget_contained(self, names: Iterable[str]) -> None:
         gone = [name for name in names if self.contained.get(name) is not None]
@@ -659,7 +662,23 @@ class Segmentation:
 
     def _flip_now(self) -> None:
         """States alone have changed: other identity numbers for some addresses, and nothing is compiled."""
-        wanted, rows, concerned = self._flipped(self._in_force)
+        self._post_rows(*self._flipped(self._in_force))
+
+    def _relabelled(self, after: Inventory) -> bool:
+        """Brings other labels of workloads into force if nothing needs to be compiled for it; whether that was so."""
+        now = self._in_force
+        old = {one.name: one for one in now.inventory.workloads}
+        if len(old) != len(after.workloads) or any(one.name not in old for one in after.workloads):
+            return False
+        changed = [one for one in after.workloads if old[one.name] != one]
+        found = relabel(now.program, now.places, [old[one.name] for one in changed], changed)
+        if found is None:
+            return False
+        program, rows, concerned = found
+        self._post_rows(replace(now, program=program, inventory=after), rows, concerned)
+        return True
+
+    def _post_rows(self, wanted: InForce, rows: Rows, concerned: frozenset[int]) -> None:
         if not rows:
             self._in_force = wanted
             return
@@ -669,7 +688,7 @@ class Segmentation:
             with self._use(None) as dpu:
                 self.reconciler.update(dpu, wanted.program, rows, wanted.revision, concerned)
         except NotConnected:
-            log.warning("contained while the fast path is away: in force as soon as it is back")
+            log.warning("changed while the fast path is away: in force as soon as it is back")
         except OutOfStep:
             self._resync()
             raise

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Ringfield authors
-"""States of workloads in a compiled program: the identity numbers of their addresses, and nothing else.
+"""Changes of workloads in a compiled program that are other identity numbers for their addresses, and nothing else.
 
-All four states of every identity are compiled ahead, so that a quarantine is another number in a few rows.
+All four states of every identity are compiled ahead, so that a quarantine is another number in a few rows. So are
+labels that some other workload had when the program was compiled.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.policy.model import State
+from appliance.policy.model import State, Workload
 from appliance.policy.program import U32_ZONE, Program, Table, base_of, identity_number, state_of
 
 _TABLES: Final = {
@@ -42,30 +43,67 @@ def flip(program: Program, at: Places, states: Mapping[str, State]) -> tuple[Pro
 
     Speaks of workloads with addresses; those that are bound by prefixes need a compile.
     """
+    numbers = {}
+    for workload, state in states.items():
+        for index in at.get(workload, ()):
+            numbers[index] = identity_number(base_of(program.bindings[index].identity), state)
+    return _renumbered(program, numbers)
+
+
+def relabel(
+    program: Program, at: Places, before: Sequence[Workload], after: Sequence[Workload]
+) -> tuple[Program, Rows, frozenset[int]] | None:
+    """The same for workloads that got other labels or another kind, one by one before and after.
+
+    None when it takes a compile: more than that has changed, or the program knows no workload like it.
+    """
+    known = {
+        (*_security(one.labels, one.kind), one.name, one.origin, one.cidrs): base
+        for base, one in program.identities.items()
+        if not one.entity
+    }
+    numbers = {}
+    for old, new in zip(before, after, strict=True):
+        if replace(old, labels=new.labels, kind=new.kind) != new or any(
+            one.prefixes for one in new.interfaces
+        ):
+            return None
+        for index in at.get(new.name, ()):
+            number = program.bindings[index].identity
+            was = program.identities[base_of(number)]
+            base = known.get((*_security(new.labels, new.kind), was.name, was.origin, was.cidrs))
+            if base is None:
+                return None
+            numbers[index] = identity_number(base, state_of(number))
+    return _renumbered(program, numbers)
+
+
+def _security(labels: Mapping[str, str], kind: str) -> tuple[tuple[tuple[str, str], ...], str]:
+    return tuple(sorted(labels.items())), kind
+
+
+def _renumbered(program: Program, numbers: Mapping[int, int]) -> tuple[Program, Rows, frozenset[int]]:
+    """Other identity numbers for bindings, by their index."""
     bindings = list(program.bindings)
     concerned: set[int] = set()
     tables: dict[str, Table] = {}
     rows: dict[str, list[NDArray[np.int64]]] = {}
-    for workload, state in states.items():
-        for index in at.get(workload, ()):
-            binding = bindings[index]
-            if state is state_of(binding.identity):
-                continue
-            number = identity_number(base_of(binding.identity), state)
-            concerned.add(binding.identity)
-            bindings[index] = replace(binding, identity=number)
-            address = ip_address(binding.address)
-            for name, column in _TABLES[address.version]:
-                table = tables.get(name)
-                if table is None:
-                    table = program.table(name)
-                    table = tables[name] = replace(
-                        table, args=None if table.args is None else table.args.copy()
-                    )
-                found = _rows(table, binding.zone, address.packed, column)
-                if table.args is not None and table.args.dtype.names:
-                    table.args[table.args.dtype.names[0]][found] = number
-                rows.setdefault(name, []).append(found)
+    for index, number in numbers.items():
+        binding = bindings[index]
+        if number == binding.identity:
+            continue
+        concerned.add(binding.identity)
+        bindings[index] = replace(binding, identity=number)
+        address = ip_address(binding.address)
+        for name, column in _TABLES[address.version]:
+            table = tables.get(name)
+            if table is None:
+                table = program.table(name)
+                table = tables[name] = replace(table, args=None if table.args is None else table.args.copy())
+            found = _rows(table, binding.zone, address.packed, column)
+            if table.args is not None and table.args.dtype.names:
+                table.args[table.args.dtype.names[0]][found] = number
+            rows.setdefault(name, []).append(found)
     if not concerned:
         return program, {}, frozenset()
     changed = tuple(tables.get(table.name, table) for table in program.tables)
