@@ -4,6 +4,7 @@
 // Autonomous connection tracking through a whole pipeline: what opens a connection, what its packets may do, what is told.
 
 #include "ct_bed.h"
+#include "ct_private.h"
 
 static struct steer_flow_record told[4096];
 
@@ -101,6 +102,113 @@ static void test_burst(void)
 	lab_tear_down();
 }
 
+static uint32_t put_icmp(uint8_t *f, uint32_t src, uint32_t dst, uint8_t type, unsigned int id)
+{
+	put_eth(f, 0x0800);
+	put_ip4(f + 14, src, dst, 1, 8 + 16);
+	memset(f + 34, 0, 24);
+	f[34] = type;
+	put16(f + 38, id);
+	put16(f + 36, 0xffff & ~plain_fold(plain_sum(0, f + 34, 24)));
+	return 58;
+}
+
+static bool cross(uint32_t src, uint32_t dst, const uint8_t *frame, uint32_t bytes)
+{
+	bed_send(lab_port(src), frame, bytes);
+	lab_poll();
+	return lab_out(lab_port(dst)) == 1;
+}
+
+static bool icmp(uint32_t src, uint32_t dst, uint8_t type, unsigned int id)
+{
+	uint8_t f[256];
+
+	return cross(src, dst, f, put_icmp(f, src, dst, type, id));
+}
+
+static void test_icmp(void)
+{
+	struct steer_ct_cfg cfg = lab_cfg();
+	uint8_t f[512], quoted[256];
+
+	lab_build(&cfg);
+	lab_allow(0); // packets without ports
+	lab_allow(53);
+	ok(!icmp(CLIENT, SERVER, 0, 7) && lab_dropped(CLIENT, STEER_DROP_CT_UNTRACKABLE) == 1,
+		"an answer to nothing");
+	ok(icmp(CLIENT, SERVER, 8, 7) && icmp(SERVER, CLIENT, 0, 7), "echo and its answer");
+	ok(!icmp(SERVER, CLIENT, 0, 8), "not with another identifier");
+	ok(icmp(SERVER, CLIENT, 8, 7) && icmp(CLIENT, SERVER, 0, 7) && lab_stats()->live == 2,
+		"the same identifier the other way is another connection");
+	ok(!icmp(CLIENT, SERVER, 14, 7), "nor with another kind of query");
+	ok(lab_records(told, 16) == 2 && told[0].icmp_type == 8 && told[0].src_port == 7, "told with type");
+
+	// An error about a connection follows it.
+	ok(lab_udp(CLIENT, SERVER, 1000, 53), "a connection");
+	frame_udp(quoted, CLIENT, SERVER, 1000, 53, 20);
+	put_eth(f, 0x0800);
+	put_ip4(f + 14, SERVER, CLIENT, 1, 8 + 48);
+	memset(f + 34, 0, 8);
+	f[34] = 3;
+	f[35] = 3;
+	memcpy(f + 42, quoted + 14, 48);
+	put16(f + 36, 0xffff & ~plain_fold(plain_sum(0, f + 34, 56)));
+	ok(cross(SERVER, CLIENT, f, 90) && lab_stats()->related == 1, "an error about it passes");
+	put16(f + 36, 0);
+	put16(f + 42 + 20, 1001);
+	put16(f + 36, 0xffff & ~plain_fold(plain_sum(0, f + 34, 56)));
+	ok(!cross(SERVER, CLIENT, f, 90) && lab_stats()->related == 1, "one about nothing does not");
+
+	// GRE, by address pair.
+	put_eth(f, 0x0800);
+	put_ip4(f + 14, CLIENT, SERVER, 47, 4);
+	memset(f + 34, 0, 8);
+	ok(cross(CLIENT, SERVER, f, 60) && cross(CLIENT, SERVER, f, 60), "another protocol");
+	put_ip4(f + 14, SERVER, CLIENT, 47, 4);
+	ok(cross(SERVER, CLIENT, f, 60), "and back");
+	lab_wait(7000);
+	ok(lab_stats()->live == 2, "queries end soon");
+	lab_wait(31000);
+	lab_tear_down();
+}
+
+static void test_keys(void)
+{
+	struct ct_tuple t = {.src_port = 1, .dst_port = 2, .version = 6, .protocol = 17}, back = t, again;
+	struct ct_conn c = {.bits = 0};
+	struct ct_key key, other;
+	unsigned int high, low;
+
+	memset(t.src, 9, 16);
+	memset(t.dst, 7, 16);
+	memcpy(back.src, t.dst, 16);
+	memcpy(back.dst, t.src, 16);
+	back.src_port = 2;
+	back.dst_port = 1;
+	ct_key_of_tuple(5, &t, &key, &high);
+	ct_key_of_tuple(5, &back, &other, &low);
+	ok(!memcmp(&key, &other, sizeof(key)) && high == !low, "IPv6: one key for both ways");
+	c.key = key;
+	c.bits = high ? CT_HIGH_OPENS : 0;
+	ct_tuple_of(&c, &again);
+	ok(!memcmp(&again, &t, sizeof(t)), "which says who opened");
+	ct_key_of_tuple(6, &t, &other, &high);
+	ok(memcmp(&key, &other, sizeof(key)), "zones are apart");
+	t.protocol = back.protocol = 58;
+	t.icmp_type = 128;
+	back.icmp_type = 129;
+	t.src_port = t.dst_port = back.src_port = back.dst_port = 3;
+	ct_key_of_tuple(5, &t, &key, &high);
+	ct_key_of_tuple(5, &back, &other, &low);
+	ok(!memcmp(&key, &other, sizeof(key)), "ICMPv6 echo");
+	back.icmp_type = 128;
+	ct_key_of_tuple(5, &back, &other, &low);
+	ok(memcmp(&key, &other, sizeof(key)), "and that of the other end");
+	t.icmp_type = 135;
+	ok(ct_key_of_tuple(5, &t, &key, &high) == CT_KIND_UNTRACKABLE, "nothing else of ICMPv6");
+}
+
 static void test_refusals(void)
 {
 	struct steer_ct_cfg cfg = lab_cfg(), bad;
@@ -137,6 +245,8 @@ int main(void)
 	test_udp();
 	test_tcp();
 	test_burst();
+	test_icmp();
+	test_keys();
 	test_refusals();
 	bed_settle();
 	bed_conserves(0);
