@@ -10,12 +10,15 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 import click
 import structlog
 
 from appliance.cli.common import err, failures, out, table
 from appliance.run.config import RunConfig, read_config
+
+SWITCH_SECONDS: Final = 0.0005
 
 
 def set_up_logging(how: str, level: str = "info") -> None:
@@ -111,6 +114,9 @@ def run(file: Path, runtime_dir: Path | None, fresh: bool, check: bool, verbose:
 
         set_up_logging(config.log, "debug" if verbose else "info")
         signals = Signals()
+        # The thread that takes flow records gives the interpreter away in every numpy call. Others who are busy with
+        # it should not keep it for 5 ms each time.
+        sys.setswitchinterval(SWITCH_SECONDS)
         appliance = Appliance(config, fresh=fresh)
         linger = False
         try:

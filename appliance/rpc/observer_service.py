@@ -19,7 +19,7 @@ from appliance.telemetry import Telemetry
 from appliance.telemetry.edges import flow_map
 from appliance.telemetry.filters import BadFilter, Test, compiled
 from appliance.telemetry.store import Rows, gather
-from appliance.v1 import observer_service_pb2, observer_service_pb2_grpc
+from appliance.v1 import observer_pb2, observer_service_pb2, observer_service_pb2_grpc
 
 STREAMS: Final = 12
 """Streams at a time: each takes a thread of the server."""
@@ -89,6 +89,22 @@ class ObserverServicer(observer_service_pb2_grpc.ObserverServiceServicer):
         whole = store.first_since(request.since_ns) > store.oldest if request.since_ns else False
         return {place: count for place, count in store.lost.items() if not (place == "store" and whole)}
 
+    def _flows(self, rows: Rows) -> list[observer_pb2.Flow]:
+        """Records as messages."""
+        with self._telemetry.converting:
+            return flows_to(rows)
+
+    def _answers(
+        self, rows: Rows | None, lost: Mapping[str, int], position: int
+    ) -> Iterator[observer_service_pb2.GetFlowsResponse]:
+        """Records in messages of bounded size; what was lost is told in the first."""
+        count = 0 if rows is None else len(rows)
+        for at in range(0, max(count, 1), BATCH):
+            flows = [] if rows is None else self._flows(rows.take(np.arange(at, min(at + BATCH, count))))
+            losses = losses_to(lost) if at == 0 else []
+            reached = position if rows is None or at + BATCH >= count else int(rows.records[at + BATCH])
+            yield observer_service_pb2.GetFlowsResponse(flows=flows, losses=losses, next_record=reached)
+
     # -- calls
 
     def GetFlows(  # noqa: N802
@@ -119,20 +135,22 @@ class ObserverServicer(observer_service_pb2_grpc.ObserverServiceServicer):
             rows = self._newest(test, start, stop, request.last)
             if rows is not None and len(rows) == request.last:
                 lost.pop("store", None)  # what was asked for is there
-            yield from _answers(rows, lost, stop)
+            yield from self._answers(rows, lost, stop)
             start, lost = stop, {}
         if start >= stop and not request.follow:
             return
         reader = self._telemetry.follow(test, start=start, lag=request.lag or DEFAULT_LAG)
         if not context.add_callback(reader.close):
             return
-        yield from _answers(None, lost, start)  # the client knows that it is listened to
+        yield from self._answers(None, lost, start)  # the client knows that it is listened to
         told = time.monotonic()
         while not reader.closed and (request.follow or reader.position < stop):
-            taken = reader.take(BEAT_SECONDS)
+            reader.wait(BEAT_SECONDS)
+            with self._telemetry.converting:
+                taken = reader.take(0)
             rows = taken.rows if request.follow else taken.rows.take(taken.rows.records < stop)
             if len(rows) or taken.lost or time.monotonic() - told >= BEAT_SECONDS:
-                yield from _answers(rows, taken.lost, taken.position)
+                yield from self._answers(rows, taken.lost, taken.position)
                 told = time.monotonic()
 
     def _newest(self, test: Test | None, start: int, stop: int, count: int) -> Rows | None:
@@ -169,7 +187,8 @@ class ObserverServicer(observer_service_pb2_grpc.ObserverServiceServicer):
         if found:
             rows = gather(pieces[::-1] if request.newest_first else pieces)
             order = np.arange(len(rows))[:: -1 if request.newest_first else 1]
-            response.flows.extend(flows_to(rows.take(order[:size])))
+            for at in range(0, min(size, found), BATCH):
+                response.flows.extend(self._flows(rows.take(order[at : min(at + BATCH, size)])))
             if found > size:
                 last = int(rows.records[order[size - 1]])
                 response.next_page_token = str(last if request.newest_first else last + 1)
@@ -207,15 +226,3 @@ def _bounded(field: str, number: int, most: int) -> int:
     if number > most:
         raise BadField(field, f"is at most {most}")
     return number
-
-
-def _answers(
-    rows: Rows | None, lost: Mapping[str, int], position: int
-) -> Iterator[observer_service_pb2.GetFlowsResponse]:
-    """Records in messages of bounded size; what was lost is told in the first."""
-    count = 0 if rows is None else len(rows)
-    for at in range(0, max(count, 1), BATCH):
-        flows = [] if rows is None else flows_to(rows.take(np.arange(at, min(at + BATCH, count))))
-        losses = losses_to(lost) if at == 0 else []
-        reached = position if rows is None or at + BATCH >= count else int(rows.records[at + BATCH])
-        yield observer_service_pb2.GetFlowsResponse(flows=flows, losses=losses, next_record=reached)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Final
@@ -40,6 +41,10 @@ class Telemetry:
         self.store.on_written = self._count
         self._events: U64 = np.zeros(_EVENTS, np.uint64)
         self._judged: U64 = np.zeros(_VERDICTS, np.uint64)
+        self.converting = threading.Lock()
+        """To be held while records are made into objects, a few hundred at a time: then however many read, at most one
+        thread competes with the one that appends for the interpreter.
+        """
         self._totals: dict[str, int] = {}
         self.policy_revision: int | None = None
         """In force; for metrics, set by who publishes."""

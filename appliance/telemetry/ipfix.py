@@ -37,6 +37,7 @@ REVERSE: Final = 29305
 """RFC 5103: the same element of the other direction."""
 MESSAGE: Final = 1400
 """Bytes of a message at most, so that it fits a packet."""
+PIECE: Final = 512
 AGAIN_SECONDS: Final = 30.0
 VARIABLE: Final = 0xFFFF
 TEMPLATES, OPTIONS, STATISTICS = 2, 3, 259
@@ -257,14 +258,18 @@ class Exporter:
                     self._send(templates(self._enterprise), 0)
                 self._send(_set(STATISTICS, struct.pack("!IQ", self._domain, self.not_sent)), 1)
                 due, told = time.monotonic() + AGAIN_SECONDS, self.not_sent
-            self._send_all(taken.rows)
+            for at in range(0, len(taken.rows), PIECE):
+                piece = taken.rows.take(np.arange(at, min(at + PIECE, len(taken.rows))))
+                with self._telemetry.converting:
+                    made = list(data_records(piece))
+                self._send_all(made)
             if stop and self._reader.position >= stop:
                 return
 
-    def _send_all(self, rows: Rows) -> None:
+    def _send_all(self, records: Sequence[tuple[int, bytes]]) -> None:
         pending: list[bytes] = []
         current, size = 0, 0
-        for template, content in data_records(rows):
+        for template, content in records:
             if pending and (template != current or size + len(content) > MESSAGE - 20):
                 self._flush(current, pending)
                 pending, size = [], 0

@@ -26,7 +26,7 @@ from appliance.telemetry.hub import Telemetry
 
 log = structlog.get_logger(__name__)
 
-PIECE: Final = 1024
+PIECE: Final = 512
 MAX_BYTES: Final = 64 << 20
 FILES: Final = 4
 _ENCODE: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -115,7 +115,9 @@ class JsonLines:
                 bad = self._write(encoded([{"lost": taken.lost}]), 0, bad)
             for at in range(0, len(taken.rows), PIECE):
                 piece = taken.rows.take(np.arange(at, min(at + PIECE, len(taken.rows))))
-                bad = self._write(encoded(render.records(piece)), len(piece), bad)
+                with self._telemetry.converting:
+                    data = encoded(render.records(piece))
+                bad = self._write(data, len(piece), bad)
             if stop and self._reader.position >= stop:
                 return
 

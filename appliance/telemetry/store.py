@@ -324,10 +324,15 @@ class Reader:
         self.lost = 0
         """Records that this reader was too slow for, in all."""
 
+    def wait(self, timeout: float) -> None:
+        """Until there is something to take, or the end."""
+        self._store.wait(self.position, timeout, lambda: self._closed)
+
     def take(self, timeout: float) -> Taken:
         """What came since, up to ``CHUNK`` looked at; waits for something to come."""
         store = self._store
-        store.wait(self.position, timeout, lambda: self._closed)
+        if timeout:
+            self.wait(timeout)
         missed = 0
         behind = store.next - self.position
         if behind <= CHUNK:
