@@ -21,6 +21,7 @@ from appliance.bench import (
     hostile,
     latency,
     policies,
+    protection,
     records,
     segmentation,
     start,
@@ -50,6 +51,7 @@ PARTS: dict[str, Callable[[Settings], Section]] = {
     "policy": policies.policies,
     "disruption": disruption.disruption,
     "hostile": hostile.hostile,
+    "protection": protection.protection,
     "records": records.records,
 }
 

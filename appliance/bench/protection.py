@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""What protection costs real TCP (P14): two namespaces on taps of one appliance, goodput and round trips without a
+policy, and behind 10 and 10,000 rules. Needs root.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from appliance.bench.figures import Collection, Section, ratio
+from appliance.bench.machine import BenchError, opened
+from appliance.bench.programs import Settings
+from appliance.run.appliance import kill_recorded
+from appliance.run.lab import remove
+
+NAMES: Final = ("rfb-client", "rfb-server")
+PORT: Final = 5001
+GOAL: Final = 0.95
+COMMON: Final = """\
+runtime_dir: {directory}
+mode: switch
+fastpath: {{hugepages: auto}}
+ports:
+  p0: {{backend: net_ring}}
+  pf0vf0: {{backend: net_tap, netns: rfb-client, mac: "02:00:00:00:00:01"}}
+  pf0vf1: {{backend: net_tap, netns: rfb-server, mac: "02:00:00:00:00:02"}}
+namespaces:
+  rfb-client:
+    port: pf0vf0
+    addresses: [10.88.0.1/24]
+    neighbours: [{{address: 10.88.0.2, mac: "02:00:00:00:00:02"}}]
+  rfb-server:
+    port: pf0vf1
+    addresses: [10.88.0.2/24]
+    neighbours: [{{address: 10.88.0.1, mac: "02:00:00:00:00:01"}}]
+"""
+OFF: Final = """\
+pipes:
+  - name: wire
+    port: p0
+    root: true
+    match: {parser_meta.port_id: changeable}
+    fwd: changeable
+    miss: drop
+    nr_entries: 8
+    entries:
+      - {match: {parser_meta.port_id: pf0vf0}, fwd: {port: pf0vf1}}
+      - {match: {parser_meta.port_id: pf0vf1}, fwd: {port: pf0vf0}}
+"""
+ON: Final = """\
+segmentation:
+  networks: {lab: {prefixes: [10.88.0.0/16]}}
+  policy: policy.yaml
+  workloads:
+    client: {port: pf0vf0, mac: "02:00:00:00:00:01", addresses: 10.88.0.1, labels: {app: client}}
+    server: {port: pf0vf1, mac: "02:00:00:00:00:02", addresses: 10.88.0.2, labels: {app: server}}
+"""
+SERVER: Final = """\
+import socket, sys, threading
+listener = socket.create_server(("10.88.0.2", int(sys.argv[1])))
+def serve(s):
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with s:
+        while data := s.recv(1 << 20):
+            if len(data) == 1:
+                s.sendall(data)
+print("READY", flush=True)
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+"""
+CLIENT: Final = """\
+import json, socket, sys, time
+seconds = float(sys.argv[2])
+def connect():
+    s = socket.create_connection(("10.88.0.2", int(sys.argv[1])), timeout=10)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return s
+trips = []
+with connect() as s:
+    end = time.perf_counter() + seconds / 2
+    while (began := time.perf_counter()) < end:
+        s.sendall(b"x")
+        s.recv(1)
+        trips.append(time.perf_counter() - began)
+block = bytes(1 << 16)
+with connect() as s:
+    s.sendall(block * 16)
+    sent, began = 0, time.perf_counter()
+    while time.perf_counter() < began + seconds:
+        s.sendall(block)
+        sent += len(block)
+    spent = time.perf_counter() - began
+trips.sort()
+p50, p99 = (1e6 * trips[len(trips) * part // 100] for part in (50, 99))
+print(json.dumps({"mbit": 8e-6 * sent / spent, "p50": p50, "p99": p99}))
+"""
+
+
+def _policy(rules: int) -> str:
+    """The rule that is needed, between many that are not."""
+    lines = [
+        f"  - {{name: other-{i}, band: allow, from: app=client, to: app=server, services: [tcp/{10000 + i}]}}"
+        for i in range(rules - 1)
+    ]
+    needed = f"  - {{name: needed, band: allow, from: app=client, to: app=server, services: [tcp/{PORT}]}}"
+    return "rules:\n" + "\n".join([*lines[: rules // 2], needed, *lines[rules // 2 :]]) + "\n"
+
+
+@contextmanager
+def _appliance(directory: Path, rules: int) -> Iterator[None]:
+    """An appliance with so many rules; 0: a wire."""
+    directory.mkdir()
+    file = directory / "bench.yaml"
+    file.write_text(COMMON.format(directory=directory) + (ON if rules else OFF))
+    (directory / "policy.yaml").write_text(_policy(rules))
+    with (directory / "run.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "appliance", "run", "-c", str(file)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
+        )  # fmt: skip
+        try:
+            if not any(line.startswith("READY") for line in opened(process.stdout)):
+                words = (directory / "run.log").read_text().strip().splitlines()[-1:]
+                raise BenchError(f"the appliance does not start: {' '.join(words)}")
+            yield
+        finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=20)
+            process.kill()
+            process.communicate()
+            kill_recorded(directory)
+            for name in NAMES:
+                remove(name)
+
+
+def _measure(seconds: float) -> dict[str, Any]:
+    def inside(name: str, code: str, *words: str) -> list[str]:
+        return ["ip", "netns", "exec", name, sys.executable, "-c", code, *words]
+
+    server = subprocess.Popen(
+        inside(NAMES[1], SERVER, str(PORT)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        opened(server.stdout).readline()
+        done = subprocess.run(
+            inside(NAMES[0], CLIENT, str(PORT), str(seconds)),
+            capture_output=True, text=True, timeout=60 + seconds, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    finally:
+        server.kill()
+        server.communicate()
+    if done.returncode:
+        raise BenchError(f"TCP does not get through: {done.stderr.strip().splitlines()[-1:]}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def protection(settings: Settings) -> Section:
+    """No policy, 10 rules, 10,000 rules, in turns."""
+    if os.geteuid():
+        raise BenchError("taps and namespaces need root")
+    found = Collection()
+    kinds = {"no policy": 0, "10 rules": 10, "10000 rules": 1000 if settings.quick else 10_000}
+    for run in range(settings.runs):
+        for name, rules in kinds.items():
+            directory = settings.scratch / f"tcp-{run}-{rules}"
+            with _appliance(directory, rules):
+                answer = _measure(settings.window_ms / 500)
+            found.add(f"{name}: goodput", "Mbit/s", answer["mbit"])
+            found.add(f"{name}: round trip p50", "us", answer["p50"], less=True)
+            found.add(f"{name}: round trip p99", "us", answer["p99"], less=True)
+    figures = found.figures()
+    off = found.figure("no policy: goodput")
+    for name in list(kinds)[1:]:
+        figures.append(
+            ratio(f"{name} / no policy: goodput (P14)", found.figure(f"{name}: goodput"), off, GOAL)
+        )
+    remarks = (
+        "One TCP connection between two namespaces on net_tap, worker and control floating on both cores. Processes of "
+        "ours in the workloads' namespaces: 0 (client and server are the bench's).",
+    )
+    return Section("protection", "What protection costs real TCP (P14)", tuple(figures), remarks)
