@@ -55,7 +55,8 @@ def provenance(record: Mapping[str, Any]) -> str:
     """``rule no-datasets [block] rev 3``."""
     if not record["band"]:
         return f"rev {record['revision']}" if record["revision"] else ""
-    rule = f"rule {record['rule']} [{record['band']}]" if record["rule"] else f"[{record['band']}]"
+    named = record["rule"] and record["rule"] != record["band"]  # the default has no other name
+    rule = f"rule {record['rule']} [{record['band']}]" if named else f"[{record['band']}]"
     words = [rule, f"rev {record['revision']}"]
     if record["peer_rule"]:
         words.append(f"peer rule {record['peer_rule']}")
