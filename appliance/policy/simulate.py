@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Ringfield authors
-"""What a draft would change: for flows that were seen, and for every pair of identities."""
+"""What a draft would change for flows that were seen."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,27 +97,6 @@ def what_if(before: Program, after: Program, flows: Flows) -> tuple[list[Change]
         key=lambda one: (not one.passes_differ, -one.count, one.source, one.target, str(one.service))
     )
     return changes, differ
-
-
-def compare(
-    before: Program, after: Program, services: Sequence[Service], limit: int = 1000
-) -> tuple[list[Change], int]:
-    """Every pair of identities that both programs know and addresses have: up to ``limit`` changes, and how many."""
-    old, new = Evaluator(before), Evaluator(after)
-    known = set(before.identities) & set(after.identities)
-    common = np.array([one for one in used_identities(after).tolist() if one >> 2 in known], np.int64)
-    protocol, port = (np.array([getattr(one, part) for one in services]) for part in ("protocol", "port"))
-    found: list[Change] = []
-    total = 0
-    for source in common.tolist():
-        a: Any = old.tags(source, common[:, None], protocol, port)
-        b: Any = new.tags(source, common[:, None], protocol, port)
-        rows, columns = np.nonzero(a != b)
-        total += len(rows)
-        for row, column in zip(rows[: limit - len(found)].tolist(), columns.tolist(), strict=False):
-            verdicts = old.verdict(int(a[row, column])), new.verdict(int(b[row, column]))
-            found.append(Change(source, int(common[row]), services[column], *verdicts))
-    return found, total
 
 
 def used_identities(program: Program) -> NDArray[np.int64]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
 
-from appliance.errors import NotSupported
+from appliance.policy.analysis import analyze
 from appliance.policy.control import InForce, Segmentation
 from appliance.policy.model import Band, PolicySet, Rule, Workload
 from appliance.policy.program import base_of
@@ -105,4 +106,11 @@ class Advice:
 
     def analyze(self, made: InForce) -> policy_service_pb2.AnalyzePolicyResponse:
         """Rules that are worth a look."""
-        raise NotSupported("analysis is not part of this version")
+        found = analyze(made.policy, made.program, datetime.fromtimestamp(self._clock() / 1e9, UTC))
+        return policy_service_pb2.AnalyzePolicyResponse(
+            findings=[
+                policy_service_pb2.PolicyFinding(kind=one.kind, rule=one.rule, other=one.other, text=one.text)
+                for one in found
+            ],
+            sizes=convert.sizes_to(made.program.sizes),
+        )
