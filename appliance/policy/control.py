@@ -166,6 +166,7 @@ class Segmentation:
         self._confirm_at = monotonic()
         self._baselines: tuple[Rule, ...] = ()
         self._enforced = False
+        self._own_states: tuple[Inventory | None, dict[str, State]] = (None, {})
         self.fault = ""
         """What is wrong with what is in force."""
         self._in_force = self._prepared()
@@ -276,7 +277,10 @@ class Segmentation:
 
     def _states(self, inventory: Inventory) -> dict[str, State]:
         """States that are not normal, containment's before the inventory's."""
-        own = {one.name: one.state for one in inventory.workloads if one.state is not State.NORMAL}
+        known, own = self._own_states
+        if known is not inventory:
+            own = {one.name: one.state for one in inventory.workloads if one.state is not State.NORMAL}
+            self._own_states = inventory, own
         return own | self.contained.states
 
     # -- bringing it into force

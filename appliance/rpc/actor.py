@@ -20,7 +20,7 @@ def actor_of(context: grpc.ServicerContext) -> Actor:
     if context.peer().startswith("unix:"):
         return LOCAL
     auth: dict[str, list[bytes]] = {key: list(values) for key, values in context.auth_context().items()}  # type: ignore[arg-type]
-    if "transport_security_type" not in auth:
+    if auth.get("transport_security_type", [b"insecure"]) == [b"insecure"]:
         return INSECURE
     names, certificate = auth.get("x509_common_name", []), auth.get("x509_pem_cert", [])
     if not names or not certificate:

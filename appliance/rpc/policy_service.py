@@ -149,9 +149,8 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
         lines = difflib.unified_diff(
             old_text.splitlines(keepends=True), text.splitlines(keepends=True), old_file, file
         )
-        found, count = changes(
-            before.program, after.program, services_of(after.policy), request.limit or DEFAULT_LIMIT
-        )
+        services = list(dict.fromkeys([*services_of(before.policy), *services_of(after.policy)]))
+        found, count = changes(before.program, after.program, services, request.limit or DEFAULT_LIMIT)
         return policy_service_pb2.DiffPolicyResponse(
             text="".join(lines), added=[name for name in new if name not in old],
             removed=[name for name in old if name not in new],

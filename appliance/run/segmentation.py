@@ -101,6 +101,8 @@ class Names:
         """``known``: verdicts of earlier revisions by tag, as the store keeps them."""
         self._book = book
         self._seen: dict[str, tuple[object, ...]] = {}
+        self._told: tuple[int, ...] = ()
+        self._kept: InForce | None = None  # so that nothing else gets its id
         self._early: set[str] = set()
         self._tags, self._bases = set(known), set(range(tn.WORLD + 1))
         book.set_verdicts({tag: _verdict(from_text(text)) for tag, text in known.items()})
@@ -117,6 +119,11 @@ class Names:
     def changed(self, now: InForce) -> None:
         """From the controller."""
         self._numbers(now)
+        program = now.program
+        what = (id(now.inventory), id(program.identities), id(program.verdicts))
+        if what == self._told:
+            return  # states alone have changed
+        self._told, self._kept = what, now
         zones = now.program.numbers.zones
         there: dict[str, tuple[object, ...]] = {}
         for one in now.inventory.workloads:
