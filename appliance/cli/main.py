@@ -37,6 +37,7 @@ COMMANDS = {
     "audit": "audit",
     "demo": "demo",
     "bench": "bench",
+    "adopt": "adopt",
     "can": "explain",
     "why": "explain",
     "doctor": "doctor",

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from appliance.errors import AlreadyExists, BadState, InvalidValue, NotFound
+from appliance.errors import AlreadyExists, BadState, InUse, InvalidValue, NotFound
 from appliance.policy.identity import bind
 from appliance.policy.model import KINDS, ORIGINS, Interface, Inventory, Network, State, Workload
 from appliance.policy.program import Numbers
@@ -76,8 +76,15 @@ class Workloads:
         self._byname: dict[str, Workload] = {}
         self.networks = tuple(networks)
         self.ports = dict(ports)
+        self._waiting: dict[str, Workload] = {}
+        """Kept workloads behind ports that were added by a call and are not there (yet)."""
         for declared, content in store.workloads():
             workload = from_dict(content)
+            if not declared and any(
+                one.port not in self.ports for one in workload.interfaces if not one.appliance
+            ):
+                self._waiting[workload.name] = workload
+                continue
             self._byname[workload.name] = workload
             if declared:
                 self._declared.add(workload.name)
@@ -96,6 +103,29 @@ class Workloads:
     def _with(self, byname: Mapping[str, Workload]) -> Inventory:
         workloads = tuple(byname[name] for name in sorted(byname))
         return Inventory(networks=self.networks, workloads=workloads, ports=self.ports)
+
+    def set_ports(self, ports: Mapping[str, int]) -> bool:
+        """Ports have come or gone; whether workloads that waited for one are plugged in now. ``InUse`` names those
+        that still need one that has gone.
+        """
+        with self._lock:
+            for workload in self._byname.values():
+                for one in workload.interfaces:
+                    if not one.appliance and one.port in self.ports and one.port not in ports:
+                        raise InUse(
+                            f"workload {workload.name} is plugged in at port {one.port}: remove it first"
+                        )
+            self.ports = dict(ports)
+            came = [
+                one
+                for one in self._waiting.values()
+                if all(i.port in ports for i in one.interfaces if not i.appliance)
+            ]
+            for workload in came:
+                self._byname.setdefault(workload.name, workload)
+                del self._waiting[workload.name]
+            self._snapshot = None
+            return bool(came)
 
     def __len__(self) -> int:
         return len(self._byname)

@@ -90,6 +90,8 @@ class Node:
         self._lock = threading.RLock()
         self.why_not = "the fast path is being started"
         self.on_up: list[Callable[[Dpu], None]] = []
+        self.ports_changed: Callable[[dict[str, int]], object] = lambda ports: None
+        """Told which ports (with logical ids) there are after an add, and before a remove, which it may refuse."""
 
     # -- life
 
@@ -269,10 +271,12 @@ class Node:
             dpu.port_remove(port.name)
             raise
         self.journal.write(state_pb2.StateRecord(port=port))
+        self.ports_changed({one.name: number for number, one in dpu.ports.items()})
 
     def remove_port(self, dpu: Dpu, name: str) -> None:
         """Stop a port, its pipes with it, and close its device."""
         port = dpu.port(name)
+        self.ports_changed({one.name: number for number, one in dpu.ports.items() if one.name != name})
         gone = [pipe for pipe in self.state.pipes.values() if pipe.message.port == name]
         port.stop()
         for pipe in gone:

@@ -128,6 +128,19 @@ class WorkloadServicer(workload_service_pb2_grpc.WorkloadServiceServicer):
         )  # fmt: skip
         return workload_service_pb2.SetLabelsResponse(workload=self._message(registry.get(request.name)))
 
+    def ListNetworks(  # noqa: N802
+        self, request: workload_service_pb2.ListNetworksRequest, context: grpc.ServicerContext
+    ) -> workload_service_pb2.ListNetworksResponse:
+        """What workloads can be plugged into."""
+        return workload_service_pb2.ListNetworksResponse(
+            networks=[
+                workload_pb2.Network(
+                    name=one.name, vlan=one.vlan, prefixes=one.prefixes, gateways=one.gateways
+                )
+                for one in self._control.workloads.networks
+            ]
+        )
+
     def WaitReady(  # noqa: N802
         self, request: workload_service_pb2.WaitReadyRequest, context: grpc.ServicerContext
     ) -> workload_service_pb2.WaitReadyResponse:

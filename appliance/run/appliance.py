@@ -124,12 +124,16 @@ class Appliance:
             tcp = self.config.grpc.tcp
             self.segmentation = Runtime(
                 self.config.segmentation,
-                self.config.port_ids,
+                {
+                    **self.config.port_ids,
+                    **{port.name: port.port_id for port in self.node.state.ports.values()},
+                },
                 self.node.use,
                 self.names,
                 self.telemetry,
                 service=tcp.address if tcp is not None else "",
             )
+        self.node.ports_changed = self._ports_changed
         self._attach()
         self.lab.set_up()
         self.hub = PacketHub(self.node)
@@ -157,6 +161,14 @@ class Appliance:
         self.server.serving(True)
         self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
         self._watcher.start()
+
+    def _ports_changed(self, ports: dict[str, int]) -> None:
+        """From the node: ports that were added or are to be removed by a call."""
+        if self.segmentation is not None:
+            self.segmentation.control.workloads.set_ports(ports)
+        dpu = self.node.dpu
+        if dpu is not None:
+            self.names.set_ports({port.index: port.name for port in dpu.port_list()})
 
     # -- the fast path
 

@@ -79,7 +79,7 @@ class Lab:
         """Addresses, neighbours, routes: when the taps are there. Repeating it changes nothing."""
         for space in self.namespaces:
             self._wait_for_link(space)
-            _sysctl(space.name, [("net.ipv6.conf.all.disable_ipv6", "1"), *space.sysctl])
+            set_sysctl(space.name, [("net.ipv6.conf.all.disable_ipv6", "1"), *space.sysctl])
             for address in space.addresses:
                 ip("-n", space.name, "address", "replace", address, "dev", space.port)
             ip("-n", space.name, "link", "set", space.port, "up")
@@ -110,7 +110,7 @@ class Lab:
         self.owned.clear()
 
 
-def _sysctl(name: str, settings: Sequence[tuple[str, str]]) -> None:
+def set_sysctl(name: str, settings: Sequence[tuple[str, str]]) -> None:
     """Set kernel parameters inside a namespace."""
     for key, value in settings:
         path = "/proc/sys/" + key.replace(".", "/")
@@ -121,5 +121,13 @@ def _sysctl(name: str, settings: Sequence[tuple[str, str]]) -> None:
             text=True,
             check=False,
         )
-        if done.returncode and key != "net.ipv6.conf.all.disable_ipv6":  # kernels without IPv6 lack it
+        if done.returncode and not key.endswith(".disable_ipv6"):  # kernels without IPv6 lack it
             raise InitializationFailed(f"namespace {name}: cannot set {key}: {done.stderr.strip()}")
+
+
+def get_sysctl(name: str, key: str) -> str:
+    """A kernel parameter inside a namespace; empty when the kernel has none of that name."""
+    path = "/proc/sys/" + key.replace(".", "/")
+    command = ["ip", "netns", "exec", name, "cat", path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip()

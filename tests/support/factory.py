@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
+
+from appliance.cli.run import set_up_logging
 from appliance.demo.factory import drops_of
 from appliance.demo.factory_data import HOSTS, Service
 from appliance.demo.factory_lab import Factory, Try
@@ -135,9 +138,19 @@ class Rig:
 
 
 @contextmanager
+def quiet() -> Iterator[None]:
+    """The appliance's log does not mix with what commands print."""
+    set_up_logging("text", level="error")
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()
+
+
+@contextmanager
 def running() -> Iterator[Rig]:
     """The factory with the shipped policy in force."""
-    with alone(), directory() as where:
+    with alone(), directory() as where, quiet():
         config = read_config(FILES / "factory.yaml", runtime_dir=where)
         with Appliance(config), Factory() as factory, Client(f"unix:{config.grpc.unix}") as client:
             factory.wait_for_addresses()
