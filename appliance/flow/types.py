@@ -238,7 +238,7 @@ class FwdDrop(Fwd):
 @dataclass(frozen=True, slots=True)
 class FwdReject(Fwd):
     """Drop, and answer the sender: TCP RST, else ICMP "administratively prohibited"; counted as ``reason``,
-    empty: ``policy``. Ringfield's own.
+    empty: ``policy``. For ``ttl`` and ``no_route`` it is ICMP "time exceeded", "unreachable". Ringfield's own.
     """
 
     type: ClassVar[FwdType] = FwdType.REJECT

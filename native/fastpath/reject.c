@@ -11,6 +11,7 @@
 #include "answer.h"
 #include "checksum.h"
 #include "parse.h"
+#include "stats_wire.h"
 
 enum {
 	L2_MOST = 64, // with all VLAN tags
@@ -21,8 +22,32 @@ enum {
 	TCP_ACK = 16,
 };
 
+// What is said, by the reason for which the packet is dropped.
+struct saying {
+	bool rst; // to TCP
+	uint8_t ip4[2];
+	uint8_t ip6[2]; // type and code
+};
+
+static const struct saying prohibited = {true, {3, 13}, {1, 1}};
+static const struct saying unreachable = {false, {3, 1}, {1, 3}};
+static const struct saying exceeded = {false, {11, 0}, {3, 0}};
+
+static const struct saying *saying_of(uint8_t reason)
+{
+	switch (reason) {
+	case STEER_DROP_TTL:
+		return &exceeded;
+	case STEER_DROP_NO_ROUTE:
+		return &unreachable;
+	default:
+		return &prohibited;
+	}
+}
+
 // What is refused, and what is built for it.
 struct refusal {
+	const struct saying *saying;
 	struct packet *p;
 	const uint8_t *ip;
 	const struct packet_layer *l;
@@ -162,7 +187,7 @@ static void put_rst(const struct refusal *r)
 	memcpy(tcp + 16, &sum, 2);
 }
 
-static void put_unreachable(const struct refusal *r, uint32_t quote)
+static void put_icmp(const struct refusal *r, uint32_t quote)
 {
 	uint8_t protocol = r->ip6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
 	uint8_t *icmp = put_ip(r, protocol, 8 + quote);
@@ -170,8 +195,7 @@ static void put_unreachable(const struct refusal *r, uint32_t quote)
 	uint16_t sum;
 
 	memset(icmp, 0, 8);
-	icmp[0] = r->ip6 ? 1 : 3;
-	icmp[1] = r->ip6 ? 1 : 13;
+	memcpy(icmp, r->ip6 ? r->saying->ip6 : r->saying->ip4, 2);
 	from = rte_pktmbuf_read(r->p->m, r->l->l3, quote, icmp + 8);
 	if (from != icmp + 8)
 		memcpy(icmp + 8, from, quote);
@@ -182,7 +206,7 @@ static void put_unreachable(const struct refusal *r, uint32_t quote)
 
 struct rte_mbuf *reject_build(struct packet *p, struct rte_mempool *pool)
 {
-	struct refusal r = {.p = p, .l = &p->layer[0]};
+	struct refusal r = {.saying = saying_of(p->reason), .p = p, .l = &p->layer[0]};
 	uint32_t quote = 0, head, bytes;
 	struct rte_mbuf *m;
 	uint8_t *out;
@@ -196,7 +220,7 @@ struct rte_mbuf *reject_build(struct packet *p, struct rte_mempool *pool)
 	r.ip = p->data + r.l->l3;
 	if (!may_answer(&r))
 		return NULL;
-	tcp = r.l->l4_proto == IPPROTO_TCP;
+	tcp = r.l->l4_proto == IPPROTO_TCP && r.saying->rst;
 	head = r.ip6 ? 40 : 20;
 	if (!tcp) {
 		quote = r.l->end - r.l->l3;
@@ -219,6 +243,6 @@ struct rte_mbuf *reject_build(struct packet *p, struct rte_mempool *pool)
 	if (tcp)
 		put_rst(&r);
 	else
-		put_unreachable(&r, quote);
+		put_icmp(&r, quote);
 	return m;
 }

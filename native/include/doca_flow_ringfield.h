@@ -192,7 +192,8 @@ doca_error_t doca_flow_ringfield_txn_abort(void);
 // count, by its number (doca_flow_ringfield_drop_by_name()); 0 = the usual one: pipe, for REJECT policy.
 enum doca_flow_ringfield_fwd_type {
 	DOCA_FLOW_RINGFIELD_FWD_DROP = 1000,
-	// Drop, and answer the sender: TCP with RST, the rest with ICMP or ICMPv6 "administratively prohibited". Rate bound.
+	// Drop, and answer the sender: TCP with RST, the rest with ICMP or ICMPv6 "administratively prohibited"; for the reasons ttl
+	// and no_route with "time exceeded" and "host unreachable". Rate bound.
 	DOCA_FLOW_RINGFIELD_FWD_REJECT,
 	// An ARP request or neighbour solicitation goes back, out of the port it came in on, as its answer; outer.eth.src_mac
 	// as the actions left it is the address that is told. Anything else is dropped.

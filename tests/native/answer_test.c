@@ -273,7 +273,8 @@ static uint32_t put_icmp(uint8_t *f, uint32_t src, uint32_t dst, unsigned int ty
 
 static void test_unreachable(void)
 {
-	uint32_t pipe = all(NULL, (struct steer_fwd){.type = STEER_FWD_REJECT, .index = STEER_DROP_NO_ROUTE}),
+	uint32_t pipe = all(NULL,
+			 (struct steer_fwd){.type = STEER_FWD_REJECT, .index = STEER_DROP_ROGUE_CONTROL}),
 		 bytes;
 	uint64_t generated = fp.workers[0].stats->generated;
 	uint8_t *ip = out + 14;
@@ -307,7 +308,7 @@ static void test_unreachable(void)
 	ok(!judge(0, frame, put_ns(frame, false, true)), "nor neighbour discovery");
 	ok(!judge(0, frame, put_arp(frame, 1, 1, 2)), "nor ARP");
 	ok(fp.workers[0].stats->generated == generated + 4, "four were made");
-	ok(bed_drops(0, STEER_DROP_NO_ROUTE) == 11, "all dropped for their reason");
+	ok(bed_drops(0, STEER_DROP_ROGUE_CONTROL) == 11, "all dropped for their reason");
 	// A flood of them is not answered as one.
 	bytes = frame_udp(frame, 0x0a000001, 0x0a000002, 1234, 53, 30);
 	generated = fp.workers[0].stats->generated;
@@ -324,6 +325,33 @@ static void test_unreachable(void)
 	bed_settle();
 }
 
+// Whatever the protocol, who is too far away is told so.
+static void test_reasons(void)
+{
+	static const struct {
+		uint8_t reason, ip4[2], ip6[2];
+	} cases[] = {
+		{STEER_DROP_TTL, {11, 0}, {3, 0}},
+		{STEER_DROP_NO_ROUTE, {3, 1}, {1, 3}},
+	};
+
+	for (unsigned int i = 0; i < RTE_DIM(cases); i++) {
+		uint32_t pipe =
+			all(NULL, (struct steer_fwd){.type = STEER_FWD_REJECT, .index = cases[i].reason});
+		uint32_t bytes = frame_tcp(frame, 0x0a000001, 0x0a000002, 1234, 80, 10);
+
+		ok(judge(0, frame, bytes) == bytes + 28 && !memcmp(out + 34, cases[i].ip4, 2) &&
+				l4_sum(out + 14, out + 34, 1, bytes - 14 + 8) == 0xffff,
+			"IPv4 type %u", cases[i].ip4[0]);
+		bytes = frame_tcp6(frame, 1, 2, 1234, 80, 10);
+		ok(judge(0, frame, bytes) == bytes + 48 && !memcmp(out + 54, cases[i].ip6, 2) &&
+				l4_sum(out + 14, out + 54, 58, bytes - 14 + 8) == 0xffff,
+			"IPv6 type %u", cases[i].ip6[0]);
+		require(!pipe_destroy(bed.space, pipe, NULL), "destroyed");
+		bed_settle();
+	}
+}
+
 int main(void)
 {
 	bed_start(2);
@@ -331,6 +359,7 @@ int main(void)
 	test_arp();
 	test_solicitations();
 	test_tcp();
+	test_reasons();
 	test_unreachable();
 	bed_conserves(0);
 	bed_stop();
