@@ -266,7 +266,8 @@ class Reconciler:
                 handles[step.kept] = live.handles[step.kept_live]
                 live.rows, live.handles = step.wanted, handles
             live.table = step.table
-        if any(table.spec.type is PipeType.CT for table in program.tables) and (post or gone or judge_all):
+        if any(table.spec.type is PipeType.CT for table in program.tables):
+            # Also when nothing has changed: records carry the revision.
             dpu.ct_epoch(revision, None if concerned is None else sorted(concerned))
         return Applied(
             rows_added=sum(len(step.table) if step.live is None else len(step.added) for step in post),
@@ -348,7 +349,7 @@ class Reconciler:
         if table.spec.type in ROWLESS:
             step.entries_changed = step.entries_digest != live.entries_digest
             return
-        if live.table is not None and live.table is table and not _forwards_moved(table, names):
+        if live.table is not None and not _forwards_moved(table, names) and table.same(live.table):
             step.kept = step.kept_live = np.arange(len(live.handles))
             return
         wanted = _rows_of(table, live.pipe, names, port)

@@ -4,9 +4,16 @@
 
 from __future__ import annotations
 
-import grpc
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import grpc
+import pytest
+
+from appliance.errors import FlowError
 from appliance.policy import audit
+from appliance.run.appliance import Appliance
+from appliance.run.document import ConfigError
 from appliance.run.frames import Host
 from appliance.v1 import (
     audit_service_pb2,
@@ -16,8 +23,9 @@ from appliance.v1 import (
     workload_service_pb2,
 )
 from tests.support.fastpath import wait_for
-from tests.support.rig import TIMEOUT, directory
+from tests.support.rig import TIMEOUT, config, directory
 from tests.support.segmentation import (
+    CONFIG,
     DB,
     OPS,
     POLICY,
@@ -178,3 +186,62 @@ def test_everything_is_there_after_a_restart() -> None:
         with running(POLICY.replace("5432", "1521"), at=where) as rig:  # a changed file is published
             assert passes(rig, WEB, DB, 1521)
         assert audit.verify(where / "segmentation").ok
+
+
+def test_a_rule_expires_by_itself() -> None:
+    with running() as rig:
+        moment = datetime.now(UTC) + timedelta(seconds=1.5)
+        expiring = POLICY.replace(
+            "name: ops-to-all,", f"name: ops-to-all, schedule: {{expires: '{moment.isoformat()}'}},"
+        )
+        publish(rig, expiring)
+        assert passes(rig, OPS, DB, 22)
+        wait_for("the expiry", lambda: not passes(rig, OPS, DB, 22))
+        assert datetime.now(UTC) >= moment
+        assert passes(rig, WEB, DB, 5432)
+        wait_for("the entry", lambda: entries(rig)[-1].action == "policy.schedule")
+        assert "late_seconds" in entries(rig)[-1].after.fields
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "field", "words"),
+    [
+        ("fastpath:", "mode: vnf\nfastpath:", "mode", "needs mode: switch"),
+        (
+            "segmentation:",
+            "pipes: [{name: x, port: p0, root: true, fwd: drop}]\nsegmentation:",
+            "pipes",
+            "not both",
+        ),
+        ("port: p1", "port: p9", "workloads.web.port", "no port 'p9'"),
+        ("10.0.0.254", "10.9.0.254", "gateways", "none of the network's prefixes"),
+        ("addresses: 10.0.0.1,", "", "workloads.web", "would admit nothing"),
+        ("kind: dataset", "kind: toaster", "workloads.db.kind", "is not one of"),
+        ("policy: policy.yaml", "policy: none.yaml", "policy", "cannot read"),
+        ("policy: policy.yaml", "connections: {capacity: 0}", "connections.capacity", "not between"),
+        ("policy: policy.yaml", "connections: {timeouts: {udp: -1}}", "timeouts.udp", "seconds"),
+        ("policy: policy.yaml", "default: reject", "default", "is not one of"),
+        ("policy: policy.yaml", "polcy: policy.yaml", "polcy", "no such key"),
+    ],
+)
+def test_configurations_that_are_refused(
+    before: str, after: str, field: str, words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    assert before in CONFIG
+    with pytest.raises(ConfigError, match=words) as caught:
+        config(CONFIG.replace(before, after, 1), tmp_path)
+    assert field in caught.value.field
+    assert caught.value.line > 0
+
+
+def test_a_configuration_that_binds_twice_does_not_start() -> None:
+    with directory() as where:
+        (where / "policy.yaml").write_text(POLICY)
+        twice = CONFIG.replace("10.0.0.2,", "10.0.0.1,")
+        with pytest.raises(FlowError, match="bound twice: to db and to web"):
+            Appliance(config(twice, where))
+        (where / "policy.yaml").write_text("rules: [{name: a}]\n")
+        with pytest.raises(FlowError, match=r"policy\.yaml:1: rule a"):
+            Appliance(config(CONFIG, where))
+        assert not list(where.glob("*.sock"))
