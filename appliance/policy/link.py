@@ -143,8 +143,9 @@ class _Rows:
         for name in shape.columns[:-1]:
             full = shape.match[name] if shape.match[name] != ly.FULL else (1 << ly.ft_bits(name)) - 1
             width = ly.row_dtype([name]).itemsize * 8
-            columns[name] = encoded(name, [full & (1 << width) - 1] * len(lengths))
-        columns[address] = encoded(address, [prefix_bits(length, bits) for length in lengths])
+            columns[name] = encoded(name, [full & (1 << width) - 1])
+        each = {length: prefix_bits(length, bits) for length in set(lengths)}
+        columns[address] = encoded(address, [each[length] for length in lengths])
         return ly.rows(len(lengths), columns)
 
 

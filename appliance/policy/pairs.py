@@ -44,6 +44,15 @@ def mix(values: NDArray[Any], seed: int = 0) -> Words:
         return z ^ (z >> np.uint64(31))
 
 
+def distinct(values: Ids) -> Ids:
+    """The values in ascending order, each once. (numpy's own goes by hash, which is slower for so many.)"""
+    ordered = np.sort(values)
+    new = np.ones(len(ordered), bool)
+    new[1:] = ordered[1:] != ordered[:-1]
+    kept: Ids = ordered[new]
+    return kept
+
+
 @dataclass(frozen=True, slots=True)
 class Ragged:
     """Rows of different lengths, one behind the other."""
@@ -135,14 +144,14 @@ def sides(parts: Sequence[Ids], forced: Sequence[bool], number: int) -> Sides:
         of_clause[i] = at
     ragged = Ragged.of(unique)
     narrow = classify(ragged, np.ones(len(unique), bool), number)
-    pairs = np.unique(ragged.rows * len(narrow) + narrow.of[ragged.data])
+    pairs = distinct(ragged.rows * len(narrow) + narrow.of[ragged.data])
     side, classes = pairs // len(narrow), pairs % len(narrow)
     count = np.bincount(side, minlength=len(unique))
     is_wide = count > max(WIDE_LEAST, len(narrow) // WIDE_SHARE)
     is_wide[of_clause[np.asarray(forced, bool)]] = True
     wide = classify(ragged, is_wide, number)
     wide_of_narrow = wide.of[narrow.lowest]
-    of_wide = np.unique(np.where(is_wide[side], wide_of_narrow[classes], classes) + side * len(narrow))
+    of_wide = distinct(np.where(is_wide[side], wide_of_narrow[classes], classes) + side * len(narrow))
     side, classes = of_wide // len(narrow), of_wide % len(narrow)
     return Sides(
         of_clause,
@@ -271,7 +280,7 @@ def _merge(levels: dict[str, Table], source: Sides, target: Sides, before: int, 
     nn, wn, nw, ww = (levels[name] for name in ("nn", "wn", "nw", "ww"))
     s_wide, t_wide = source.wide_of_narrow, target.wide_of_narrow
     crossing = _crossing(wn, nw, s_wide, t_wide, nn.width, budget)
-    nn_keys = np.union1d(nn.keys, crossing)
+    nn_keys = distinct(np.concatenate([nn.keys, crossing])) if len(crossing) else nn.keys
     total = len(nn_keys) + len(wn.keys) + len(nw.keys) + len(ww.keys)
     if total > budget:
         raise TooLargeError(total)
@@ -325,7 +334,7 @@ def _crossing(wn: Table, nw: Table, s_wide: Ids, t_wide: Ids, width: int, budget
     if int(length.sum()) > budget:
         raise TooLargeError(int(length.sum()))
     row, other = Ragged(left, length, order).take(np.arange(len(mine)))
-    return np.unique(s[other] * width + t[row])
+    return distinct(s[other] * width + t[row])
 
 
 def _behind(name: str, sets: Ids) -> Ids:

@@ -133,6 +133,13 @@ class Universe:
 
     def term_bases(self, term: Term) -> Ids:
         """The bases that fulfil all requirements of a term but those of states, ascending."""
+        if len(term) == 1 and term[0].op is Op.IN and term[0].field not in ("state", "cidr"):
+            postings, _ = self._postings(term[0])
+            if len(term[0].values) == 1:
+                return np.array(postings.get(term[0].values[0], ()), np.int64)
+            return np.array(
+                sorted({base for value in term[0].values for base in postings.get(value, ())}), np.int64
+            )
         parts = [part for part in term if part.field != "state"]
         if len(parts) < len(term):
             parts_mask = self.is_workload
@@ -165,6 +172,9 @@ class Universe:
 
     def _expand(self, bases: Ids, states: int, extra: int) -> Ids:
         """Identities of bases in some states."""
+        if states == 0b0011 and not (extra and self.extra.any()) and self.is_workload[bases].all():
+            both: Ids = (self.first[bases][:, None] + np.arange(2)).reshape(-1)
+            return both
         first, workloads = self.first[bases], self.is_workload[bases]
         parts = [first] if states & 1 else []
         for state in (1, 2, 3):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from appliance.policy.inner import Clause, Level, Role
 from appliance.policy.model import Action, Band, Default
-from appliance.policy.pairs import Ragged, mix
+from appliance.policy.pairs import Ragged, distinct, mix
 from appliance.policy.program import Verdict
 from appliance.policy.service import Protocol, Span
 from appliance.policy.universe import Ids
@@ -275,7 +275,7 @@ def decide(clauses: Sequence[Clause], lists: Ragged, default: Default) -> Decide
     position, atom_index = split.named.take(set_of[lists.data])
     list_of = lists.rows[position]
     width = len(split.numbers)
-    cells = np.unique(np.concatenate([list_of * width + atom_index, np.arange(count) * width]))
+    cells = distinct(np.concatenate([list_of * width + atom_index, np.arange(count) * width]))
     row_list, row_atom = cells // width, cells % width
     members_row, members = lists.take(row_list)
     filled = np.bincount(members_row, minlength=len(cells)) > 0
