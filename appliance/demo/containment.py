@@ -68,7 +68,7 @@ def quarantine(demo: FactoryDemo) -> tuple[float, float]:
         f"{answer.after.direct} services",
         not answer.after.direct,
     )
-    demo.note("quarantine, asked to answered", f"{1000 * (answered - asked):.1f} ms", "ringfield containment")
+    demo.note("quarantine, asked to answered", f"{1000 * (answered - asked):.1f} ms", "ringfield contained")
     return asked, answered
 
 

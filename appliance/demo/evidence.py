@@ -33,7 +33,7 @@ def audit(demo: FactoryDemo) -> None:
             demo.note(
                 f"audit: {action}",
                 f"entry {found[-1].number} by {found[-1].actor}: {found[-1].reason}",
-                "ringfield audit list",
+                "ringfield audit show",
             )
     checked = demo.client.audit.VerifyAuditLog(
         audit_service_pb2.VerifyAuditLogRequest(), timeout=DEADLINE_SECONDS

@@ -108,4 +108,4 @@ def walk(demo: FactoryDemo, file: Path) -> None:
             else applied.reason or "not in force",
             good,
         )
-        demo.note("policy in force", f"revision {revision.number}", "ringfield policy list")
+        demo.note("policy in force", f"revision {revision.number}", "ringfield policy show --history")

@@ -86,7 +86,7 @@ def check_boot(demo: FactoryDemo) -> None:
 
 def walk(demo: FactoryDemo) -> None:
     """The step."""
-    with demo.step("1  Visibility", "ringfield observe --map"):
+    with demo.step("1  Visibility", "ringfield observe map"):
         check_boot(demo)
         tries = talk()
         opened = 0
@@ -115,4 +115,4 @@ def walk(demo: FactoryDemo) -> None:
             f"{len(seen)} edges, {counted} connections",
             seen == wanted and counted == opened,
         )
-        demo.note("map", f"{len(seen)} edges, {counted} connections", "ringfield observe --map")
+        demo.note("map", f"{len(seen)} edges, {counted} connections", "ringfield observe map")
