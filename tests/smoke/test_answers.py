@@ -51,10 +51,8 @@ def answering(host: Netns) -> Iterator[Dpu]:
                 fwd_miss=FwdDrop("link_control"),
             )
         )
-        target = [
-            ActionDesc.copy(DescField("outer.nd.target", 96 - 32 * i), DescField.meta_u32(i), 32)
-            for i in range(4)
-        ]
+        parts = [(DescField("outer.nd.target", 96 - 32 * i), DescField.meta_u32(i)) for i in range(4)]
+        target = tuple(ActionDesc.copy(part, word, 32) for part, word in parts)
         asks = {"parser_meta.outer_l4_type": 0xFFFFFFFF, "outer.l4_type_ext": 3, "outer.icmp.type": 0xFF}
         nd = PipeSpec(
             name="nd", match=Match.from_flat(asks), actions=(Actions(),), action_descs=(target,),
