@@ -166,8 +166,8 @@ def _expand(policy: PolicySet, inner: Sequence[Clause], universe: Universe, budg
         raise refuse(
             f"policy {policy.name}",
             "",
-            f"it needs {error.pairs:,} rows for pairs of identities and there is room for {budget:,}; the rules that "
-            f"name most pairs: {', '.join(names.split(', ')[:5])}. Use fewer labels in them, or `any` on one side",
+            f"it needs up to {error.pairs:,} rows for pairs of identities and there is room for {budget:,}; the rules "
+            f"that name most pairs: {', '.join(names.split(', ')[:5])}. Use fewer labels in them, or `any` on one side",
         ) from None
 
 

@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from appliance.flow import Dpu, Port
 from appliance.flow.results import Outcome, Trace
+from appliance.flow.types import FlowEvent
 from appliance.policy.program import Program
 from appliance.policy.reconciler import Reconciler
 from tests.oracle.factories import PORTS
+
+SECONDS: Final = 10.0
 
 
 class Segmented:
@@ -32,6 +37,25 @@ class Segmented:
         self.revision += 1
         self.reconciler.apply(self.dpu, program, self.revision, judge_all=True)
 
+    def drain(self) -> None:
+        """Forget records and packets of before."""
+        self.dpu.flow_records(0.0)
+        self.dpu.packets()
+
+    def outcome(self, wanted: set[int]) -> tuple[dict[int, tuple[FlowEvent, int]], set[tuple[str, bytes]]]:
+        """First records of connections by source port: event and tag; and what came out of which port by then."""
+        found: dict[int, tuple[FlowEvent, int]] = {}
+        end = time.monotonic() + SECONDS
+        while wanted - found.keys() and time.monotonic() < end:
+            records, lost = self.dpu.flow_records(0.1)
+            assert not lost
+            for record in records:
+                event, port = FlowEvent(int(record["event"])), int(record["src_port"])
+                if port in wanted and event in (FlowEvent.OPEN, FlowEvent.DENY):
+                    found.setdefault(port, (event, int(record["tag"])))
+        assert not wanted - found.keys(), "no record of some connections"
+        return found, {(packet.port, packet.frame) for packet in self.dpu.packets(0.1)}
+
     def ask(self, port: str, frame: bytes) -> tuple[Outcome, int, Trace]:
         """Outcome of a frame, and the tag of the last entry with one; nothing is changed by it."""
         trace = self.dpu.trace(port, frame)
@@ -42,7 +66,7 @@ class Segmented:
 @contextmanager
 def segmented() -> Iterator[Segmented]:
     """A private fast path with an uplink and three representors."""
-    with Dpu.launch(ports=len(PORTS), mode="switch") as dpu:
+    with Dpu.launch(ports=len(PORTS), mode="switch", flow_ring_bytes=1 << 20) as dpu:
         ports = [dpu.port_start(name, number) for name, number in PORTS.items()]
         dpu.receive(software=True, wire=True)
         yield Segmented(dpu, ports[0])

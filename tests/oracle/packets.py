@@ -31,7 +31,7 @@ def segment(protocol: int, port: int, sport: int = 40000) -> bytes:
     if protocol == 132:
         return sport.to_bytes(2, "big") + port.to_bytes(2, "big") + bytes(8)
     if protocol in (1, 58):
-        return bytes([port, 0, 0, 0, 0x12, 0x34, 0, 1])
+        return bytes([port, 0, 0, 0, *sport.to_bytes(2, "big"), 0, 1])
     return bytes(16)
 
 
@@ -47,11 +47,20 @@ def datagram(source: str, target: str, protocol: int, body: bytes, ttl: int = 64
 
 
 def question(
-    dst_mac: str, src_mac: str, source: str, target: str, protocol: int, port: int, vlan: int = 0
+    dst_mac: str,
+    src_mac: str,
+    source: str,
+    target: str,
+    protocol: int,
+    port: int,
+    vlan: int = 0,
+    sport: int = 40000,
 ) -> bytes:
     """The first packet of a connection."""
     kind = 0x0800 if ip_address(source).version == 4 else 0x86DD
-    return ethernet(dst_mac, src_mac, kind, datagram(source, target, protocol, segment(protocol, port)), vlan)
+    return ethernet(
+        dst_mac, src_mac, kind, datagram(source, target, protocol, segment(protocol, port, sport)), vlan
+    )
 
 
 def arp(src_mac: str, spa: str, tpa: str, op: int = 1, sha: str = "", dst: str = BROADCAST) -> bytes:

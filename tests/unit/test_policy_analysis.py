@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 
 import numpy as np
+import pytest
 
 from appliance.policy import compiler
 from appliance.policy.analysis import analyze
@@ -28,6 +29,7 @@ from appliance.policy.model import (
     Window,
     Workload,
 )
+from appliance.policy.refusal import Refused
 from appliance.policy.selector import parse_selector
 from appliance.policy.simulate import Flows, what_if
 
@@ -179,3 +181,16 @@ def test_schedules_begin_and_end() -> None:
     assert next_change(policy, monday.replace(hour=8)) == monday.replace(hour=18)
     late = compiler.compile(policy, INVENTORY, at=datetime(2027, 1, 4, 9, tzinfo=UTC))
     assert not ask(late, INVENTORY, "agent-1", "tool-1", "https").verdict.passes
+
+
+def test_a_policy_beyond_the_budget_is_refused_in_words() -> None:
+    with pytest.raises(Refused, match=r"policy policy: it needs up to \d+ rows .* room for 3; .*a-t"):
+        compiler.compile(POLICY, INVENTORY, options=compiler.Options(budget=3))
+
+
+def test_a_workload_bound_twice_is_refused_naming_both() -> None:
+    first, second = INVENTORY.workloads[:2]
+    interface = replace(second.interfaces[0], addresses=first.interfaces[0].addresses)
+    twice = replace(INVENTORY, workloads=(first, replace(second, interfaces=(interface,))))
+    with pytest.raises(Refused, match=r"workload agent-2: interfaces\[0\]: .* to agent-1 and to agent-2"):
+        compiler.compile(POLICY, twice)
