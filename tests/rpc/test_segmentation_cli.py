@@ -52,6 +52,12 @@ def test_policy_commands(rig: Running, run: Run, tmp_path: Path) -> None:
     file.write_text(other)
     assert "good" in run("policy", "validate", str(file))
     assert "2 verdicts change" in run("policy", "diff", str(file))
+    twice = (
+        other
+        + "  - {name: twin, priority: 200, band: allow, from: app=web, to: app=db, services: tcp/3306}\n"
+    )
+    (tmp_path / "twice.yaml").write_text(twice)
+    assert "twin" in run("policy", "analyze", str(tmp_path / "twice.yaml"))
     assert "allow web-to-db" in run("policy", "simulate", "web", "db", "tcp/3306", "-f", str(file))
     assert "applied in" in run("policy", "publish", str(file), "-m", "a test", "--confirm", "5m")
     assert passes(rig, WEB, DB, 3306)
