@@ -98,6 +98,11 @@ class Tracked:
             old.remove()
         self.rules[port] = self._service.add(match=Match.from_flat({SERVICE: port}), fwd=to, tag=tag)
 
+    def destroy(self) -> None:
+        """Every pipe goes."""
+        while self._pipes:
+            self._pipes.pop().destroy()
+
     def send(self, *frames: bytes) -> None:
         """From whom they say they are; each has gone through when this returns."""
         for frame in frames:
