@@ -272,6 +272,8 @@ int entry_build(struct pipe *pipe, const struct steer_entry_add *rec, size_t byt
 	e->held = !err && e->program;
 	if (!err)
 		err = build_monitor(e, parts.monitor ? parts.monitor : inherited(pipe, &fixed), key_of, why);
+	if (e->meter)
+		e->bits |= ENTRY_METERED;
 	if (!err)
 		err = build_fwd(e, parts.fwd, why);
 	*out = e;

@@ -110,7 +110,8 @@ int program_hold(
 enum entry_bits {
 	ENTRY_METER_SHARED = 1 << 0, // meter marks only
 	ENTRY_MONITORED = 1 << 1,
-	ENTRY_TAGGED = 1 << 2, // its record has a tag
+	ENTRY_TAGGED = 1 << 2,  // its record has a tag
+	ENTRY_METERED = 1 << 3, // it has a meter
 };
 
 struct entry {

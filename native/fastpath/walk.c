@@ -62,15 +62,17 @@ static inline bool enter(struct packet *p, struct rte_mbuf *m, const struct entr
 {
 	p->m = m;
 	p->pipe = entrance->root;
-	p->verdict = PACKET_WALKING;
-	p->reason = STEER_DROP_NONE;
 	p->in_port = entrance->port;
 	p->out_port = STEER_PORT_NONE;
+	p->copy = 0;
+	p->nr_copies = 0;
+	// In order and without a gap: one store.
+	p->verdict = PACKET_WALKING;
+	p->reason = STEER_DROP_NONE;
+	p->kind = 0;
 	p->domain = STEER_DOMAIN_DEFAULT;
 	p->depth = 0;
 	p->algorithm = STEER_HASH_DEFAULT;
-	p->copy = 0;
-	p->nr_copies = 0;
 	p->reject = 0;
 	p->frag_protocol = 0;
 	p->ct_opened = 0;

@@ -84,22 +84,10 @@ static inline void core_to_port(struct walker *w, struct packet *p, uint16_t por
 	p->pipe = root;
 }
 
-static inline void core_forward(struct walker *w, struct packet *p, const struct fwd *fwd, const bool live)
+// All forwards but the two that most packets take.
+static __rte_noinline void core_forward_rare(
+	struct walker *w, struct packet *p, const struct fwd *fwd, const bool live)
 {
-	// The two that most packets take are not left to a jump through a table.
-	if (likely(fwd->type == STEER_FWD_PIPE)) {
-		p->pipe = fwd->pipe;
-		p->algorithm = STEER_HASH_DEFAULT;
-		if (!live)
-			record_after(w, p, fwd);
-		return;
-	}
-	if (likely(fwd->type == STEER_FWD_PORT)) {
-		core_to_port(w, p, fwd->port);
-		if (!live)
-			record_after(w, p, fwd);
-		return;
-	}
 	switch (fwd->type) {
 	case STEER_FWD_DROP:
 		packet_drop(p, fwd->index ? fwd->index : STEER_DROP_PIPE);
@@ -138,6 +126,22 @@ static inline void core_forward(struct walker *w, struct packet *p, const struct
 		record_after(w, p, fwd);
 }
 
+static __rte_always_inline void core_forward(
+	struct walker *w, struct packet *p, const struct fwd *fwd, const bool live)
+{
+	if (likely(fwd->type == STEER_FWD_PIPE)) {
+		p->pipe = fwd->pipe;
+		p->algorithm = STEER_HASH_DEFAULT;
+	} else if (likely(fwd->type == STEER_FWD_PORT)) {
+		core_to_port(w, p, fwd->port);
+	} else {
+		core_forward_rare(w, p, fwd, live);
+		return;
+	}
+	if (!live)
+		record_after(w, p, fwd);
+}
+
 static inline bool core_meter(struct walker *w, struct packet *p, const struct entry *e, const bool live)
 {
 	uint8_t in = e->bits & ENTRY_METER_SHARED ? e->init_color : METER_GREEN;
@@ -165,17 +169,20 @@ static inline enum steer_drop core_actions(
 }
 
 // match -> monitor -> actions -> forward
-static inline void core_entry(struct walker *w, struct packet *p, const struct entry *e, const bool live)
+static __rte_always_inline void core_entry(
+	struct walker *w, struct packet *p, const struct entry *e, const bool live)
 {
 	enum steer_drop why = STEER_DROP_NONE;
 
 	core_count(w, p, e->counter, live);
 	core_count(w, p, e->shared_counter, live);
-	if (unlikely(e->bits & ENTRY_TAGGED))
-		p->tag = e->rec->tag;
-	if (unlikely(e->meter) && !core_meter(w, p, e, live))
-		why = STEER_DROP_METER_RED;
-	else if (e->program)
+	if (unlikely(e->bits & (ENTRY_TAGGED | ENTRY_METERED))) {
+		if (e->bits & ENTRY_TAGGED)
+			p->tag = e->rec->tag;
+		if (e->bits & ENTRY_METERED && !core_meter(w, p, e, live))
+			why = STEER_DROP_METER_RED;
+	}
+	if (likely(!why) && e->program)
 		why = core_actions(w, p, e, live);
 	if (unlikely(why)) {
 		packet_drop(p, why);
