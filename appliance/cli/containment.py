@@ -61,8 +61,9 @@ def _show(
     response: containment_service_pb2.QuarantineResponse | containment_service_pb2.RestrictResponse,
 ) -> Table:
     out.print(f"in force after {response.seconds * 1000:.1f} ms")
-    out.print(f"reached before: {_radius(response.before)}")
-    out.print(f"reaches now:    {_radius(response.after)}")
+    if response.HasField("before"):
+        out.print(f"reached before: {_radius(response.before)}")
+        out.print(f"reaches now:    {_radius(response.after)}")
     return contained_table(response.contained)
 
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import grpc
 
 from appliance.policy.blast import Blast, blast_radius
@@ -12,6 +14,9 @@ from appliance.policy.model import State, Workload
 from appliance.rpc.actor import actor_of
 from appliance.rpc.convert.workload import contained_to, keep_from
 from appliance.v1 import containment_service_pb2, containment_service_pb2_grpc
+
+MANY: Final = 1000
+"""Workloads beyond which a blast radius takes a second or more."""
 
 
 class ContainmentServicer(containment_service_pb2_grpc.ContainmentServiceServicer):
@@ -40,8 +45,7 @@ class ContainmentServicer(containment_service_pb2_grpc.ContainmentServiceService
         )  # fmt: skip
         names = [one.workload for one in made]
         return containment_service_pb2.QuarantineResponse(
-            contained=[contained_to(one) for one in made], before=_radius(before, names),
-            after=_radius(after, names), seconds=seconds,
+            contained=[contained_to(one) for one in made], before=_quick(before, names), after=_quick(after, names), seconds=seconds,
         )  # fmt: skip
 
     def Restrict(  # noqa: N802
@@ -55,8 +59,7 @@ class ContainmentServicer(containment_service_pb2_grpc.ContainmentServiceService
         )  # fmt: skip
         names = [one.workload for one in made]
         return containment_service_pb2.RestrictResponse(
-            contained=[contained_to(one) for one in made], before=_radius(before, names),
-            after=_radius(after, names), seconds=seconds,
+            contained=[contained_to(one) for one in made], before=_quick(before, names), after=_quick(after, names), seconds=seconds,
         )  # fmt: skip
 
     def Release(  # noqa: N802
@@ -90,6 +93,11 @@ class ContainmentServicer(containment_service_pb2_grpc.ContainmentServiceService
         return containment_service_pb2.GetBlastRadiusResponse(
             now=_radius(now, [workload.name]), quarantined=_radius(then, [workload.name])
         )
+
+
+def _quick(at: InForce, names: list[str]) -> containment_service_pb2.BlastRadius | None:
+    """The same where it takes no time: nobody should wait for it when something burns."""
+    return _radius(at, names) if len(at.inventory.workloads) <= MANY else None
 
 
 def _radius(at: InForce, names: list[str]) -> containment_service_pb2.BlastRadius:
