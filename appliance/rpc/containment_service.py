@@ -45,7 +45,8 @@ class ContainmentServicer(containment_service_pb2_grpc.ContainmentServiceService
         )  # fmt: skip
         names = [one.workload for one in made]
         return containment_service_pb2.QuarantineResponse(
-            contained=[contained_to(one) for one in made], before=_quick(before, names), after=_quick(after, names), seconds=seconds,
+            contained=[contained_to(one) for one in made], before=_quick(before, names),
+            after=_quick(after, names), seconds=seconds,
         )  # fmt: skip
 
     def Restrict(  # noqa: N802
@@ -59,7 +60,8 @@ class ContainmentServicer(containment_service_pb2_grpc.ContainmentServiceService
         )  # fmt: skip
         names = [one.workload for one in made]
         return containment_service_pb2.RestrictResponse(
-            contained=[contained_to(one) for one in made], before=_quick(before, names), after=_quick(after, names), seconds=seconds,
+            contained=[contained_to(one) for one in made], before=_quick(before, names),
+            after=_quick(after, names), seconds=seconds,
         )  # fmt: skip
 
     def Release(  # noqa: N802
