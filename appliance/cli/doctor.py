@@ -14,9 +14,9 @@ from rich.markup import escape
 
 from appliance.cli.common import Context, out, pass_context, print_json, table
 from appliance.cli.doctor_checks import Finding, Mark, all_checks, failure, good, warning
+from appliance.cli.support_bundle import runtime_directory
 from appliance.rpc.client import Client, calls
 from appliance.rpc.errors import CallError
-from appliance.run.config import default_runtime_dir
 from appliance.v1 import system_service_pb2
 
 MARKS: Final = {Mark.GOOD: "[green]✔[/]", Mark.WARNING: "[yellow]![/]", Mark.FAILURE: "[bold red]✘[/]"}
@@ -83,7 +83,7 @@ def answers(context: Context, directory: Path) -> list[Finding]:
 @pass_context
 def doctor(context: Context, file: Path | None, runtime_dir: Path | None) -> None:
     """Check this machine, this installation and what runs; say what to do. Exit status 1 when something fails."""
-    directory = runtime_dir or default_runtime_dir()
+    directory = runtime_dir or runtime_directory(context)
     findings = [*all_checks(directory, file), *answers(context, directory)]
     failures = sum(finding.mark is Mark.FAILURE for finding in findings)
     warnings = sum(finding.mark is Mark.WARNING for finding in findings)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+import grpc
 from google.protobuf.message import Message
 from rich.markup import escape
 
@@ -31,14 +32,22 @@ from appliance.rpc.client import Client, calls
 from appliance.rpc.errors import CallError
 from appliance.run.config import default_runtime_dir
 from appliance.v1 import (
+    audit_service_pb2,
+    containment_service_pb2,
+    observer_service_pb2,
     pipe_service_pb2,
+    policy_service_pb2,
     port_service_pb2,
     stats_service_pb2,
     system_service_pb2,
+    workload_service_pb2,
 )
 
 LOG_BYTES: Final = 1 << 20
 """Of each log, its end."""
+AUDIT_ENTRIES: Final = 500
+FLOWS: Final = 1000
+"""The newest ones: headers of connections, no packet."""
 LOGS: Final = ("fastpath.log", "fastpath.conf", "appliance.log")
 REDACTED: Final = "<redacted>"
 
@@ -82,6 +91,8 @@ class Bundle:
         try:
             made = make()
         except (CallError, OSError) as error:
+            if isinstance(error, CallError) and error.status is grpc.StatusCode.UNIMPLEMENTED:
+                return  # an appliance without segmentation
             self.missing[name] = error.reason if isinstance(error, CallError) else str(error)
             return
         if isinstance(made, str):
@@ -154,6 +165,47 @@ def _messages(client: Client, timeout: float) -> Iterable[tuple[str, Callable[[]
         "stats.json",
         lambda: client.stats.GetStats(stats_service_pb2.GetStatsRequest(include_pipes=True), timeout=timeout),
     )
+    yield (
+        "policy.json",
+        lambda: client.policy.GetPolicy(policy_service_pb2.GetPolicyRequest(), timeout=timeout),
+    )
+    yield (
+        "revisions.json",
+        lambda: client.policy.ListRevisions(
+            policy_service_pb2.ListRevisionsRequest(limit=100), timeout=timeout
+        ),
+    )
+    yield "draft.json", lambda: client.policy.GetDraft(policy_service_pb2.GetDraftRequest(), timeout=timeout)
+    yield (
+        "workloads.json",
+        lambda: client.workloads.ListWorkloads(workload_service_pb2.ListWorkloadsRequest(), timeout=timeout),
+    )
+    yield (
+        "networks.json",
+        lambda: client.workloads.ListNetworks(workload_service_pb2.ListNetworksRequest(), timeout=timeout),
+    )
+    yield (
+        "contained.json",
+        lambda: client.containment.ListContainment(
+            containment_service_pb2.ListContainmentRequest(), timeout=timeout
+        ),
+    )
+    yield (
+        "audit.json",
+        lambda: client.audit.ListAuditEntries(
+            audit_service_pb2.ListAuditEntriesRequest(limit=AUDIT_ENTRIES), timeout=timeout
+        ),
+    )
+    yield (
+        "audit-verify.json",
+        lambda: client.audit.VerifyAuditLog(audit_service_pb2.VerifyAuditLogRequest(), timeout=timeout),
+    )
+    yield (
+        "flows.json",
+        lambda: client.observer.ListFlows(
+            observer_service_pb2.ListFlowsRequest(newest_first=True, page_size=FLOWS), timeout=timeout
+        ),
+    )
 
 
 def ask(bundle: Bundle, context: Context) -> None:
@@ -204,6 +256,18 @@ def collect(context: Context, directory: Path, config: Path | None) -> Bundle:
     return bundle
 
 
+def runtime_directory(context: Context) -> Path:
+    """Where the appliance on this machine says that it runs; else where one would."""
+    if not context.target.startswith("unix:"):
+        return default_runtime_dir()
+    try:
+        with context.client() as client:
+            status = client.system.GetStatus(system_service_pb2.GetStatusRequest(), timeout=context.timeout)
+    except CallError:
+        return default_runtime_dir()
+    return Path(status.runtime_dir)
+
+
 @click.command(name="support-bundle")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="File to write; else a name with the time."
@@ -223,7 +287,7 @@ def support_bundle(
     """Collect state, counters, policy, logs and versions in one file; no keys, no passwords, no packets."""
     name = f"ringfield-support-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
     target = output or Path(f"{name}.tar.gz")
-    bundle = collect(context, runtime_dir or default_runtime_dir(), file)
+    bundle = collect(context, runtime_dir or runtime_directory(context), file)
     try:
         bundle.write(target, name)
     except OSError as error:

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -110,3 +112,36 @@ def test_status_shows_one_screen(rig: Rig, shell: Callable[..., str]) -> None:
     assert told["policy"]["default"] == "block"
     assert len(told["workloads"]) == 10
     assert not [one for one in told["problems"] if one["level"] == "wrong"]
+
+
+def test_a_support_bundle_tells_policy_and_records_and_no_secret(
+    rig: Rig, shell: Callable[..., str], tmp_path: Path
+) -> None:
+    rig.quarantine("tool", reason="api_token=s3cr3t-t0ken seen in its log")
+    try:
+        shell("support-bundle", "-o", str(tmp_path / "b.tgz"))
+    finally:
+        rig.release("tool")
+    with tarfile.open(tmp_path / "b.tgz") as archive:
+        files = {
+            member.name.split("/", 1)[1]: file.read()
+            for member in archive.getmembers()
+            if (file := archive.extractfile(member)) is not None
+        }
+    wanted = {
+        "policy.json",
+        "workloads.json",
+        "contained.json",
+        "audit.json",
+        "flows.json",
+        "runtime/fastpath.log",
+    }
+    assert wanted <= set(files)
+    assert json.loads(files["manifest.json"])["missing"] == {}
+    assert b"research-stays-away-from-customers" in files["policy.json"]
+    assert b"tool" in files["contained.json"]
+    key = (rig.config.runtime_dir / "segmentation" / "audit.key").read_bytes().splitlines()[1]
+    for name, content in files.items():
+        assert b"s3cr3t-t0ken" not in content, name
+        assert key not in content, name
+        assert b"PRIVATE KEY" not in content, name
