@@ -79,7 +79,9 @@ class Lab:
         """Addresses, neighbours, routes: when the taps are there. Repeating it changes nothing."""
         for space in self.namespaces:
             self._wait_for_link(space)
-            set_sysctl(space.name, [("net.ipv6.conf.all.disable_ipv6", "1"), *space.sysctl])
+            # Each key once: IPv6 that goes off and on again loses its addresses.
+            settings = {"net.ipv6.conf.all.disable_ipv6": "1"} | dict(space.sysctl)
+            set_sysctl(space.name, list(settings.items()))
             for address in space.addresses:
                 ip("-n", space.name, "address", "replace", address, "dev", space.port)
             ip("-n", space.name, "link", "set", space.port, "up")
