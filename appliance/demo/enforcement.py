@@ -131,15 +131,15 @@ def check_records(demo: FactoryDemo, denied: set[Try]) -> None:
         (flow for flow in flows if flow.src_workload == VICTIM and flow.dst_workload == "dataset"), None
     )
     if example is not None:
+        default = example.band in ("", "default")
+        decided = "the default" if default else f"rule {example.rule} ({example.band})"
         words = f"{example.src_workload} → {example.dst_workload} {example.protocol}/{example.dst_port}"
         demo.console.print(
-            f"  [dim]record {example.record}: {words} dropped by {example.band} rule {example.rule},"
-            f" revision {example.revision} (ringfield why {example.record})[/]"
+            f"  [dim]record {example.record}: {words} dropped by {decided} of revision {example.revision}"
+            f" (ringfield why {example.record})[/]"
         )
         demo.note(
-            "a refusal",
-            f"record {example.record}: {words}, rule {example.rule}",
-            f"ringfield why {example.record}",
+            "a refusal", f"record {example.record}: {words}, by {decided}", f"ringfield why {example.record}"
         )
 
 

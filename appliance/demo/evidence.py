@@ -48,7 +48,7 @@ def audit(demo: FactoryDemo) -> None:
     )
 
 
-def walk(demo: FactoryDemo) -> bool:
+def walk(demo: FactoryDemo, *, everything: bool) -> bool:
     """The table of evidence and the judgement; whether all is as expected."""
     audit(demo)
     stats = demo.check_conservation()
@@ -75,4 +75,4 @@ def walk(demo: FactoryDemo) -> bool:
     for what, figure, where in demo.evidence:
         made.add_row(f"[bold]{what}[/]", figure, f"[dim]{where}[/]")
     demo.console.print(made)
-    return demo.judge()
+    return demo.judge(everything=everything)

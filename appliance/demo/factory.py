@@ -196,7 +196,7 @@ def _run(
         containment.walk(demo)
         if quiet and not as_json:
             demo.console = out
-        good = evidence.walk(demo)
+        good = evidence.walk(demo, everything=quiet)
         if as_json:
             print_json(summary(demo, good, time.monotonic() - started))
         if keep:

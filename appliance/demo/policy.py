@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from appliance.cli.common import DEADLINE_SECONDS, table
 from appliance.demo.factory_data import HABITS
-from appliance.rpc.client import calls
-from appliance.rpc.errors import CallError
-from appliance.v1 import policy_pb2, policy_service_pb2
+from appliance.v1 import policy_pb2, policy_service_pb2, workload_service_pb2
 
 if TYPE_CHECKING:
     from appliance.demo.factory import FactoryDemo
@@ -23,14 +21,9 @@ SHOWN: Final = 12
 
 def recommend(demo: FactoryDemo) -> None:
     """Rules that cover what was seen."""
-    try:
-        with calls():
-            answer = demo.client.policy.RecommendPolicy(
-                policy_service_pb2.RecommendPolicyRequest(), timeout=DEADLINE_SECONDS
-            )
-    except CallError as error:
-        demo.console.print(f"[yellow]{error.reason}[/]")
-        return
+    answer = demo.client.policy.RecommendPolicy(
+        policy_service_pb2.RecommendPolicyRequest(), timeout=DEADLINE_SECONDS
+    )
     made = table(
         "recommended", "from", "to", "services", "flows", "also permits", right=["flows", "also permits"]
     )
@@ -59,21 +52,20 @@ def recommend(demo: FactoryDemo) -> None:
 def what_if(demo: FactoryDemo, source: policy_pb2.PolicySource) -> None:
     """What the shipped policy would have done with the recorded flows."""
     request = policy_service_pb2.SimulatePolicyRequest(source=source, flows_seconds=WHOLE_WALK)
-    try:
-        with calls():
-            answer = demo.client.policy.SimulatePolicy(request, timeout=DEADLINE_SECONDS)
-    except CallError as error:
-        demo.console.print(f"[yellow]{error.reason}[/]")
-        return
+    answer = demo.client.policy.SimulatePolicy(request, timeout=DEADLINE_SECONDS)
     made = table("would be blocked", "service", "to", "connections", "by", right=["connections"])
     lost: set[tuple[str, str, str]] = set()
     for one in answer.answers:
         if one.before.action in PASSES and one.verdict.action not in PASSES:
-            asked = one.question
-            lost.add((asked.source, asked.target, asked.service))
-            rule = f"{one.verdict.rule} ({band(one.verdict.band)})"
+            sources, targets = meant(demo, one.question.source), meant(demo, one.question.target)
+            lost |= {(source_, target, one.question.service) for source_ in sources for target in targets}
+            default = one.verdict.band == policy_pb2.POLICY_BAND_DEFAULT
             made.add_row(
-                f"[bold]{asked.source}[/]", asked.service, f"[bold]{asked.target}[/]", str(one.count), rule
+                f"[bold]{', '.join(sources)}[/]",
+                one.question.service,
+                f"[bold]{', '.join(targets)}[/]",
+                str(one.count),
+                "the default" if default else f"{one.verdict.rule} ({band(one.verdict.band)})",
             )
     demo.console.print(made)
     wanted = {(source_, target, str(service)) for source_, target, service in HABITS}
@@ -83,6 +75,13 @@ def what_if(demo: FactoryDemo, source: policy_pb2.PolicySource) -> None:
         f"{len(lost)} edges lost" + ("" if lost == wanted else f": {sorted(lost ^ wanted)} differ"),
         lost == wanted,
     )
+
+
+def meant(demo: FactoryDemo, labels: str) -> list[str]:
+    """Names of the workloads that labels mean."""
+    request = workload_service_pb2.ListWorkloadsRequest(selector=labels)
+    found = demo.client.workloads.ListWorkloads(request, timeout=DEADLINE_SECONDS).workloads
+    return [workload.name for workload in found]
 
 
 def band(number: policy_pb2.PolicyBand) -> str:

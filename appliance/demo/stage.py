@@ -84,20 +84,22 @@ class Stage:
         )
         return stats
 
-    def judge(self) -> bool:
-        """The table of expected against measured; whether all is as expected."""
+    def judge(self, *, everything: bool = True) -> bool:
+        """The table of expected against measured, or only what is not as expected; whether all is."""
         self.section("Judgement")
         wide = self.console.width >= 100
         made = table("", "what", "expected", "measured", *([""] if wide else []))
-        for check in self.checks:
+        shown = self.checks if everything else [check for check in self.checks if not check.good]
+        for check in shown:
             mark = "[green]✔[/]" if check.good else "[bold red]✘[/]"
             style = "" if check.good else "bold red"
             cells: list[str | Text] = [mark, check.what, check.expected, Text(check.measured, style=style)]
             made.add_row(*cells, *([f"[dim]{check.note}[/]"] if wide else []))
-        self.console.print(made)
+        if shown:
+            self.console.print(made)
+            self.console.print()
         good = all(check.good for check in self.checks)
         number = len(self.checks)
-        self.console.print()
         self.console.print(
             f"[bold green]All {number} as expected.[/]"
             if good
