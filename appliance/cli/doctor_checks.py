@@ -41,6 +41,8 @@ PACKAGES: Final = ("grpcio", "protobuf", "cffi", "numpy", "cryptography")
 STA_UNSYNC: Final = 0x0040
 OLDEST_CLOCK: Final = 1735689600.0
 """2025-01-01: a clock before it is wrong."""
+LAB: Final = ("rf-*", "ai-*")
+"""Namespaces of examples/."""
 TEMPORARY: Final = ("ringfield-private-*", "ringfield-demo-*")
 
 
@@ -312,7 +314,7 @@ def leftovers() -> Iterator[Finding]:
 
 
 def _lab_namespaces() -> list[Path]:
-    return sorted(NETNS.glob("rf-*")) if NETNS.is_dir() else []
+    return sorted(path for what in LAB for path in NETNS.glob(what)) if NETNS.is_dir() else []
 
 
 def _pids(namespace: str) -> bool:

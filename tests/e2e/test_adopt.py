@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,8 @@ from appliance.cli.adopt import mac_of, port_of
 from appliance.cli.main import main
 from appliance.run.workload import Workload
 from tests.support.factory import Rig, running
-from tests.support.netns import Netns
+from tests.support.fastpath import wait_for
+from tests.support.netns import Netns, ip
 
 pytestmark = pytest.mark.root
 
@@ -77,6 +79,30 @@ def test_a_namespace_is_adopted_and_let_go(
         assert mine.do("probe", targets=targets[:1], timeout=0.5)["outcomes"] == ["unreachable"]
     assert "was not adopted" in shell("adopt", space.name, "--workload", "mine", "--undo", status=1)
     assert "no workload" in shell("can", "mine", "tool", "tcp/7000", status=2)
+
+
+def test_what_is_behind_an_interface_is_adopted(
+    rig: Rig, shell: Callable[..., str], netns: Callable[[str], Netns]
+) -> None:
+    """The appliance answers its ARP, and judges it; its own MAC and address are what the port admits."""
+    far = netns("far")
+    near = f"rfa{secrets.token_hex(3)}"
+    mac, address = "02:ad:00:00:00:77", "10.80.1.77"
+    far.ip("link", "add", "eth0", "address", mac, "type", "veth", "peer", "name", near, "netns", "1")
+    try:
+        ip("link", "set", near, "up")
+        far.ip("link", "set", "eth0", "up")
+        far.ip("address", "add", f"{address}/24", "dev", "eth0")
+        told = json.loads(
+            shell("--json", "adopt", near, "--workload", "far", "--mac", mac, "--address", address)
+        )
+        assert told["addresses"] == [f"{address}/24"]
+        far.run("ping", "-c", "1", "-W", "1", "10.80.1.1")
+        wait_for("the gateway's MAC", lambda: "02:52:46:00:00:01" in far.ip("neighbour", "show"), 5.0)
+        assert "No: far" in shell("can", "far", "tool", "tcp/7000", status=1)
+        assert "far" in shell("adopt", near, "--workload", "far", "--undo")
+    finally:
+        far.ip("link", "delete", "eth0")
 
 
 def test_what_cannot_be_adopted_is_told(

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from appliance.demo.factory_data import HOSTS, SSH, STREAMS, Service, Stream
-from appliance.demo.factory_lab import mac_of
+from appliance.demo.factory_lab import Try, mac_of
 from appliance.run import frames
 from appliance.v1 import policy_service_pb2
 from tests.support.factory import TIMEOUT, Rig, running
@@ -94,12 +94,20 @@ def test_memory_embeddings_and_datasets_are_reached_only_by_kinds_that_need_them
         ("embeddings", "tcp/6333"): {"inference"},
         ("dataset", "tcp/2049"): {"prep"},
     }
+    tries = [
+        Try(source, target, Service.parse(service), version)
+        for source in HOSTS
+        for target, service in needed
+        if source != target
+        for version in (4, 6)
+    ]
+    hoped = [one for one in tries if one.source in needed[one.target, str(one.service)]]
+    outcomes = rig.factory.measure(tries, hoped)
     found: dict[tuple[str, str], set[str]] = {key: set() for key in needed}
-    for source in HOSTS:
-        for key in (
-            rig.reach(source, expected={key for key, who in needed.items() if source in who}) & needed.keys()
-        ):
-            found[key].add(source)
+    for one in tries:
+        if outcomes[one] == "open":
+            found[one.target, str(one.service)].add(one.source)
+    assert {one for one in tries if outcomes[one] == "open"} == set(hoped), "over both IP versions"
     assert found == needed
 
 
