@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from appliance.cli.common import DEADLINE_SECONDS, err, out, print_json, table
+from appliance.cli.common import DEADLINE_SECONDS, err, out, print_json
 from appliance.demo import containment, enforcement, evidence, policy, visibility
 from appliance.demo.factory_data import HOSTS, REACHES, Service
 from appliance.demo.factory_lab import Factory
@@ -35,14 +35,25 @@ RECORD_SECONDS: Final = 5.0
 """How long a record may take on a busy machine; first ones leave the fast path within 0.2 s."""
 
 PICTURE: Final = """\
-        [cyan]10.80.1.0/24  fd52:80:1::/64[/]                    [cyan]10.80.2.0/24  fd52:80:2::/64[/]
- [b]portal[/]     443  customers' door ─┐             ┌─ [b]context[/]    6379, 6380  KV cache
- [b]agent[/]     9000  plans, calls    ─┤             ├─ [b]embeddings[/] 6333
- [b]tool[/]      7000                  ─┼─ [b]Ringfield[/] ─┼─ [b]dataset[/]    2049
- [b]inference[/] 8000  the model       ─┤             ├─ [b]prep[/]       9090
- [b]soc[/]         22  watches         ─┘             └─ [b]training[/]   8470, 8471
+[cyan]10.80.1.0/24  fd52:80:1::/64[/]                [cyan]10.80.2.0/24  fd52:80:2::/64[/]
 
-Ten namespaces, real TCP and UDP, IPv4 and IPv6. Each packet between them passes the appliance."""
+[b]portal[/]     443  the door     ─┐             ┌─ [b]context[/]    6379  KV cache
+[b]agent[/]     9000  plans, calls ─┤             ├─ [b]embeddings[/] 6333
+[b]tool[/]      7000               ─┼─ [b]Ringfield[/] ─┼─ [b]dataset[/]    2049
+[b]inference[/] 8000  the model    ─┤             ├─ [b]prep[/]       9090
+[b]soc[/]         22  watches      ─┘             └─ [b]training[/]   8470
+
+Ten namespaces, real TCP and UDP over IPv4 and IPv6. Each packet between
+them passes the appliance."""
+
+
+TRY: Final = (
+    ("{ringfield} status", "one screen: what is in force, what is wrong"),
+    ("{ringfield} observe --follow", "records as they come"),
+    ("{ringfield} can portal agent tcp/9000", "one question, answered with its rule"),
+    ("{ringfield} release agent --reason 'tried it'", "end the quarantine"),
+    ("ip netns exec ai-prep bash -c ': </dev/tcp/10.80.2.30/2049' && echo open", "a connection of your own"),
+)
 
 
 class FactoryDemo(Stage):
@@ -221,21 +232,10 @@ def summary(demo: FactoryDemo, good: bool, seconds: float) -> dict[str, object]:
 
 def invite(socket: Path) -> None:
     """Five commands to try while it runs."""
-    made = table("try in another shell", "")
-    ringfield = f"./ringfield -t {socket}"
-    for command, why in (
-        (f"{ringfield} status", "one screen: what is in force, what is wrong"),
-        (f"{ringfield} observe --follow", "records as they come"),
-        (f"{ringfield} can portal agent tcp/9000", "one question, answered with its rule"),
-        (f"{ringfield} release agent --reason 'tried it'", "end the quarantine"),
-        (
-            "ip netns exec ai-prep bash -c 'echo GET 0 >/dev/tcp/10.80.2.30/2049 && echo open'",
-            "a connection of your own",
-        ),
-    ):
-        made.add_row(f"[bold]{command}[/]", f"[dim]{why}[/]")
-    out.print()
-    out.print(made, soft_wrap=True)
+    out.print("\nTry in another shell:")
+    for command, what in TRY:
+        out.print(f"  [bold]{command.format(ringfield=f'./ringfield -t {socket}')}[/]", soft_wrap=True)
+        out.print(f"      [dim]{what}[/]")
     out.print("It runs until Ctrl-C.")
 
 
