@@ -237,6 +237,19 @@ def is_namespace(name: str) -> bool:
     )
 
 
+def take_out(context: Context, adoption: Adoption, name: str, workload: str) -> None:
+    """Undo an adoption and say so."""
+    gone = [f"workload {workload}"] if adoption.remove_workload(workload) else []
+    if adoption.remove_port(port_of(name)):
+        gone.append(f"port {port_of(name)}")
+    if not gone:
+        raise click.ClickException(f"{name} was not adopted here")
+    if context.json:
+        print_json({"removed": gone})
+    else:
+        out.print(f"{name} is out: {' and '.join(gone)} removed")
+
+
 @click.command()
 @click.argument("name", metavar="NETNS|INTERFACE")
 @click.option("--labels", default="", metavar="K=V,...", help="Labels of the workload.")
@@ -267,20 +280,7 @@ def adopt(
     with context.client() as client:
         adoption = Adoption(client, context)
         if undo:
-            gone = [
-                what
-                for what, did in (
-                    (f"workload {workload or name}", adoption.remove_workload(workload or name)),
-                    (f"port {port}", adoption.remove_port(port)),
-                )
-                if did
-            ]
-            if not gone:
-                raise click.ClickException(f"{name} was not adopted here")
-            if context.json:
-                print_json({"removed": gone})
-            else:
-                out.print(f"{name} is out: {' and '.join(gone)} removed")
+            take_out(context, adoption, name, workload or name)
             return
         if os.geteuid() != 0:
             raise click.ClickException("taps and namespaces need root: sudo ringfield adopt ...")

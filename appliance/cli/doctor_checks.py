@@ -223,7 +223,7 @@ def clock() -> Iterator[Finding]:
 # --- what runs, and what is left ------------------------------------------------------------------------------------
 
 
-def _locked(path: Path) -> bool:
+def locked(path: Path) -> bool:
     """Whether somebody holds a lock on a file or directory."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -265,7 +265,7 @@ def runtime(directory: Path) -> Iterator[Finding]:
             f"whoever reaches the socket commands the appliance: chmod 700 {directory}",
         )
     lock = directory / "appliance.lock"
-    running = lock.exists() and _locked(lock)
+    running = lock.exists() and locked(lock)
     pid = fastpath_of(directory)
     if running:
         yield good("runtime directory", f"{directory}: an appliance runs (pid {lock.read_text().strip()})")
@@ -292,7 +292,7 @@ def leftovers() -> Iterator[Finding]:
         for directory in Path(tempfile.gettempdir()).glob(pattern):
             lock = directory / "appliance.lock"
             try:
-                if directory.is_dir() and not _locked(lock if lock.exists() else directory):
+                if directory.is_dir() and not locked(lock if lock.exists() else directory):
                     stale.append(directory)
             except OSError:
                 continue

@@ -24,9 +24,9 @@ from rich.text import Text
 
 from appliance.cli.common import DEADLINE_SECONDS, err, out, print_json
 from appliance.demo import containment, enforcement, evidence, policy, visibility
-from appliance.demo.factory_data import HOSTS, REACHES, Service
+from appliance.demo.factory_data import HOSTS, REACHES, VICTIM, Service
 from appliance.demo.factory_lab import Factory
-from appliance.demo.stage import PREFIX, Check, Stage, example, interruptible, runtime_directory
+from appliance.demo.stage import PREFIX, Check, Stage, example, interruptible, others, runtime_directory
 from appliance.rpc.client import Client, calls
 from appliance.run.config import RunConfig, read_config
 from appliance.v1 import observer_pb2, observer_service_pb2, stats_pb2
@@ -158,6 +158,10 @@ def run(*, quiet: bool, keep: bool, as_json: bool, more: Iterable[str] = ()) -> 
             "namespaces and taps need root: sudo ./ringfield demo; without root: ./ringfield demo pipeline --rootless"
         )
     expected = expectations(more)
+    if pid := others(HOSTS[VICTIM].namespace):
+        raise click.ClickException(
+            f"a demonstration runs already (pid {pid}): end it first, or try with its factory"
+        )
     with ExitStack() as stack:
         stack.enter_context(interruptible())
         directory = stack.enter_context(runtime_directory())

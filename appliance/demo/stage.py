@@ -22,7 +22,9 @@ from rich.text import Text
 
 from appliance.cli import stats as stats_view
 from appliance.cli.common import DEADLINE_SECONDS, table
+from appliance.cli.doctor_checks import locked
 from appliance.rpc.client import Client
+from appliance.run.lab import NETNS
 from appliance.v1 import stats_pb2, stats_service_pb2
 
 PREFIX: Final = "ringfield-demo-"
@@ -130,6 +132,16 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def others(namespace: str) -> str:
+    """Process id of another demonstration that uses a namespace at this moment; empty: none does."""
+    if not (NETNS / namespace).exists():
+        return ""
+    for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/appliance.lock"):
+        if locked(lock):
+            return lock.read_text().strip()
+    return ""
 
 
 @contextmanager

@@ -76,8 +76,9 @@ def test_a_draft_that_somebody_else_changed_is_not_overwritten(tmp_path: Path) -
     store.set_draft("hers", "a.yaml", "bob", expected=mine.digest)
     with pytest.raises(BadState, match="changed by bob"):
         store.set_draft("mine again", "a.yaml", "alice", expected=mine.digest)
-    assert store.draft is not None
-    assert store.draft.source == "hers"
+    draft = store.draft
+    assert draft is not None
+    assert draft.source == "hers"
     store.drop_draft()
     assert store.draft is None
     store.close()
