@@ -71,12 +71,13 @@ def atoms(sets: Sequence[tuple[Span, ...]]) -> Atoms:
             if any(span.low <= low <= span.high for span in mine):
                 ranges.append((protocol, low, after - 1))
     keyed = sorted(
-        [(atom(KIND_SINGLE, p, n), p, n) for p, n in singles]
-        + [(atom(KIND_RANGE, p, low), p, low) for p, low, _ in ranges]
+        [(atom(KIND_SINGLE, p, n), p, n, n) for p, n in singles]
+        + [(atom(KIND_RANGE, p, low), p, low, high) for p, low, high in ranges]
     )
-    numbers = np.array([OTHER, *(number for number, _, _ in keyed)], np.int64)
-    protocol_of = np.array([-1, *(int(p) for _, p, _ in keyed)], np.int64)
-    low_of = np.array([0, *(n for _, _, n in keyed)], np.int64)
+    numbers = np.array([OTHER, *(number for number, _, _, _ in keyed)], np.int64)
+    protocol_of = np.array([-1, *(int(p) for _, p, _, _ in keyed)], np.int64)
+    low_of = np.array([0, *(low for _, _, low, _ in keyed)], np.int64)
+    high_of = np.array([0, *(high for _, _, _, high in keyed)], np.int64)
     is_range = numbers >> 32 == KIND_RANGE
     covers = np.zeros((len(sets), len(numbers)), bool)
     named: list[Ids] = []
@@ -86,7 +87,8 @@ def atoms(sets: Sequence[tuple[Span, ...]]) -> Atoms:
             if span.protocol is Protocol.ANY:
                 covers[row] = True
                 continue
-            inside = (protocol_of == span.protocol) & (low_of >= span.low) & (low_of <= span.high)
+            # A range lies in a span or beside it; a single number may be where a range begins.
+            inside = (protocol_of == span.protocol) & (low_of >= span.low) & (high_of <= span.high)
             covers[row] |= inside
             single = span.low == span.high
             icmp_part = span.protocol in (Protocol.ICMP, Protocol.ICMP6) and span.high - span.low < 255

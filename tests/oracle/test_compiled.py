@@ -16,7 +16,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from appliance.bench import factory
 from appliance.policy import compiler, pairs
 from appliance.policy.evaluate import Evaluator
-from appliance.policy.model import NO_CONTAINMENT, Containment, Inventory, PolicySet, State
+from appliance.policy.model import (
+    NO_CONTAINMENT,
+    Band,
+    Containment,
+    Interface,
+    Inventory,
+    Network,
+    PolicySet,
+    Rule,
+    State,
+    Workload,
+)
 from appliance.policy.program import Program, Verdict
 from tests.oracle import factories as fa
 from tests.oracle.brute import Brute, Judgement
@@ -82,6 +93,27 @@ def test_compiled_policy_agrees_with_brute_force(data: st.DataObject) -> None:
         patch.setattr(pairs, "WIDE_LEAST", data.draw(st.sampled_from((0, 1, 3, 64))))
         program = compiler.compile(policy, inventory, containment)
     agree(policy, inventory, containment, program)
+
+
+def test_a_port_where_a_range_begins_is_not_the_range() -> None:
+    place = Interface(network="red", port="pf0vf0", mac="02:00:00:00:01:00", addresses=("10.0.0.10",))
+    inventory = Inventory(
+        networks=(Network(name="red", prefixes=("10.0.0.0/16",)),),
+        workloads=(Workload(name="w0", interfaces=(place,)),),
+        ports={"p0": 0, "pf0vf0": 1},
+    )
+    policy = PolicySet(
+        rules=(
+            Rule(name="one", band=Band.ALLOW, services=("tcp/80",)),
+            Rule(name="range", band=Band.BLOCK, services=("tcp/80-443",)),
+        )
+    )
+    program = compiler.compile(policy, inventory)
+    agree(policy, inventory, NO_CONTAINMENT, program)
+    evaluator = Evaluator(program)
+    ids = evaluator.identities(np.ones(1, np.int64), 4, np.array([0x0A00000A], np.uint64)).astype(np.int64)
+    tags = evaluator.tags(ids, ids, np.full(3, 6), np.array([80, 81, 443]))
+    assert [program.verdicts[int(tag)].rule for tag in tags] == ["one", "range", "range"]
 
 
 ADDRESS_TABLES = {"seg/src4", "seg/dst4", "seg/src6", "seg/dst6"}
