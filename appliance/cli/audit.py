@@ -47,7 +47,7 @@ def verify(context: Context, directory: Path | None) -> None:
             before = f"({response.good_entries} entries before it are good)"
             return f"[red]{response.fault}[/]: {escape(response.text)} {before}"
         late = response.good_entries - response.signed_entries
-        more = f"; the last {late} are signed within a minute" if late else ""
+        more = f"; the last {late} will be signed within a minute" if late else ""
         return f"[green]good[/]: {response.good_entries} entries{more}"
 
     context.show(response, show)
