@@ -291,7 +291,8 @@ class Segmentation:
             with self._use(None) as dpu:
                 adopted = self.reconciler.adopt(dpu, next(iter(dpu.ports.values())))
                 self._keep(self._in_force.program)
-                applied = self.reconciler.apply(dpu, self._in_force.program, self.revision)
+                # Who was killed between a commit and its epoch has told no connection of it: tell all of them.
+                applied = self.reconciler.apply(dpu, self._in_force.program, self.revision, judge_all=adopted)
             self._enforced = True
         log.info(
             "segmentation is in force", revision=self.revision, adopted=adopted, workloads=len(self.workloads),
@@ -383,6 +384,7 @@ class Segmentation:
             if not how.force:
                 self._guard(before, wanted, how.publisher)
             with self._lock:
+                waiting = self._confirm
                 revision = self.store.publish(
                     how.source, file=how.file, actor=actor.name, credential=actor.credential, reason=how.reason,
                     origin=how.origin, of=how.of, number=how.number, expected=how.expected,
@@ -396,7 +398,7 @@ class Segmentation:
                     self._post_or_keep(wanted)
                 except FlowError as error:
                     self.store.refuse(revision.number, error.reason)
-                    self._set_confirm(None)
+                    self._set_confirm(waiting)  # a roll back that failed is tried again
                     raise
                 took = self._monotonic() - started
                 self._statuses[revision.number] = Status(state="applied", seconds=took)

@@ -268,7 +268,7 @@ class Reconciler:
             live.table = step.table
         if any(table.spec.type is PipeType.CT for table in program.tables):
             # Also when nothing has changed: records carry the revision.
-            dpu.ct_epoch(revision, None if concerned is None else sorted(concerned))
+            self._judge_again(dpu, revision, concerned)
         return Applied(
             rows_added=sum(len(step.table) if step.live is None else len(step.added) for step in post),
             rows_updated=sum(len(step.updated) for step in post),
@@ -305,10 +305,22 @@ class Reconciler:
             self._in_step = False
             raise OutOfStep(f"the fast path refused the change: {error.reason}", error.code) from error
         judged = frozenset(concerned)
-        dpu.ct_epoch(revision, sorted(judged))
+        self._judge_again(dpu, revision, judged)
         for table in program.tables:
             self._live[table.name].table = table
         return Applied(rows_updated=updated, concerned=judged, seconds=time.monotonic() - started)
+
+    def _judge_again(self, dpu: Dpu, revision: int, concerned: frozenset[int] | None) -> None:
+        """What was committed counts for open connections from here on. If that cannot be told, an attachment anew
+        tells it to all of them.
+        """
+        try:
+            dpu.ct_epoch(revision, None if concerned is None else sorted(concerned))
+        except FlowError as error:
+            self._in_step = False
+            raise OutOfStep(
+                f"open connections were not told of the change: {error.reason}", error.code
+            ) from error
 
     def _plan(self, program: Program, port: Port) -> tuple[list[_Step], dict[str, str]]:
         """What has to be done to each table, in the program's order: what is forwarded to comes first. And the names of

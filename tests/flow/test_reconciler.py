@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from appliance.errors import FlowError
 from appliance.flow import Dpu
 from appliance.flow.types import (
     Actions,
@@ -22,7 +21,7 @@ from appliance.flow.types import (
     PipeType,
 )
 from appliance.policy.program import Numbers, Program, Sizes, Table
-from appliance.policy.reconciler import Applied, Reconciler
+from appliance.policy.reconciler import Applied, OutOfStep, Reconciler
 from appliance.run import frames
 from appliance.run.frames import Host
 from tests.support.fastpath import Fastpath, wait_for
@@ -248,7 +247,8 @@ def test_a_change_of_arguments_alone(rig: Rig) -> None:
         replace(t, args=args) if t is table else t for t in BEFORE.tables
     ))  # fmt: skip
     changed = {"seg/src4": np.array([1])}
-    with pytest.raises(FlowError):  # there is no connection tracking here to be told
+    with pytest.raises(OutOfStep, match="not told"):  # there is no connection tracking here to be told
         rig.reconciler.update(rig.dpu, after, changed, 1, [8])
     assert rig.verdict(5) == ("p1", 11)
+    rig.killed()
     assert not rig.apply(after).changed

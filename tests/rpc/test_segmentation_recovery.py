@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 
+from appliance.errors import FlowError
 from appliance.rpc.client import Client
 from appliance.run import frames
 from appliance.run.appliance import kill_recorded
@@ -37,6 +38,11 @@ def sent_by(client: Client, port: str) -> int:
     return next(item.sent.packets for item in stats.ports if item.port == port)
 
 
+def judged_again(client: Client) -> int:
+    stats = client.stats.GetStats(stats_service_pb2.GetStatsRequest(), timeout=TIMEOUT).stats
+    return stats.connections.rejudged
+
+
 def test_publish_quarantine_and_kill_9_lose_no_packet_of_others() -> None:
     with directory() as where:
         file = where / "test.yaml"
@@ -60,12 +66,16 @@ def test_publish_quarantine_and_kill_9_lose_no_packet_of_others() -> None:
                     pid = client.system.GetStatus(
                         system_service_pb2.GetStatusRequest(), timeout=TIMEOUT
                     ).fastpath_pid
+                    wait_for("the last publish to reach the connection", lambda: judged_again(client) >= 3)
+                    before = judged_again(client)
                 first.kill()
                 first.wait()
                 with process(file) as second:
                     wait_ready(second)
                     with Client(target) as client:
                         rig = Running(None, client)  # type: ignore[arg-type]
+                        # It may have been killed between a commit and its epoch.
+                        wait_for("open connections to be told", lambda: judged_again(client) > before)
                         status = client.system.GetStatus(
                             system_service_pb2.GetStatusRequest(), timeout=TIMEOUT
                         )
@@ -115,3 +125,33 @@ def test_a_transaction_that_fails_is_refused_and_nothing_changes() -> None:
         assert not passes(rig, OPS, WEB, 23)
         publish(rig, POLICY.replace("tcp/22]", "tcp/22, tcp/23]"))
         assert passes(rig, OPS, WEB, 23)
+
+
+def test_connections_that_were_not_told_of_a_change_are_told_by_the_next_attachment() -> None:
+    with running() as rig:
+        control = rig.appliance.segmentation.control  # type: ignore[union-attr]
+
+        def fails(*_: object) -> None:
+            raise FlowError("lost")
+
+        with control._use(None) as dpu:
+            told, dpu.ct_epoch = dpu.ct_epoch, fails
+        refused(lambda: quarantine(rig, "ops"), "were not told")
+        wait_for("a new attachment", lambda: control.enforced)
+        with control._use(None) as dpu:
+            dpu.ct_epoch = told
+        wait_for("what was before", lambda: control.enforced and passes(rig, OPS, DB, 22))
+        quarantine(rig, "ops")
+        assert not passes(rig, OPS, DB, 22)
+
+
+def test_a_roll_back_that_fails_is_tried_again() -> None:
+    with running() as rig:
+        control = rig.appliance.segmentation.control  # type: ignore[union-attr]
+        publish(rig, POLICY.replace("tcp/5432", "tcp/3306"), confirm_seconds=1.0)
+        live = control.reconciler._live["seg/service"]
+        live.handles = live.handles[:0]
+        live.rows = live.rows.take(live.handles.astype("i8"))
+        live.table = None
+        wait_for("the roll back", lambda: control.enforced and control.in_force.revision > 2)
+        assert passes(rig, WEB, DB, 5432)
