@@ -135,8 +135,9 @@ class AuditLog:
     """The log of one appliance. One process writes it; any thread may. ``close`` signs the head."""
 
     def __init__(self, directory: Path, *, clock: Callable[[], float] = time.time) -> None:
-        """Opens or begins the log. A last line that was never finished is taken off, if the signed head does not
-        name it: nobody was told of it."""
+        """Opens or begins the log. A last line that was never finished is taken off. New entries follow the one that
+        the signed head names, so that what was cut off before shows afterwards too.
+        """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory, self._clock = directory, clock
         self._lock = threading.Lock()
@@ -153,7 +154,9 @@ class AuditLog:
             if isinstance(row, dict):
                 self._last, self._hash = int(row["number"]), str(row["hash"])
         head = _read_head(self.directory)
-        if head is not None and head["count"] == self._last and head["hash"] == self._hash:
+        if head is not None and _head_is_good(self.directory, head) and int(head["count"]) >= self._last:
+            # What comes follows the entry that was signed last, also if that one is gone: so a cut shows for ever.
+            self._last, self._hash = int(head["count"]), str(head["hash"])
             self._signed, self._signed_at = self._last, float(head["time"])
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._file: IO[bytes] | None = os.fdopen(handle, "ab", buffering=0)

@@ -158,3 +158,14 @@ def test_the_head_follows_within_a_minute(tmp_path: Path) -> None:
     log.tick()
     assert verify(tmp_path).signed == 2
     log.close()
+
+
+@pytest.mark.parametrize("cut", [1, 3])
+def test_a_cut_tail_shows_after_the_log_has_gone_on_too(tmp_path: Path, cut: int) -> None:
+    lines = filled(tmp_path)
+    assert found(tmp_path, lines[:-cut]).fault is Fault.CUT
+    log = AuditLog(tmp_path)
+    log.append(LOCAL, "policy.publish", "revision 9")
+    log.close()
+    after = verify(tmp_path)
+    assert (after.fault, after.entry, after.good) == (Fault.MISSING, ENTRIES - cut + 1, ENTRIES - cut)
