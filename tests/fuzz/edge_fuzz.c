@@ -63,7 +63,7 @@ static void check_own(struct rte_mbuf *m)
 	packet_init(&p);
 	p.m = m;
 	packet_load(&p, rte_pktmbuf_mtod(m, void *), m->data_len, m->pkt_len);
-	if (m->data_len != m->pkt_len || packet_parse(&p))
+	if (packet_parse(&p))
 		abort();
 	packet_judge(&p);
 	if (p.meta.layer[0].l3_type == L3_META_NONE)
@@ -81,6 +81,9 @@ static void speak(struct packet *p)
 	if (icmp_error_quotes(p, &tuple) && (refusal || !icmp_error_is(p)))
 		abort();
 	if (refusal) {
+		// An answer is as long as its question was, and may lie in several pieces; a refusal is short.
+		if (refusal->data_len != refusal->pkt_len)
+			abort();
 		check_own(refusal);
 		rte_pktmbuf_free(refusal);
 	}
