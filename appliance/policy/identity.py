@@ -292,6 +292,7 @@ def bind(inventory: Inventory, numbers: Numbers) -> list[Bound]:
     networks = {network.name: network for network in inventory.networks}
     zones = zone_numbers(inventory, numbers)
     by_address: dict[tuple[str, int, int], str] = {}
+    by_prefix: dict[tuple[str, int, int, int], str] = {}
     by_mac: dict[tuple[str, int], str] = {}
     names: set[str] = set()
     bounds: list[Bound] = []
@@ -314,6 +315,13 @@ def bind(inventory: Inventory, numbers: Numbers) -> list[Bound]:
                 if other != workload.name or len(set(bound.addresses)) != len(bound.addresses):
                     why = f"an address of it is bound twice: to {other} and to {workload.name}"
                     problems.append(Problem(item, where, why))
+            for version, address, length in bound.prefixes:
+                other = by_prefix.setdefault((interface.network, version, address, length), workload.name)
+                if other != workload.name:
+                    why = f"a prefix of it is bound twice: to {other} and to {workload.name}"
+                    problems.append(Problem(item, where, why))
+            if bound.network.gateways and bound.mac == parse_mac(bound.network.gateway_mac):
+                problems.append(Problem(item, where, f"MAC {interface.mac} is the gateway's"))
             other = by_mac.setdefault((interface.network, bound.mac), workload.name)
             if other != workload.name:
                 why = f"MAC {interface.mac} is bound twice: to {other} and to {workload.name}"

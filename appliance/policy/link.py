@@ -7,6 +7,8 @@ Everything here follows from the inventory alone.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 
 from appliance.flow.types import Fwd, FwdPort, L2Meta, L3Meta, L4Meta, PipeType
 from appliance.policy import layout as ly
-from appliance.policy.identity import BITS, AddressMap, Bound, Prefix, parse_mac, parse_prefix
+from appliance.policy.identity import BITS, AddressMap, Bound, Prefix, cut, parse_mac, parse_prefix
 from appliance.policy.model import Inventory, Network
 from appliance.policy.program import Table
 from appliance.policy.refusal import refuse
@@ -167,6 +169,15 @@ class Link:
         uplinks = {network.uplink.port for network in inventory.networks if network.uplink is not None}
         self.uplink_ports = {inventory.ports[name] for name in uplinks}
         self.workload_ports = sorted({bound.port for bound in self.local} - self.uplink_ports)
+        # What is bound, by zone and version: address, prefix length, whose it is.
+        self._bound_in: defaultdict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)
+        for bound in addresses.bounds:
+            for version, address in bound.addresses:
+                self._bound_in[bound.zone, version].append((address, BITS[version], id(bound)))
+            for version, address, length in bound.prefixes:
+                self._bound_in[bound.zone, version].append((address, length, id(bound)))
+        for found in self._bound_in.values():
+            found.sort()
 
     def tables(self) -> dict[str, Table]:
         """All of them, by short name."""
@@ -197,6 +208,18 @@ class Link:
     def _sender(bound: Bound) -> tuple[int, int, int]:
         return bound.port, bound.network.vlan, bound.mac
 
+    def _elsewhere(self, zone: int, within: Prefix, but: Bound | None = None) -> list[Prefix]:
+        """Addresses and narrower prefixes in a prefix that are bound to somebody else: it may not speak as them."""
+        version, base, length = within
+        found = self._bound_in[zone, version]
+        first = bisect_left(found, (base,))
+        last = bisect_left(found, (base + (1 << BITS[version] - length),))
+        return [
+            (version, address, most)
+            for address, most, at in found[first:last]
+            if most > length and at != id(but)
+        ]
+
     # -- who may send --------------------------------------------------------------------------------------------------
 
     def _binding(self) -> list[Table]:
@@ -217,6 +240,10 @@ class Link:
                     )
             for version, address, length in bound.prefixes:
                 prefix[version].add((_L3[version], *sender, address), (bound.zone,), ct, length, whose)
+                for _, other, most in self._elsewhere(bound.zone, (version, address, length), bound):
+                    prefix[version].add(
+                        (_L3[version], *sender, other), (bound.zone,), ly.UNAUTHENTICATED, most, whose
+                    )
         for network, zone, port, mac in self._uplinks():
             whose, fabric = f"network {network.name}", [parse_prefix(text) for text in network.prefixes]
             for version in BITS:
@@ -224,7 +251,15 @@ class Link:
                     (_ANY[version], ct),
                     (_LINK_LOCAL[version], ly.LINK_CONTROL),
                 ]
-                rows += [(one, ly.UNAUTHENTICATED) for one in fabric if one[0] == version]
+                mine = [one for one in fabric if one[0] == version]
+                outside = [
+                    one
+                    for one in self._elsewhere(zone, _ANY[version])
+                    if not any(
+                        one[2] >= most and cut(version, one[1], most) == base for _, base, most in mine
+                    )
+                ]
+                rows += [(one, ly.UNAUTHENTICATED) for one in (*mine, *outside)]
                 for (_, address, length), way in rows:
                     prefix[version].add(
                         (_L3[version], port, network.vlan, mac, address), (zone,), way, length, whose

@@ -31,6 +31,7 @@ from appliance.policy.model import (
     Workload,
 )
 from appliance.policy.program import Program
+from appliance.policy.refusal import Refused
 from tests.oracle import factories as fa
 from tests.oracle import packets as pc
 from tests.oracle.brute import Brute
@@ -296,6 +297,57 @@ def test_packets_leave_where_their_target_is(fast: Segmented) -> None:
         assert (outcome.frame[:6], outcome.frame[22]) == (pc.mac(mac), ttl), str(trace)
     outcome, _, _ = fast.ask("p0", pc.udp4(HOP, GATEWAY, "10.0.1.11", "10.0.0.10", 1, 2))
     assert outcome.reason == "unauthenticated", "the uplink must not speak for the fabric"
+
+
+def test_a_wide_binding_does_not_speak_for_what_is_bound_elsewhere(fast: Segmented) -> None:
+    """A router's prefix holds another workload's address and prefix; the uplink's world holds both of a third."""
+    d, e = "02:00:00:00:01:04", "02:00:00:00:01:05"
+    inventory = replace(
+        SMALL,
+        workloads=(
+            *SMALL.workloads,
+            _seat("d", "pf0vf0", d, "10.7.5.5", "172.16.0.1", prefixes=("fd07:1::/64",)),
+            _seat("e", "pf0vf1", e, "10.0.0.20", prefixes=("10.7.9.0/24", "fd07::/16")),
+        ),
+    )
+    fast.load(compiler.compile(PolicySet(default=Default.ALLOW), inventory))
+    ways = {
+        ("pf0vf2", C, "10.7.5.4"): "",
+        ("pf0vf2", C, "10.7.5.5"): "unauthenticated",
+        ("pf0vf2", C, "10.7.9.1"): "unauthenticated",
+        ("pf0vf2", C, "10.7.10.1"): "",
+        ("pf0vf0", d, "10.7.5.5"): "",
+        ("pf0vf1", e, "10.7.9.1"): "",
+        ("p0", HOP, "8.8.8.8"): "",
+        ("p0", HOP, "172.16.0.1"): "unauthenticated",
+        ("p0", HOP, "10.7.9.1"): "unauthenticated",
+    }
+    for (port, sender, source), reason in ways.items():
+        outcome, _, trace = fast.ask(port, pc.udp4(sender, A, source, "10.0.0.10", 1, 2))
+        assert outcome.reason == reason, f"{port} {source}: {trace}"
+    for (port, sender, source), reason in {
+        ("pf0vf1", e, "fd07:2::1"): "",
+        ("pf0vf1", e, "fd07:1::1"): "unauthenticated",
+        ("pf0vf0", d, "fd07:1::1"): "",
+        ("p0", HOP, "fd07:2::1"): "unauthenticated",
+    }.items():
+        outcome, _, trace = fast.ask(port, pc.udp6(sender, A, source, "fd00::10", 1, 2))
+        assert outcome.reason == reason, f"{port} {source}: {trace}"
+
+
+@pytest.mark.parametrize(
+    ("seat", "words"),
+    [
+        (
+            _seat("d", "pf0vf0", "02:00:00:00:01:04", prefixes=("10.7.0.0/16",)),
+            "a prefix of it is bound twice",
+        ),
+        (_seat("d", "pf0vf0", GATEWAY, "10.0.0.77"), "is the gateway's"),
+    ],
+)
+def test_bindings_that_contradict_others_are_refused(seat: Workload, words: str) -> None:
+    with pytest.raises(Refused, match=words):
+        compiler.compile(PolicySet(), replace(SMALL, workloads=(*SMALL.workloads, seat)))
 
 
 def test_a_quarantined_workload_keeps_its_forensic_path(fast: Segmented) -> None:
