@@ -27,6 +27,11 @@ _L3: Final = {4: L3Meta.IPV4, 6: L3Meta.IPV6}
 _ANY: Final = {4: (4, 0, 0), 6: (6, 0, 0)}
 _LINK_LOCAL: Final = {4: parse_prefix("169.254.0.0/16"), 6: parse_prefix("fe80::/10")}
 _UNSPECIFIED: Final = {4: (4, 0, 32), 6: (6, 0, 128)}
+_STAYS: Final = {
+    4: tuple(map(parse_prefix, ("127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32"))),
+    6: tuple(map(parse_prefix, ("::1/128", "fe80::/10", "ff00::/8"))),
+}
+"""Targets that never leave by an uplink."""
 _ND_TYPES: Final = (133, 134, 135, 136, 137)
 _MLD_TYPES: Final = (130, 131, 132, 143, 151, 152, 153)
 _HOUSEKEEPING: Final = (5353, 5355)
@@ -423,7 +428,17 @@ class Link:
                     behind[version].add((_L3[version], zone, mac, address), (), ly.NO_ROUTE, length, whose)
                 if router is not None and ((_L3[version], zone, 0), 0) not in route[version].found:
                     route[version].add((_L3[version], zone, 0), (router, mac), FwdPort(number), 0, whose)
-        fwds: tuple[Fwd, ...] = (ly.NO_ROUTE, *self.ports)
+                # By a unicast MAC, but to nobody in particular, or to nobody beyond this link.
+                for _, address, length in _STAYS[version]:
+                    behind[version].add(
+                        (_L3[version], zone, mac, address), (), ly.NO_MULTICAST, length, whose
+                    )
+                    if (
+                        router is not None
+                        and ((_L3[version], zone, address), length) not in route[version].found
+                    ):
+                        route[version].add((_L3[version], zone, address), (0, 0), ly.NO_MULTICAST, length)
+        fwds: tuple[Fwd, ...] = (ly.NO_ROUTE, ly.NO_MULTICAST, *self.ports)
         made = [one.table(self.capacity, self.ports) for one in exact.values()]
         made += [one.table(self.capacity, fwds) for one in (*behind.values(), *route.values())]
         return [*made, gateway.table(self.capacity, ())]

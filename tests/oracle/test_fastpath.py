@@ -299,6 +299,22 @@ def test_packets_leave_where_their_target_is(fast: Segmented) -> None:
     assert outcome.reason == "unauthenticated", "the uplink must not speak for the fabric"
 
 
+@pytest.mark.parametrize("target", ["169.254.169.254", "224.0.0.1", "255.255.255.255", "127.0.0.1"])
+def test_what_stays_on_the_link_does_not_leave_by_the_uplink(fast: Segmented, target: str) -> None:
+    fast.load(OPEN)
+    for mac in (GATEWAY, HOP):
+        outcome, _, trace = fast.ask("pf0vf0", pc.udp4(A, mac, "10.0.0.10", target, 1, 2))
+        assert outcome.reason == "no_multicast", str(trace)
+
+
+def test_what_stays_on_the_link_stays_in_ipv6_too(fast: Segmented) -> None:
+    fast.load(OPEN)
+    for target in ("ff0e::1", "::1", "fe80::77"):
+        for mac in (GATEWAY, HOP):
+            outcome, _, trace = fast.ask("pf0vf0", pc.udp6(A, mac, "fd00::10", target, 1, 2))
+            assert outcome.reason == "no_multicast", str(trace)
+
+
 def test_a_wide_binding_does_not_speak_for_what_is_bound_elsewhere(fast: Segmented) -> None:
     """A router's prefix holds another workload's address and prefix; the uplink's world holds both of a third."""
     d, e = "02:00:00:00:01:04", "02:00:00:00:01:05"
