@@ -61,6 +61,8 @@ class FlowError(Exception):
 
     code: Code
     reason: str
+    audited: bool = False
+    """It has been written into the audit log."""
     default_code: ClassVar[Code] = Code.UNKNOWN
 
     def __init__(self, reason: str = "", code: Code | None = None) -> None:

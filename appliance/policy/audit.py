@@ -206,11 +206,13 @@ class AuditLog:
     def refusals(
         self, actor: Actor, action: str, target: str = "", reason: str = "", revision: int = 0
     ) -> Iterator[None]:
-        """A ``FlowError`` that leaves the block is written down as a refusal."""
+        """A ``FlowError`` that leaves the block is written down as a refusal, once however many blocks it leaves."""
         try:
             yield
         except FlowError as error:
-            self.append(actor, action, target, reason=reason, refusal=error.reason, revision=revision)
+            if not error.audited:
+                error.audited = True
+                self.append(actor, action, target, reason=reason, refusal=error.reason, revision=revision)
             raise
 
     def sign(self) -> bool:

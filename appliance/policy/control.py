@@ -519,20 +519,29 @@ class Segmentation:
                 raise
             now = {w.name: w for w in after.workloads}
             changed = sorted({n for n in now.keys() | names.keys() if now.get(n) != names.get(n)})
-            self._forget_contained([name for name in changed if name not in now])
+            freed = self._forget_contained([name for name in changed if name not in now])
             self.audit.append(
                 actor, action, target, reason=reason,
                 before={name: _brief(names[name]) for name in changed[:100] if name in names},
                 after={name: _brief(now[name]) for name in changed[:100] if name in now},
                 revision=self.revision,
             )  # fmt: skip
+            if freed:
+                self.audit.append(
+                    actor, "containment.release", ", ".join(list(freed)[:20]), reason=f"{action}: it is there no more",
+                    before=freed, after={}, revision=self.revision,
+                )  # fmt: skip
         self._tell()
         return self._in_force
 
-    def _forget_contained(self, names: Iterable[str]) -> None:
-        gone = [name for name in names if self.contained.get(name) is not None]
+    def _forget_contained(self, names: Iterable[str]) -> dict[str, str]:
+        """Workloads that are gone are contained no more: their states until now."""
+        gone = {
+            name: one.state.name.lower() for name in names if (one := self.contained.get(name)) is not None
+        }
         if gone:
             self.contained.release(gone)
+        return gone
 
     def _bound_anew(self, wanted: InForce) -> list[tuple[str, int]]:
         """Addresses (and zones) that are bound elsewhere than before: their connections may be adopted."""

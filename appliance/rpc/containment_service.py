@@ -12,6 +12,7 @@ from appliance.policy.blast import Blast, blast_radius
 from appliance.policy.control import InForce, Segmentation
 from appliance.policy.model import State, Workload
 from appliance.rpc.actor import actor_of
+from appliance.rpc.audited import audited
 from appliance.rpc.convert.workload import contained_to, keep_from
 from appliance.v1 import containment_service_pb2, containment_service_pb2_grpc
 
@@ -34,6 +35,7 @@ class ContainmentServicer(containment_service_pb2_grpc.ContainmentServiceService
     def _targets(self, target: containment_service_pb2.ContainmentTarget) -> list[Workload]:
         return self._control.select(target.workloads, target.selector)
 
+    @audited("containment.quarantine")
     def Quarantine(  # noqa: N802
         self, request: containment_service_pb2.QuarantineRequest, context: grpc.ServicerContext
     ) -> containment_service_pb2.QuarantineResponse:
@@ -49,6 +51,7 @@ class ContainmentServicer(containment_service_pb2_grpc.ContainmentServiceService
             after=_quick(after, names), seconds=seconds,
         )  # fmt: skip
 
+    @audited("containment.restrict")
     def Restrict(  # noqa: N802
         self, request: containment_service_pb2.RestrictRequest, context: grpc.ServicerContext
     ) -> containment_service_pb2.RestrictResponse:
@@ -64,6 +67,7 @@ class ContainmentServicer(containment_service_pb2_grpc.ContainmentServiceService
             after=_quick(after, names), seconds=seconds,
         )  # fmt: skip
 
+    @audited("containment.release")
     def Release(  # noqa: N802
         self, request: containment_service_pb2.ReleaseRequest, context: grpc.ServicerContext
     ) -> containment_service_pb2.ReleaseResponse:

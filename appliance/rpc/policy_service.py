@@ -20,6 +20,7 @@ from appliance.policy.program import base_of
 from appliance.policy.refusal import Problem, Refused
 from appliance.policy.store import Revision
 from appliance.rpc.actor import actor_of, address_of
+from appliance.rpc.audited import audited
 from appliance.rpc.convert import policy as convert
 from appliance.rpc.convert.base import BadField
 from appliance.rpc.policy_flows import Advice
@@ -234,6 +235,7 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
 
     # -- changing
 
+    @audited("policy.publish")
     def PublishPolicy(  # noqa: N802
         self, request: policy_service_pb2.PublishPolicyRequest, context: grpc.ServicerContext
     ) -> policy_service_pb2.PublishPolicyResponse:
@@ -258,6 +260,7 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
         )  # fmt: skip
         return policy_service_pb2.PublishPolicyResponse(revision=self._revision(revision))
 
+    @audited("policy.confirm")
     def ConfirmPolicy(  # noqa: N802
         self, request: policy_service_pb2.ConfirmPolicyRequest, context: grpc.ServicerContext
     ) -> policy_service_pb2.ConfirmPolicyResponse:
@@ -265,6 +268,7 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
         revision = self._control.confirm_revision(request.number, actor_of(context))
         return policy_service_pb2.ConfirmPolicyResponse(revision=self._revision(revision))
 
+    @audited("policy.rollback")
     def RollbackPolicy(  # noqa: N802
         self, request: policy_service_pb2.RollbackPolicyRequest, context: grpc.ServicerContext
     ) -> policy_service_pb2.RollbackPolicyResponse:

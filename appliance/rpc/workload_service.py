@@ -14,6 +14,7 @@ from appliance.policy.control import InForce, Segmentation
 from appliance.policy.model import State, Workload
 from appliance.policy.selecting import matches
 from appliance.rpc.actor import actor_of
+from appliance.rpc.audited import audited
 from appliance.rpc.convert.base import BadField
 from appliance.rpc.convert.workload import STATES, spec_to, workload_from
 from appliance.v1 import workload_pb2, workload_service_pb2, workload_service_pb2_grpc
@@ -79,6 +80,7 @@ class WorkloadServicer(workload_service_pb2_grpc.WorkloadServiceServicer):
         workload = self._control.workloads.get(request.name)
         return workload_service_pb2.GetWorkloadResponse(workload=self._message(workload))
 
+    @audited("workload.create")
     def CreateWorkload(  # noqa: N802
         self, request: workload_service_pb2.CreateWorkloadRequest, context: grpc.ServicerContext
     ) -> workload_service_pb2.CreateWorkloadResponse:
@@ -91,6 +93,7 @@ class WorkloadServicer(workload_service_pb2_grpc.WorkloadServiceServicer):
         )  # fmt: skip
         return workload_service_pb2.CreateWorkloadResponse(workload=self._message(workload))
 
+    @audited("workload.update")
     def UpdateWorkload(  # noqa: N802
         self, request: workload_service_pb2.UpdateWorkloadRequest, context: grpc.ServicerContext
     ) -> workload_service_pb2.UpdateWorkloadResponse:
@@ -104,6 +107,7 @@ class WorkloadServicer(workload_service_pb2_grpc.WorkloadServiceServicer):
         )  # fmt: skip
         return workload_service_pb2.UpdateWorkloadResponse(workload=self._message(workload))
 
+    @audited("workload.delete")
     def DeleteWorkload(  # noqa: N802
         self, request: workload_service_pb2.DeleteWorkloadRequest, context: grpc.ServicerContext
     ) -> workload_service_pb2.DeleteWorkloadResponse:
@@ -115,6 +119,7 @@ class WorkloadServicer(workload_service_pb2_grpc.WorkloadServiceServicer):
         )  # fmt: skip
         return workload_service_pb2.DeleteWorkloadResponse()
 
+    @audited("workload.label")
     def SetLabels(  # noqa: N802
         self, request: workload_service_pb2.SetLabelsRequest, context: grpc.ServicerContext
     ) -> workload_service_pb2.SetLabelsResponse:

@@ -250,3 +250,41 @@ def test_containment_that_is_refused(shared: Running) -> None:
 
 def test_names_of_the_program_are_refused_to_others(shared: Running) -> None:
     refused(lambda: shared.create(pipe_pb2.Pipe(name="seg/mine", port="p0")), "segmentation program")
+
+
+def test_refusals_that_come_early_are_in_the_audit_log(shared: Running) -> None:
+    before = len(entries(shared))
+    refused(lambda: quarantine(shared, "nobody"), "nobody")
+    refused(lambda: release(shared, selector="app=nobody"), "no workload")
+    refused(lambda: publish(shared, POLICY, confirm_seconds=1e9), "confirm_seconds")
+    refused(
+        lambda: shared.client.workloads.SetLabels(
+            workload_service_pb2.SetLabelsRequest(name="web"), timeout=TIMEOUT
+        ),
+        "labels",
+    )
+    added = entries(shared)[before:]
+    assert [(one.action, one.target) for one in added] == [
+        ("containment.quarantine", "nobody"),
+        ("containment.release", "app=nobody"),
+        ("policy.publish", "new.yaml"),
+        ("workload.label", "web"),
+    ]
+    assert all(one.refused and one.refusal for one in added)
+
+
+def test_a_quarantine_that_ends_with_its_workload_is_in_the_audit_log(shared: Running) -> None:
+    spec = workload_pb2.WorkloadSpec(interfaces=[interface("p3", "02:00:00:00:00:29", "10.0.0.29")])
+    made = workload_pb2.Workload(name="short", spec=spec)
+    shared.client.workloads.CreateWorkload(
+        workload_service_pb2.CreateWorkloadRequest(workload=made), timeout=TIMEOUT
+    )
+    quarantine(shared, "short")
+    shared.client.workloads.DeleteWorkload(
+        workload_service_pb2.DeleteWorkloadRequest(name="short", reason="gone"), timeout=TIMEOUT
+    )
+    last = entries(shared)[-2:]
+    assert [(one.action, one.target) for one in last] == [
+        ("workload.delete", "short"),
+        ("containment.release", "short"),
+    ]
