@@ -51,10 +51,20 @@ class Contained:
     reason: str
     actor: str
     keep: tuple[KeptPath, ...] = ()
+    baseline: tuple[Rule, ...] = ()
+    """Restricted: what it was known to do when it was restricted; all that is left to it."""
 
     def to_dict(self) -> dict[str, Any]:
         """For a file."""
-        return asdict(self) | {"state": self.state.name.lower()}
+        return {
+            **{name: getattr(self, name) for name in ("workload", "since", "left", "reason", "actor")},
+            "state": self.state.name.lower(),
+            "keep": [asdict(path) for path in self.keep],
+            "baseline": [
+                {"name": r.name, "from": r.source.texts(), "to": r.target.texts(), "services": r.services}
+                for r in self.baseline
+            ],
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Contained:
@@ -62,7 +72,18 @@ class Contained:
         keep = tuple(
             KeptPath(item["source"], item["target"], tuple(item["services"])) for item in data["keep"]
         )
-        return cls(**{**data, "keep": keep, "state": State[str(data["state"]).upper()]})
+        baseline = tuple(
+            Rule(
+                name=item["name"],
+                band=Band.SYSTEM,
+                source=parse_selector(item["from"]),
+                target=parse_selector(item["to"]),
+                services=tuple(item["services"]),
+            )
+            for item in data["baseline"]
+        )
+        state = State[str(data["state"]).upper()]
+        return cls(**{**data, "keep": keep, "baseline": baseline, "state": state})
 
 
 def check_keep(keep: Sequence[KeptPath]) -> None:
@@ -138,11 +159,13 @@ class ContainmentBook:
         """One, if it is contained."""
         return self._byname.get(name)
 
-    def model(self, baselines: Iterable[Rule] = (), *, reject: bool = False) -> Containment:
+    def model(self, *, reject: bool = False) -> Containment:
         """As the compiler takes it."""
         with self._lock:
-            keep = tuple(rule for name in sorted(self._byname) for rule in kept_rules(self._byname[name]))
-            return Containment(states=self.states, keep=keep, baselines=tuple(baselines), reject=reject)
+            all_ = [self._byname[name] for name in sorted(self._byname)]
+            keep = tuple(rule for one in all_ for rule in kept_rules(one))
+            baselines = tuple(dict.fromkeys(rule for one in all_ for rule in one.baseline))
+            return Containment(states=self.states, keep=keep, baselines=baselines, reject=reject)
 
     def contain(
         self,
@@ -153,12 +176,15 @@ class ContainmentBook:
         actor: str,
         ttl: float = 0.0,
         keep: Sequence[KeptPath] = (),
+        baseline: Sequence[Rule] = (),
     ) -> list[Contained]:
         """Put workloads into a state, in one step."""
         with self._lock:
             self._run()
             made = [
-                Contained(workload.name, state, self._clock(), ttl, reason, actor, tuple(keep))
+                Contained(
+                    workload.name, state, self._clock(), ttl, reason, actor, tuple(keep), tuple(baseline)
+                )
                 for workload in workloads
             ]
             with self._store.transaction():

@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,8 +45,6 @@ log = structlog.get_logger(__name__)
 Use = Callable[[float | None], AbstractContextManager[Any]]
 """Gives the Dpu to one caller at a time; ``NotConnected`` while there is none."""
 CLOCK_STEP_SECONDS: Final = 5.0
-ATTEMPTS: Final = 3
-"""Compiles beside others' changes before a publish makes them wait."""
 NO_CT: Final = CtConfig()
 
 
@@ -164,7 +162,8 @@ class Segmentation:
         kept = self.store.meta("confirm")
         self._confirm = Confirm(**json.loads(kept)) if kept else None
         self._confirm_at = monotonic()
-        self._baselines: tuple[Rule, ...] = ()
+        self._pending: dict[str, State] = {}
+        """States until now of workloads whose new one is being compiled."""
         self._enforced = False
         self._own_states: tuple[Inventory | None, dict[str, State]] = (None, {})
         self.fault = ""
@@ -221,7 +220,7 @@ class Segmentation:
         self, policy: PolicySet, inventory: Inventory | None = None, *, before: Program | None = None
     ) -> Program:
         """A program for a policy, as of now; nothing is changed. ``Refused`` names every reason."""
-        containment = self.contained.model(self._baselines, reject=self.settings.reject_contained)
+        containment = self.contained.model(reject=self.settings.reject_contained)
         return compile_policy(
             policy,
             inventory if inventory is not None else self.workloads.inventory,
@@ -440,7 +439,7 @@ class Segmentation:
 
     def _flipped(self, wanted: InForce) -> tuple[InForce, Rows, frozenset[int]]:
         """The same with all workloads in the states that they have now."""
-        now = self._states(wanted.inventory)
+        now = self._states(wanted.inventory) | self._pending
         normal = State.NORMAL
         moved = {
             name: now.get(name, normal)
@@ -600,13 +599,15 @@ class Segmentation:
             check_keep(keep)
             old = {name: self.contained.get(name) for name in names}
 
+            baseline = self._baseline(workloads, old) if state is State.RESTRICTED else ()
+
             def change() -> list[Contained]:
                 return self.contained.contain(
-                    workloads, state, reason=reason, actor=actor.name, ttl=ttl, keep=keep
+                    workloads, state, reason=reason, actor=actor.name, ttl=ttl, keep=keep, baseline=baseline
                 )
 
             compiles = state is State.RESTRICTED or bool(keep) or _compiles(old.values(), workloads)
-            made, before, after = self._restate(old, change, compiles, workloads)
+            made, before, after = self._restate(old, change, compiles)
         seconds = self._monotonic() - started
         self.audit.append(
             actor, action, target, reason=reason,
@@ -632,7 +633,7 @@ class Segmentation:
             old = {name: self.contained.get(name) for name in names}
             there = {workload.name: workload for workload in self.workloads.all()}
             compiles = _compiles(old.values(), [there[name] for name in names if name in there])
-            made, _, _ = self._restate(old, lambda: self.contained.release(names), compiles, ())
+            made, _, _ = self._restate(old, lambda: self.contained.release(names), compiles)
         self.audit.append(
             actor, "containment.release", target, reason=reason,
             before={one.workload: one.state.name.lower() for one in made},
@@ -641,39 +642,44 @@ class Segmentation:
         self._tell()
         return made
 
+    def _baseline(
+        self, workloads: Sequence[Workload], old: Mapping[str, Contained | None]
+    ) -> tuple[Rule, ...]:
+        """What workloads are known to do. What they do while they are restricted does not narrow it."""
+        had = [rule for one in old.values() if one is not None for rule in one.baseline]
+        return tuple(dict.fromkeys([*had, *self.baselines(workloads)]))
+
     def _restate(
-        self,
-        old: Mapping[str, Contained | None],
-        change: Callable[[], list[Contained]],
-        compiles: bool,
-        restricted: Sequence[Workload],
+        self, old: Mapping[str, Contained | None], change: Callable[[], list[Contained]], compiles: bool
     ) -> tuple[list[Contained], InForce, InForce]:
-        with self._changes if compiles else _nothing():
-            before = self._in_force
-            if not compiles:
-                with self._lock:
-                    before = self._in_force
-                    made = change()
-                    try:
-                        self._flip_now()
-                    except FlowError:
-                        self.contained.put_back(old)
-                        raise
-                    return made, before, self._in_force
-            made = change()
+        """Change who is contained, ``old`` being what they were; what is in force before and after."""
+        if not compiles:
+            with self._lock:
+                before = self._in_force
+                made = change()
+                try:
+                    self._flip_now()
+                except FlowError:
+                    self.contained.put_back(old)
+                    raise
+                return made, before, self._in_force
+        with self._changes:
+            with self._lock:
+                before = self._in_force
+                made = change()
+                # Until rules that keep or restrict are compiled, nobody else's change brings the new state into force.
+                self._pending = {name: before.states.get(name, State.NORMAL) for name in old}
             try:
-                self._baselines = tuple(self.baselines(self._restricted(restricted)))
                 wanted = self._made(self.revision, before.policy, self.workloads.inventory, before.program)
                 with self._lock:
+                    self._pending = {}
                     self._post_or_keep(wanted)
             except FlowError:
-                self.contained.put_back(old)
+                with self._lock:
+                    self.contained.put_back(old)
+                    self._pending = {}
                 raise
             return made, before, self._in_force
-
-    def _restricted(self, more: Sequence[Workload]) -> list[Workload]:
-        names = {name for name, state in self.contained.states.items() if state is State.RESTRICTED}
-        return [workload for workload in self.workloads.all() if workload.name in names]
 
     def _flip_now(self) -> None:
         """States alone have changed: other identity numbers for some addresses, and nothing is compiled."""
@@ -757,8 +763,16 @@ class Segmentation:
         now = self._monotonic()
         waiting.left -= now - self._confirm_at
         self._confirm_at = now
-        if waiting.left > 0:
+        # Somebody who is about to confirm it, or to roll it back, is let finish: the next tick looks again.
+        if waiting.left > 0 or not self._changes.acquire(blocking=False):
             return
+        try:
+            if self._confirm is waiting:
+                self._back_from(waiting)
+        finally:
+            self._changes.release()
+
+    def _back_from(self, waiting: Confirm) -> None:
         reason = f"revision {waiting.number} was not confirmed"
         if waiting.back_to:
             before = self.store.revision(waiting.back_to)
@@ -816,15 +830,12 @@ class Segmentation:
 
 
 def _compiles(old: Iterable[Contained | None], workloads: Iterable[Workload]) -> bool:
-    """Whether a change of states is more than other numbers in a few rows."""
-    return any(one and (one.keep or one.state is State.RESTRICTED) for one in old) or any(
+    """Whether a change of states is more than other numbers in a few rows. Baselines that nobody is left for say
+    nothing, and go with the next compile.
+    """
+    return any(one and one.keep for one in old) or any(
         interface.prefixes for workload in workloads for interface in workload.interfaces
     )
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 def _brief(workload: Workload) -> dict[str, Any]:

@@ -6,12 +6,22 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
 
 from appliance.errors import FlowError
 from appliance.rpc.client import Client
 from appliance.run import frames
 from appliance.run.appliance import kill_recorded
-from appliance.v1 import policy_service_pb2, stats_service_pb2, system_service_pb2
+from appliance.v1 import (
+    containment_service_pb2,
+    policy_service_pb2,
+    stats_service_pb2,
+    system_service_pb2,
+)
 from tests.rpc.test_recovery import Load, process, wait_ready
 from tests.support.fastpath import wait_for
 from tests.support.rig import TIMEOUT, Running, directory
@@ -155,3 +165,53 @@ def test_a_roll_back_that_fails_is_tried_again() -> None:
         live.table = None
         wait_for("the roll back", lambda: control.enforced and control.in_force.revision > 2)
         assert passes(rig, WEB, DB, 5432)
+
+
+def test_a_restricted_workload_keeps_its_baseline_over_a_restart() -> None:
+    policy = POLICY.replace("[tcp/5432]", "[tcp/5432, tcp/3306]")
+    with directory() as where:
+        with running(policy, at=where) as rig:
+            telemetry = rig.appliance.segmentation.telemetry  # type: ignore[union-attr]
+            rig.inject("p1", frames.tcp(WEB, DB, 40000, 5432, frames.SYN))
+            wait_for("the record of what it does", lambda: len(telemetry.store) > 0)
+            target = containment_service_pb2.ContainmentTarget(workloads=["web"])
+            rig.client.containment.Restrict(
+                containment_service_pb2.RestrictRequest(target=target, reason="looks odd"), timeout=TIMEOUT
+            )
+            assert passes(rig, WEB, DB, 5432)
+            assert not passes(rig, WEB, DB, 3306)
+        with running(policy, at=where) as rig:
+            assert passes(rig, WEB, DB, 5432)
+            assert not passes(rig, WEB, DB, 3306)
+            quarantine(rig, "web")
+            assert not passes(rig, WEB, DB, 5432)
+            release(rig, "web")
+            assert passes(rig, WEB, DB, 3306)
+
+
+def test_a_state_that_is_being_compiled_is_not_in_force_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else's quarantine, meanwhile, must not cut what the restricted one is to keep."""
+    with running() as rig:
+        control = rig.appliance.segmentation.control  # type: ignore[union-attr]
+        compiling, go_on = threading.Event(), threading.Event()
+        compiled = control.compile
+
+        def slow(*given: Any, **more: Any) -> Any:
+            compiling.set()
+            assert go_on.wait(TIMEOUT)
+            return compiled(*given, **more)
+
+        monkeypatch.setattr(control, "compile", slow)
+        keep = [containment_service_pb2.KeptPath(target="app=db", services=["tcp/5432"])]
+        target = containment_service_pb2.ContainmentTarget(workloads=["web"])
+        request = containment_service_pb2.QuarantineRequest(target=target, reason="a test", keep=keep)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(rig.client.containment.Quarantine, request, timeout=TIMEOUT)
+            assert compiling.wait(TIMEOUT)
+            quarantine(rig, "ops")
+            assert not passes(rig, OPS, DB, 22)
+            assert passes(rig, WEB, DB, 5432)
+            go_on.set()
+            waiting.result()
+        assert passes(rig, WEB, DB, 5432)
+        assert not passes(rig, WEB, OPS, 22)
