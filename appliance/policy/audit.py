@@ -141,6 +141,7 @@ class AuditLog:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory, self._clock = directory, clock
         self._lock = threading.Lock()
+        self._signing = threading.Lock()  # before _lock; entries are not kept waiting for the disk
         self._key = _load_key(directory)
         self._last, self._hash = 0, _NO_HASH
         self._signed = -1
@@ -217,21 +218,23 @@ class AuditLog:
 
     def sign(self) -> bool:
         """Flush the log and sign its head, when there is anything new; whether there was."""
-        with self._lock:
-            if self._signed == self._last or self._file is None:
-                return False
-            os.fsync(self._file.fileno())
+        with self._signing:
+            with self._lock:
+                if self._signed == self._last or self._file is None:
+                    return False
+                count, digest, file = self._last, self._hash, self._file
+            os.fsync(file.fileno())
             when = self._clock()
-            message = _head_bytes(self._last, self._hash, when)
             head = {
-                "count": self._last,
-                "hash": self._hash,
+                "count": count,
+                "hash": digest,
                 "time": when,
-                "signature": base64.b64encode(self._key.sign(message)).decode(),
+                "signature": base64.b64encode(self._key.sign(_head_bytes(count, digest, when))).decode(),
                 "key": fingerprint(self._key.public_key()),
             }
             _replace(self.directory / HEAD, _canonical(head) + b"\n", 0o600)
-            self._signed, self._signed_at = self._last, when
+            with self._lock:
+                self._signed, self._signed_at = count, when
             return True
 
     def tick(self) -> None:
@@ -251,7 +254,7 @@ class AuditLog:
     def close(self) -> None:
         """Sign the head and end."""
         self.sign()
-        with self._lock:
+        with self._signing, self._lock:
             if self._file is not None:
                 self._file.close()
                 self._file = None

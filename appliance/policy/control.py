@@ -80,6 +80,8 @@ class InForce:
     """Of workloads that are not in the normal one."""
     places: Mapping[str, Sequence[int]]
     """Where each workload's bindings are in the program's."""
+    workloads: Mapping[str, Workload]
+    """Of the inventory, by name."""
     next_change: datetime | None = None
     """When a schedule next begins or ends."""
 
@@ -271,7 +273,8 @@ class Segmentation:
         program = self.compile(policy, inventory, before=before)
         return InForce(
             revision=revision, policy=policy, inventory=inventory, program=program, states=states,
-            places=places(program), next_change=next_change(policy, self._now()),
+            places=places(program), workloads={one.name: one for one in inventory.workloads},
+            next_change=next_change(policy, self._now()),
         )  # fmt: skip
 
     def _states(self, inventory: Inventory) -> dict[str, State]:
@@ -502,7 +505,8 @@ class Segmentation:
     ) -> InForce:
         """Change the inventory and bring it into force; what cannot be is taken back."""
         with self._changes, self.audit.refusals(actor, action, target, reason, self.revision):
-            before, names = self.workloads.inventory, {w.name: w for w in self.workloads.all()}
+            before, declared = self.workloads.inventory, self.workloads.declared
+            names = {w.name: w for w in before.workloads}
             after = change()
             try:
                 with self._lock:
@@ -514,7 +518,7 @@ class Segmentation:
                         self._post_or_keep(wanted)
                     self._adopt_connections(bound)
             except FlowError:
-                self.workloads.restore(before)
+                self.workloads.restore(before, declared)
                 raise
             now = {w.name: w for w in after.workloads}
             changed = sorted({n for n in now.keys() | names.keys() if now.get(n) != names.get(n)})
@@ -688,7 +692,7 @@ class Segmentation:
     def _relabelled(self, after: Inventory) -> bool:
         """Brings other labels of workloads into force if nothing needs to be compiled for it; whether that was so."""
         now = self._in_force
-        old = {one.name: one for one in now.inventory.workloads}
+        old = now.workloads
         if len(old) != len(after.workloads) or any(one.name not in old for one in after.workloads):
             return False
         changed = [one for one in after.workloads if old[one.name] != one]
@@ -696,7 +700,8 @@ class Segmentation:
         if found is None:
             return False
         program, rows, concerned = found
-        self._post_rows(replace(now, program=program, inventory=after), rows, concerned)
+        workloads = {one.name: one for one in after.workloads}
+        self._post_rows(replace(now, program=program, inventory=after, workloads=workloads), rows, concerned)
         return True
 
     def _post_rows(self, wanted: InForce, rows: Rows, concerned: frozenset[int]) -> None:

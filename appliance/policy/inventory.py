@@ -10,7 +10,7 @@ or from calls; a changed configuration replaces its own and leaves the others.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
@@ -150,8 +150,8 @@ class Workloads:
 
     # -- changes: each is checked whole, then kept, then counts
 
-    def _change(self, changed: Mapping[str, Workload | None], declared: bool = False) -> Inventory:
-        """Add, replace (None: remove) workloads in one step."""
+    def _change(self, changed: Mapping[str, Workload | None], declared: Container[str] = ()) -> Inventory:
+        """Add, replace (None: remove) workloads in one step. ``declared``: those that the configuration names."""
         with self._lock:
             byname = dict(self._byname)
             for name, workload in changed.items():
@@ -161,8 +161,15 @@ class Workloads:
                     check(workload)
                     byname[name] = workload
             made = self._with(byname)
-            bind(made, Numbers())
-            owned = {name for name in byname if name in self._declared or (declared and name in changed)}
+            if any(
+                one is not None
+                and (name not in self._byname or one.interfaces != self._byname[name].interfaces)
+                for name, one in changed.items()
+            ):
+                bind(made, Numbers())
+            owned = {
+                name for name in byname if name in self._declared or (name in changed and name in declared)
+            }
             with self._store.transaction():
                 for name, workload in changed.items():
                     if workload is None:
@@ -205,13 +212,18 @@ class Workloads:
             self.get(name)
             return self._change({name: None})
 
-    def restore(self, before: Inventory) -> Inventory:
+    @property
+    def declared(self) -> frozenset[str]:
+        """Those that the configuration declares."""
+        return frozenset(self._declared)
+
+    def restore(self, before: Inventory, declared: frozenset[str]) -> Inventory:
         """Back to an earlier version, when a change could not be brought into force."""
         with self._lock:
             wanted = {workload.name: workload for workload in before.workloads}
             changed: dict[str, Workload | None] = {name: None for name in self._byname if name not in wanted}
             changed |= {name: made for name, made in wanted.items() if self._byname.get(name) != made}
-            return self._change(changed) if changed else self.inventory
+            return self._change(changed, declared) if changed else self.inventory
 
     def check_version(self, expected: int | None) -> None:
         """``BadState`` when the inventory has moved on."""
@@ -227,4 +239,4 @@ class Workloads:
                     raise AlreadyExists(f"the configuration has two workloads {workload.name!r}")
                 wanted[workload.name] = workload
             gone: dict[str, Workload | None] = {name: None for name in self._declared if name not in wanted}
-            return self._change(gone | wanted, declared=True)
+            return self._change(gone | wanted, declared=wanted)

@@ -43,7 +43,7 @@ class WorkloadServicer(workload_service_pb2_grpc.WorkloadServiceServicer):
         reason = ""
         if not self._control.enforced:
             reason = "there is no fast path at the moment"
-        elif workload not in now.inventory.workloads:
+        elif now.workloads.get(workload.name) != workload:
             reason = "its last change is being brought into force"
         return workload_pb2.WorkloadStatus(
             state=STATES[state],

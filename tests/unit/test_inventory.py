@@ -44,8 +44,19 @@ def test_changes_are_versions_and_come_back(tmp_path: Path) -> None:
     again = registry(tmp_path)
     assert again.version == 3
     assert again.get("db").labels == {"env": "dev", "tier": "1"}
-    again.restore(after)
+    again.restore(after, frozenset())
     assert registry(tmp_path).get("db") == DB
+
+
+def test_what_comes_back_is_declared_as_before(tmp_path: Path) -> None:
+    made = registry(tmp_path)
+    before = made.declare([WEB, DB])
+    declared = made.declared
+    made.remove("db")
+    made.restore(before, declared)
+    assert (made.is_declared("web"), made.is_declared("db")) == (True, True)
+    made.declare([WEB])
+    assert [one.name for one in made.all()] == ["web"]
 
 
 def test_what_is_refused_changes_nothing(tmp_path: Path) -> None:
