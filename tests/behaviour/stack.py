@@ -131,10 +131,11 @@ class StackRig(Rig):
 
     def _settled(self) -> bool:
         self._drain()
-        rows = self._counters()
-        taken = sum(row["received"] + row["injected"] for row in rows)
-        delivered = sum(row["sent"] + row["software"] for row in rows)
-        return taken >= self.sent and delivered == self._delivered and self.fastpath.imbalance() == 0
+        taken = sum(row["received"] + row["injected"] for row in self._counters())
+        if taken < self.sent or self.fastpath.imbalance():
+            return False
+        # Looked at only now, when every packet has its end: before, what is sent meanwhile would not be in it.
+        return sum(row["sent"] + row["software"] for row in self._counters()) == self._delivered
 
     def _counters(self) -> list[dict[str, int]]:
         assert self.fastpath.stats is not None
