@@ -10,9 +10,6 @@ published and rolled back, the agent is quarantined and released, the management
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,12 +21,11 @@ from typing import Final
 import numpy as np
 
 from appliance.bench.figures import Collection, Section
-from appliance.bench.machine import BenchError, opened
+from appliance.bench.machine import BenchError
 from appliance.bench.programs import Settings
+from appliance.bench.served import Served
 from appliance.flow import Dpu
-from appliance.rpc.client import Client
 from appliance.run import frames
-from appliance.run.appliance import kill_recorded
 from appliance.run.frames import Host
 from appliance.v1 import containment_service_pb2, policy_pb2, policy_service_pb2
 
@@ -147,63 +143,11 @@ class Traffic:
         self.dpu.close()
 
 
-class Managed:
-    """The appliance's process, which may be killed and started again."""
+class Managed(Served):
+    """The appliance, and what can happen to it."""
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.file = directory / "bench.yaml"
-        self.file.write_text(f"runtime_dir: {directory}\n{CONFIG}")
-        (directory / "policy.yaml").write_text(POLICY)
-        self._log = (directory / "run.log").open("ab")
-        self._process: subprocess.Popen[str] | None = None
-        self._client: Client | None = None
-        self.start()
-
-    def start(self) -> None:
-        """Returns when it serves."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "appliance", "run", "-c", str(self.file)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log, text=True,
-        )  # fmt: skip
-        for line in opened(self._process.stdout):
-            if line.startswith("READY"):
-                self._client = Client(f"unix:{self.directory / 'ringfield.sock'}")
-                return
-        words = (self.directory / "run.log").read_text().strip().splitlines()[-1:]
-        raise BenchError(f"the appliance does not start: {' '.join(words)}")
-
-    @property
-    def client(self) -> Client:
-        """Calls to it."""
-        if self._client is None:
-            raise BenchError("the appliance is not there")
-        return self._client
-
-    def kill(self) -> None:
-        """kill -9 of the management plane; the fast path goes on."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
-
-    def close(self) -> None:
-        """Take everything down."""
-        if self._client is not None:
-            self._client.close()
-        if self._process is not None:
-            self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.communicate(timeout=20)
-            self._process.kill()
-            self._process.communicate()
-        kill_recorded(self.directory)
-        self._log.close()
-
-    # -- events
+        super().__init__(directory, CONFIG, POLICY)
 
     def publish(self, number: int) -> None:
         """A policy that differs in a rule that no traffic meets."""
@@ -232,11 +176,8 @@ class Managed:
 @contextmanager
 def lab(settings: Settings, connections: int) -> Iterator[tuple[Managed, Traffic]]:
     """A running appliance, its two streams, and so many connections more."""
-    directory = settings.scratch / "lab"
-    directory.mkdir()
-    managed = Managed(directory)
-    try:
-        traffic = Traffic(directory)
+    with Managed(settings.scratch / "lab") as managed:
+        traffic = Traffic(managed.directory)
         try:
             _until(lambda: bool(traffic.web.got and traffic.agent.got), "both streams to come through")
             traffic.open_connections(connections)
@@ -244,8 +185,6 @@ def lab(settings: Settings, connections: int) -> Iterator[tuple[Managed, Traffic
             yield managed, traffic
         finally:
             traffic.close()
-    finally:
-        managed.close()
 
 
 def _until(done: Callable[[], bool], what: str) -> None:

@@ -6,7 +6,6 @@ policy, and behind 10 and 10,000 rules. Needs root.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
@@ -19,29 +18,28 @@ from typing import Any, Final
 from appliance.bench.figures import Collection, Section, ratio
 from appliance.bench.machine import BenchError, opened
 from appliance.bench.programs import Settings
-from appliance.run.appliance import kill_recorded
+from appliance.bench.served import Served
 from appliance.run.lab import remove
 
 NAMES: Final = ("rfb-client", "rfb-server")
 PORT: Final = 5001
 GOAL: Final = 0.95
 COMMON: Final = """\
-runtime_dir: {directory}
 mode: switch
-fastpath: {{hugepages: auto}}
+fastpath: {hugepages: auto}
 ports:
-  p0: {{backend: net_ring}}
-  pf0vf0: {{backend: net_tap, netns: rfb-client, mac: "02:00:00:00:00:01"}}
-  pf0vf1: {{backend: net_tap, netns: rfb-server, mac: "02:00:00:00:00:02"}}
+  p0: {backend: net_ring}
+  pf0vf0: {backend: net_tap, netns: rfb-client, mac: "02:00:00:00:00:01"}
+  pf0vf1: {backend: net_tap, netns: rfb-server, mac: "02:00:00:00:00:02"}
 namespaces:
   rfb-client:
     port: pf0vf0
     addresses: [10.88.0.1/24]
-    neighbours: [{{address: 10.88.0.2, mac: "02:00:00:00:00:02"}}]
+    neighbours: [{address: 10.88.0.2, mac: "02:00:00:00:00:02"}]
   rfb-server:
     port: pf0vf1
     addresses: [10.88.0.2/24]
-    neighbours: [{{address: 10.88.0.1, mac: "02:00:00:00:00:01"}}]
+    neighbours: [{address: 10.88.0.1, mac: "02:00:00:00:00:01"}]
 """
 OFF: Final = """\
 pipes:
@@ -118,29 +116,12 @@ def _policy(rules: int) -> str:
 @contextmanager
 def _appliance(directory: Path, rules: int) -> Iterator[None]:
     """An appliance with so many rules; 0: a wire."""
-    directory.mkdir()
-    file = directory / "bench.yaml"
-    file.write_text(COMMON.format(directory=directory) + (ON if rules else OFF))
-    (directory / "policy.yaml").write_text(_policy(rules))
-    with (directory / "run.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "appliance", "run", "-c", str(file)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
-        )  # fmt: skip
-        try:
-            if not any(line.startswith("READY") for line in opened(process.stdout)):
-                words = (directory / "run.log").read_text().strip().splitlines()[-1:]
-                raise BenchError(f"the appliance does not start: {' '.join(words)}")
+    try:
+        with Served(directory, COMMON + (ON if rules else OFF), _policy(rules)):
             yield
-        finally:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=20)
-            process.kill()
-            process.communicate()
-            kill_recorded(directory)
-            for name in NAMES:
-                remove(name)
+    finally:
+        for name in NAMES:
+            remove(name)
 
 
 def _measure(seconds: float) -> dict[str, Any]:
