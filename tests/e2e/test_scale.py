@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
@@ -24,6 +24,7 @@ from appliance.run.appliance import kill_recorded
 from appliance.run.lab import remove
 from appliance.run.workload import Workload
 from appliance.v1 import policy_service_pb2, system_service_pb2
+from tests.support import process
 from tests.support.factory import FILES, TIMEOUT, Rig, alone, running
 from tests.support.fastpath import wait_for
 from tests.support.netns import Netns
@@ -110,24 +111,9 @@ def test_a_service_scales_from_2_to_20_replicas_and_back_without_a_policy_change
 @contextmanager
 def served(where: Path) -> Iterator[subprocess.Popen[str]]:
     """`ringfield run` on the factory, ready."""
-    command = [sys.executable, "-m", "appliance", "run", "-c", str(FILES / "factory.yaml")]
-    process = subprocess.Popen(
-        [*command, "--runtime-dir", str(where)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("READY "):
-                break
-        else:
-            raise AssertionError("it did not get ready")
-        yield process
-    finally:
-        if process.poll() is None:
-            process.terminate()
-        process.wait(30)
-        if process.stdout is not None:
-            process.stdout.close()
+    with process.appliance(FILES / "factory.yaml", where, end=signal.SIGTERM) as started:
+        process.wait_ready(started)
+        yield started
 
 
 def test_the_management_plane_is_killed_and_enforcement_holds() -> None:

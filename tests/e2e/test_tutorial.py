@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import process
 from tests.support.factory import alone
 from tests.support.tree import ROOT
 
@@ -60,25 +61,13 @@ SEEN = {
 
 
 @contextmanager
-def serving(command: str, environment: dict[str, str]) -> Iterator[None]:
+def serving(command: str, log: Path, environment: dict[str, str]) -> Iterator[None]:
     """What a command that ends in & starts, until the block ends."""
-    process = subprocess.Popen(
-        ["bash", "-c", "exec " + command.removesuffix(" &")],
-        cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if line.startswith("READY "):
-                break
-        assert "READY " in lines[-1], "".join(lines)
+    words = ["bash", "-c", "exec " + command.removesuffix(" &")]
+    with process.started(words, log, end=signal.SIGINT, cwd=ROOT, env=environment) as started:
+        process.wait_ready(started)
         yield
-    finally:
-        process.send_signal(signal.SIGINT)
-        tail = process.communicate(timeout=30)[0]
-    assert process.returncode in (0, 130, -signal.SIGINT), tail
+    assert started.returncode in (0, 130, -signal.SIGINT), log.read_text()
 
 
 def walk(title: str, directory: Path) -> None:
@@ -88,7 +77,7 @@ def walk(title: str, directory: Path) -> None:
     assert len(rest) >= len(SEEN[title])
     environment = os.environ | {"XDG_RUNTIME_DIR": str(directory), "NO_COLOR": "1", "COLUMNS": "160"}
     said: dict[str, str] = {}
-    with serving(first, environment):
+    with serving(first, directory / "run.log", environment):
         for command in rest:
             quiet = subprocess.DEVNULL if command.endswith("&") else subprocess.PIPE
             done = subprocess.run(

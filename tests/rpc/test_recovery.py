@@ -11,8 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +35,7 @@ from appliance.v1 import (
     trace_pb2,
     trace_service_pb2,
 )
+from tests.support import process
 from tests.support.fastpath import wait_for
 from tests.support.rig import (
     COUNTED,
@@ -180,43 +179,6 @@ def test_calls_are_refused_while_there_is_no_fast_path() -> None:
         assert status.state == system_service_pb2.FASTPATH_STATE_RECOVERING
 
 
-@contextmanager
-def process(file: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """`ringfield run` as a process of its own."""
-    command = [
-        sys.executable,
-        "-m",
-        "appliance",
-        "run",
-        "-c",
-        str(file),
-        "--runtime-dir",
-        str(file.parent),
-        *options,
-    ]
-    with (file.parent / "run.log").open("a") as log:
-        started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-    try:
-        yield started
-    except BaseException:
-        print((file.parent / "run.log").read_text())
-        raise
-    finally:
-        if started.poll() is None:
-            started.kill()
-        started.wait()
-        if started.stdout is not None:
-            started.stdout.close()
-
-
-def wait_ready(started: subprocess.Popen[str]) -> None:
-    assert started.stdout is not None
-    for line in started.stdout:
-        if line.startswith("READY "):
-            return
-    raise AssertionError(f"ended before READY, status {started.wait()}: see run.log above")
-
-
 class Load:
     """Packets at a steady rate, injected by a client of the fast path's own, past the appliance."""
 
@@ -267,8 +229,8 @@ def test_a_killed_appliance_loses_no_packet_and_finds_everything() -> None:
         file = where / "test.yaml"
         file.write_text(ROUTER)
         try:
-            with process(file) as first:
-                wait_ready(first)
+            with process.appliance(file) as first:
+                process.wait_ready(first)
                 with Client(f"unix:{where / 'ringfield.sock'}") as client:
                     rig = Running(None, client)  # type: ignore[arg-type]
                     numbers = change_by_calls(rig)
@@ -281,8 +243,8 @@ def test_a_killed_appliance_loses_no_packet_and_finds_everything() -> None:
                 first.kill()
                 first.wait()
                 time.sleep(0.3)
-                with process(file) as second:
-                    wait_ready(second)
+                with process.appliance(file) as second:
+                    process.wait_ready(second)
                     time.sleep(0.2)
                     sent = load.stop()
                     with Client(f"unix:{where / 'ringfield.sock'}") as client:
@@ -328,13 +290,13 @@ def test_every_kind_of_pipe_is_adopted_as_it_is() -> None:
         file.write_text(on_rings())
         target = f"unix:{where / 'ringfield.sock'}"
         try:
-            with process(file) as first, Client(target) as client:
-                wait_ready(first)
+            with process.appliance(file) as first, Client(target) as client:
+                process.wait_ready(first)
                 before = client.trace.TracePacket(follow, timeout=TIMEOUT).trace
                 first.kill()
                 first.wait()
-            with process(file) as second, Client(target) as client:
-                wait_ready(second)
+            with process.appliance(file) as second, Client(target) as client:
+                process.wait_ready(second)
                 assert (
                     "entries_added=0 entries_removed=0 pipes=7"
                     in (where / "run.log").read_text().splitlines()[-1]
@@ -365,8 +327,8 @@ def test_what_calls_made_survives_the_death_of_both() -> None:
         file.write_text(ROUTER)
         target = f"unix:{where / 'ringfield.sock'}"
         try:
-            with process(file) as first, Client(target) as client:
-                wait_ready(first)
+            with process.appliance(file) as first, Client(target) as client:
+                process.wait_ready(first)
                 numbers = change_by_calls(Running(None, client))  # type: ignore[arg-type]
                 pid = client.system.GetStatus(
                     system_service_pb2.GetStatusRequest(), timeout=TIMEOUT
@@ -375,8 +337,8 @@ def test_what_calls_made_survives_the_death_of_both() -> None:
                 first.wait()
                 os.kill(pid, signal.SIGKILL)
                 wait_for("the end of the fast path", lambda: not Path(f"/proc/{pid}/exe").exists())
-            with process(file) as second, Client(target) as client:
-                wait_ready(second)
+            with process.appliance(file) as second, Client(target) as client:
+                process.wait_ready(second)
                 check_all(client, numbers)
                 second.send_signal(signal.SIGINT)
                 assert second.wait(20) == 0
@@ -389,16 +351,16 @@ def test_lingering_is_an_upgrade_without_a_lost_packet() -> None:
         file = where / "test.yaml"
         file.write_text("linger: true\n" + ROUTER)
         try:
-            with process(file) as first:
-                wait_ready(first)
+            with process.appliance(file) as first:
+                process.wait_ready(first)
                 first.send_signal(signal.SIGTERM)
                 assert first.wait(20) == 0
             assert (where / "steering.sock").exists()
             load = Load(where)
             changed = ROUTER.replace("10.0.0.2}, fwd: drop", "10.0.0.3}, fwd: drop")
             file.write_text("linger: true\n" + changed)
-            with process(file) as second:
-                wait_ready(second)
+            with process.appliance(file) as second:
+                process.wait_ready(second)
                 sent = load.stop()
                 with Client(f"unix:{where / 'ringfield.sock'}") as client:
                     rig = Running(None, client)  # type: ignore[arg-type]
@@ -423,19 +385,19 @@ def test_a_bad_configuration_leaves_what_runs_as_it_is() -> None:
         file = where / "test.yaml"
         file.write_text("linger: true\n" + ROUTER)
         try:
-            with process(file) as first:
-                wait_ready(first)
+            with process.appliance(file) as first:
+                process.wait_ready(first)
                 first.send_signal(signal.SIGTERM)
                 assert first.wait(20) == 0
             load = Load(where)
             bad = "  - {name: bad, port: p0, match: {outer.ipv4.dst_ip: changeable}, fwd: {pipe: nowhere}}\n"
             file.write_text("linger: true\n" + ROUTER.replace("10.0.0.2}", "10.0.0.9}") + bad)
-            with process(file) as second:
+            with process.appliance(file) as second:
                 assert second.wait(20) == 1
             assert "'nowhere'" in (where / "run.log").read_text()
             file.write_text("linger: true\n" + ROUTER)
-            with process(file) as third:
-                wait_ready(third)
+            with process.appliance(file) as third:
+                process.wait_ready(third)
                 log = (where / "run.log").read_text().splitlines()[-1]
                 assert "adopted=True entries_added=0 entries_removed=0" in log
                 sent = load.stop()

@@ -22,7 +22,8 @@ from appliance.v1 import (
     stats_service_pb2,
     system_service_pb2,
 )
-from tests.rpc.test_recovery import Load, process, wait_ready
+from tests.rpc.test_recovery import Load
+from tests.support import process
 from tests.support.fastpath import wait_for
 from tests.support.rig import TIMEOUT, Running, directory
 from tests.support.segmentation import (
@@ -60,8 +61,8 @@ def test_publish_quarantine_and_kill_9_lose_no_packet_of_others() -> None:
         (where / "policy.yaml").write_text(ALLOWED)
         target = f"unix:{where / 'ringfield.sock'}"
         try:
-            with process(file) as first:
-                wait_ready(first)
+            with process.appliance(file) as first:
+                process.wait_ready(first)
                 load = Load(where, "p1", QUESTION)
                 with Client(target) as client:
                     rig = Running(None, client)  # type: ignore[arg-type]
@@ -80,8 +81,8 @@ def test_publish_quarantine_and_kill_9_lose_no_packet_of_others() -> None:
                     before = judged_again(client)
                 first.kill()
                 first.wait()
-                with process(file) as second:
-                    wait_ready(second)
+                with process.appliance(file) as second:
+                    process.wait_ready(second)
                     with Client(target) as client:
                         rig = Running(None, client)  # type: ignore[arg-type]
                         # It may have been killed between a commit and its epoch.
