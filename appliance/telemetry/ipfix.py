@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import socket
 import struct
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +22,8 @@ import structlog
 from appliance.errors import BadConfig
 from appliance.flow.types import FlowClose
 from appliance.telemetry import render, schema
-from appliance.telemetry.filters import Filter, compiled
+from appliance.telemetry.filters import Filter
+from appliance.telemetry.follower import Follower
 from appliance.telemetry.hub import Telemetry
 from appliance.telemetry.store import Rows
 
@@ -37,7 +36,6 @@ REVERSE: Final = 29305
 """RFC 5103: the same element of the other direction."""
 MESSAGE: Final = 1400
 """Bytes of a message at most, so that it fits a packet."""
-PIECE: Final = 512
 AGAIN_SECONDS: Final = 30.0
 VARIABLE: Final = 0xFFFF
 TEMPLATES, OPTIONS, STATISTICS = 2, 3, 259
@@ -217,8 +215,8 @@ def templates(enterprise: int) -> bytes:
     return _set(TEMPLATES, described) + _set(OPTIONS, statistics)
 
 
-class Exporter:
-    """Sends what comes until ``close`` or the end of its block; what has come by then is sent still."""
+class Exporter(Follower[list[tuple[int, bytes]]]):
+    """Sends what comes."""
 
     def __init__(
         self,
@@ -235,41 +233,33 @@ class Exporter:
         self.sent = 0
         self.not_sent = 0
         """Records that were lost on the way here, or could not be sent."""
-        self._telemetry, self._domain, self._enterprise = telemetry, domain, enterprise
+        self._domain, self._enterprise = domain, enterprise
         self._sequence = 0
+        self._due, self._told = 0.0, -1
+        """When templates are told again; ``not_sent`` as it was told last."""
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
             self._socket = socket.socket(family, kind, protocol)
             self._socket.connect(address)
         except OSError as error:
             raise BadConfig(f"records cannot be sent to {host}:{port}: {error.strerror or error}") from None
-        self._reader = telemetry.follow(compiled(filters), lag=lag)
-        self._thread = threading.Thread(target=self._run, name="ipfix", daemon=True)
-        self._thread.start()
+        super().__init__(telemetry, "ipfix", filters, lag)
 
-    def _run(self) -> None:
-        stop, due, told = 0, 0.0, -1
-        while True:
-            stop = stop or (self._telemetry.store.next if self._reader.closed else 0)
-            taken = self._reader.take(1.0)
-            self.not_sent += sum(taken.lost.values())
-            if time.monotonic() >= due or told != self.not_sent:
-                if time.monotonic() >= due:
-                    self._send(templates(self._enterprise), 0)
-                self._send(_set(STATISTICS, struct.pack("!IQ", self._domain, self.not_sent)), 1)
-                due, told = time.monotonic() + AGAIN_SECONDS, self.not_sent
-            for at in range(0, len(taken.rows), PIECE):
-                piece = taken.rows.take(np.arange(at, min(at + PIECE, len(taken.rows))))
-                with self._telemetry.converting:
-                    made = list(data_records(piece))
-                self._send_all(made)
-            if stop and self._reader.position >= stop:
-                return
+    def _begin(self, lost: Mapping[str, int]) -> None:
+        self.not_sent += sum(lost.values())
+        if time.monotonic() >= self._due or self._told != self.not_sent:
+            if time.monotonic() >= self._due:
+                self._send(templates(self._enterprise), 0)
+            self._send(_set(STATISTICS, struct.pack("!IQ", self._domain, self.not_sent)), 1)
+            self._due, self._told = time.monotonic() + AGAIN_SECONDS, self.not_sent
 
-    def _send_all(self, records: Sequence[tuple[int, bytes]]) -> None:
+    def _convert(self, piece: Rows) -> list[tuple[int, bytes]]:
+        return list(data_records(piece))
+
+    def _pass_on(self, made: list[tuple[int, bytes]], count: int) -> None:
         pending: list[bytes] = []
         current, size = 0, 0
-        for template, content in records:
+        for template, content in made:
             if pending and (template != current or size + len(content) > MESSAGE - 20):
                 self._flush(current, pending)
                 pending, size = [], 0
@@ -296,16 +286,5 @@ class Exporter:
         self._sequence = (self._sequence + records) & 0xFFFFFFFF
         return True
 
-    def close(self) -> None:
-        """Send what has come, and end."""
-        self._reader.close()
-        self._thread.join()
+    def _release(self) -> None:
         self._socket.close()
-
-    def __enter__(self) -> Exporter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -10,23 +10,21 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Final
 
-import numpy as np
 import structlog
 
 from appliance.errors import BadConfig
 from appliance.telemetry import render
-from appliance.telemetry.filters import Filter, compiled
+from appliance.telemetry.filters import Filter
+from appliance.telemetry.follower import Follower
 from appliance.telemetry.hub import Telemetry
+from appliance.telemetry.store import Rows
 
 log = structlog.get_logger(__name__)
 
-PIECE: Final = 512
 MAX_BYTES: Final = 64 << 20
 FILES: Final = 4
 _ENCODE: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -79,8 +77,8 @@ class _Stdout:
         """It stays open."""
 
 
-class JsonLines:
-    """Writes what comes until ``close`` or the end of its block; what has come by then is written still."""
+class JsonLines(Follower[bytes]):
+    """Writes what comes."""
 
     def __init__(
         self,
@@ -96,59 +94,40 @@ class JsonLines:
         self.written = 0
         self.failed = 0
         """Records that could not be written."""
-        self._telemetry = telemetry
+        self._bad = False
+        """The last write failed."""
         self._target = _Stdout() if path is None else RotatedFile(path, max_bytes, files)
         try:
             self._target.write(b"")
         except OSError as error:
             raise BadConfig(f"records cannot be written to {path}: {error.strerror}") from None
-        self._reader = telemetry.follow(compiled(filters), lag=lag)
-        self._thread = threading.Thread(target=self._run, name="records", daemon=True)
-        self._thread.start()
+        super().__init__(telemetry, "records", filters, lag)
 
-    def _run(self) -> None:
-        bad, stop = False, 0
-        while True:
-            stop = stop or (self._telemetry.store.next if self._reader.closed else 0)
-            taken = self._reader.take(1.0)
-            if taken.lost:
-                bad = self._write(encoded([{"lost": taken.lost}]), 0, bad)
-            for at in range(0, len(taken.rows), PIECE):
-                piece = taken.rows.take(np.arange(at, min(at + PIECE, len(taken.rows))))
-                with self._telemetry.converting:
-                    data = encoded(render.records(piece))
-                bad = self._write(data, len(piece), bad)
-            if stop and self._reader.position >= stop:
-                return
+    def _begin(self, lost: Mapping[str, int]) -> None:
+        if lost:
+            self._pass_on(encoded([{"lost": lost}]), 0)
 
-    def _write(self, data: bytes, count: int, bad: bool) -> bool:
+    def _convert(self, piece: Rows) -> bytes:
+        return encoded(render.records(piece))
+
+    def _pass_on(self, made: bytes, count: int) -> None:
         try:
-            self._target.write(data)
+            self._target.write(made)
         except (OSError, ValueError) as error:
             self.failed += count
             self._target.close()
-            if not bad:
+            if not self._bad:
                 log.error(
                     "records cannot be written",
                     to=str(getattr(self._target, "path", "stdout")),
                     why=str(error),
                 )
-            return True
+            self._bad = True
+            return
         self.written += count
-        if bad:
+        if self._bad:
             log.info("records are written again", lost=self.failed)
-        return False
+        self._bad = False
 
-    def close(self) -> None:
-        """Write what has come, and end."""
-        self._reader.close()
-        self._thread.join()
+    def _release(self) -> None:
         self._target.close()
-
-    def __enter__(self) -> JsonLines:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
