@@ -24,6 +24,7 @@ from appliance.errors import FlowError
 from appliance.rpc.client import Client, Tls, calls
 from appliance.rpc.errors import CallError
 from appliance.run.config import default_runtime_dir
+from appliance.telemetry.text import octets
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEADLINE_SECONDS: Final = 10.0
@@ -119,15 +120,6 @@ def number(value: int) -> str:
 def amount(packets: int, size: int) -> str:
     """Packets and bytes of a counter."""
     return f"{packets:,} ({octets(size)})" if packets else "-"
-
-
-def octets(size: float) -> str:
-    """1.2 MB."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
 
 
 @contextmanager

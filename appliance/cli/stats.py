@@ -10,7 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from appliance.cli.common import Context, amount, number, octets, out, pass_context, table
+from appliance.cli.common import Context, amount, number, out, pass_context, table
+from appliance.telemetry.text import octets
 from appliance.v1 import stats_pb2, stats_service_pb2
 
 

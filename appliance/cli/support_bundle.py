@@ -26,11 +26,12 @@ import grpc
 from google.protobuf.message import Message
 from rich.markup import escape
 
-from appliance.cli.common import Context, as_dict, octets, out, pass_context, print_json
+from appliance.cli.common import Context, as_dict, out, pass_context, print_json
 from appliance.cli.doctor_checks import all_checks
 from appliance.rpc.client import Client, calls
 from appliance.rpc.errors import CallError
 from appliance.run.config import default_runtime_dir
+from appliance.telemetry.text import octets
 from appliance.v1 import (
     audit_service_pb2,
     containment_service_pb2,

@@ -7,9 +7,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from appliance.cli.common import DEADLINE_SECONDS, octets, table
+from appliance.cli.common import DEADLINE_SECONDS, table
 from appliance.demo.factory_data import HABITS, REACHES, Service
 from appliance.demo.factory_lab import Try
+from appliance.telemetry.text import octets
 from appliance.v1 import observer_pb2, observer_service_pb2
 
 if TYPE_CHECKING:
