@@ -143,23 +143,6 @@ static unsigned int put_frame(uint8_t *frame, const struct ct_conn *c, const str
 	return (unsigned int)(ip - frame) + 40 + l4;
 }
 
-static void begin(struct packet *p, uint16_t in_port)
-{
-	p->verdict = PACKET_WALKING;
-	p->reason = STEER_DROP_NONE;
-	p->in_port = in_port;
-	p->out_port = STEER_PORT_NONE;
-	p->domain = STEER_DOMAIN_DEFAULT;
-	p->depth = 1;
-	p->copy = 0;
-	p->nr_copies = 0;
-	p->hit = NULL;
-	p->copies = p->last_copy = p->next_copy = NULL;
-	p->root = p;
-	p->frag_protocol = 0;
-	p->ct_opened = 0;
-}
-
 struct packet *ct_scratch_of(struct ct_scratch *s, const struct ct_conn *c)
 {
 	struct packet *p = &s->p;
@@ -179,7 +162,8 @@ struct packet *ct_scratch_of(struct ct_scratch *s, const struct ct_conn *c)
 	if (!p->base[REGION_META])
 		packet_init(p);
 	p->m = &s->m;
-	begin(p, c->in_port);
+	packet_begin(p, c->in_port);
+	p->depth = 1; // of the CT pipe
 	packet_load(p, s->buffer + FP_HEADROOM, bytes, bytes);
 	packet_meta_reset(p, fp_read(&fp.ports[c->in_port].doca_port_id));
 	packet_parse(p);

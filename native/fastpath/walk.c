@@ -60,28 +60,9 @@ static inline struct entrance entrance_of(const struct walker *w, uint16_t port)
 
 static inline bool enter(struct packet *p, struct rte_mbuf *m, const struct entrance *entrance)
 {
+	packet_begin(p, entrance->port);
 	p->m = m;
 	p->pipe = entrance->root;
-	p->in_port = entrance->port;
-	p->out_port = STEER_PORT_NONE;
-	p->copy = 0;
-	p->nr_copies = 0;
-	// In order and without a gap: one store.
-	p->verdict = PACKET_WALKING;
-	p->reason = STEER_DROP_NONE;
-	p->kind = 0;
-	p->domain = STEER_DOMAIN_DEFAULT;
-	p->depth = 0;
-	p->algorithm = STEER_HASH_DEFAULT;
-	p->reject = 0;
-	p->frag_protocol = 0;
-	p->ct_opened = 0;
-	p->tag = 0;
-	p->hit = NULL;
-	p->copies = NULL;
-	p->last_copy = NULL;
-	p->next_copy = NULL;
-	p->root = p;
 	packet_load(p, rte_pktmbuf_mtod(m, void *), rte_pktmbuf_data_len(m), rte_pktmbuf_pkt_len(m));
 	packet_meta_reset(p, entrance->doca_port_id);
 	if (unlikely(packet_parse(p))) {
@@ -192,34 +173,25 @@ static struct packet *copy_of(struct walker *w, const struct packet *p)
 		walker_put(w, q);
 		return NULL;
 	}
+	packet_begin(q, p->in_port);
 	q->m = m;
 	q->meta = p->meta;
+	// Before its frame is parsed: only at the start of a walk the sender is taken from it.
+	q->depth = p->depth;
 	packet_load(q, rte_pktmbuf_mtod(m, void *), m->data_len, m->pkt_len);
 	packet_parse(q);
 	q->pipe = p->pipe;
 	q->root = p->root;
-	q->verdict = PACKET_WALKING;
-	q->reason = STEER_DROP_NONE;
-	q->in_port = p->in_port;
 	q->out_port = p->out_port;
 	q->domain = p->domain;
-	q->depth = p->depth;
 	q->algorithm = p->algorithm;
 	q->index = p->index;
+	q->tag = p->tag;
 	memcpy(q->sender, p->sender, sizeof(q->sender));
-	q->reject = 0;
+	// What the first fragment said of this one holds for the copy too.
 	q->frag_protocol = p->frag_protocol;
 	q->frag_icmp_type = p->frag_icmp_type;
 	memcpy(q->frag_port, p->frag_port, sizeof(q->frag_port));
-	q->ct_opened = 0;
-	q->tag = p->tag;
-	q->reject = 0;
-	q->frag_protocol = 0;
-	q->ct_opened = 0;
-	q->tag = p->tag;
-	q->copies = NULL;
-	q->last_copy = NULL;
-	q->next_copy = NULL;
 	return q;
 }
 

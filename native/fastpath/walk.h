@@ -81,6 +81,32 @@ static inline void walker_count_all(struct walker *w, uint32_t slot, uint32_t pa
 	fp_write(&counter->bytes, counter->bytes + bytes);
 }
 
+// A context at the start of its walk: no verdict yet, nothing known but its port. The caller sets `pipe` and what else it
+// knows better; the frame is parsed apart.
+static inline void packet_begin(struct packet *p, uint16_t in_port)
+{
+	p->in_port = in_port;
+	p->out_port = STEER_PORT_NONE;
+	p->copy = 0;
+	p->nr_copies = 0;
+	// In order and without a gap: one store.
+	p->verdict = PACKET_WALKING;
+	p->reason = STEER_DROP_NONE;
+	p->kind = 0;
+	p->domain = STEER_DOMAIN_DEFAULT;
+	p->depth = 0;
+	p->algorithm = STEER_HASH_DEFAULT;
+	p->reject = 0;
+	p->frag_protocol = 0;
+	p->ct_opened = 0;
+	p->tag = 0;
+	p->hit = NULL;
+	p->copies = NULL;
+	p->last_copy = NULL;
+	p->next_copy = NULL;
+	p->root = p;
+}
+
 // Reads the revision and the clock for the packets that follow.
 void walk_begin(struct walker *w, uint64_t tsc);
 

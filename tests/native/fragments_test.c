@@ -123,6 +123,45 @@ static void test_many(void)
 	lab_tear_down();
 }
 
+// Flooded copies of a later fragment are fragments of the same datagram.
+static void test_copies(void)
+{
+	struct spec *s = spec_new("flood", 0, STEER_PIPE_HASH, 2);
+	struct steer_fwd jump = {.type = STEER_FWD_HASH, .algorithm = STEER_HASH_FLOODING};
+	struct steer_ct_cfg cfg = lab_cfg();
+	uint32_t flood, zone;
+	unsigned int n = 0;
+	struct work w;
+
+	lab_build(&cfg);
+	lab_allow(53);
+	ok(!pipe_destroy(bed.space, lab.root, NULL), "another root");
+	spec_match(s, STEER_F_OUTER_IP4_DST, STEER_MATCH_CHANGEABLE, 0, UINT64_MAX);
+	flood = spec_create(s, NULL);
+	for (uint32_t i = 0; i < 2; i++) {
+		w = work_new(flood, NULL, 0, NULL, 0);
+		w.head.index = i;
+		work_fwd(&w, fwd_pipe(lab.ct));
+		ok(!work_add(&w, NULL), "a copy");
+	}
+	s = spec_new("flooding root", 0, STEER_PIPE_BASIC, 1);
+	jump.pipe = flood;
+	s->head.flags = STEER_PIPE_ROOT;
+	s->head.fwd = jump;
+	zone = spec_create(s, NULL);
+	w = work_new(zone, NULL, 0, NULL, 0);
+	ok(!work_add(&w, NULL), "all is flooded");
+	send_fragment(53, 1, 0, 160, true);
+	send_fragment(53, 1, 160, 8, false);
+	lab_poll();
+	while (bed_receive(1, out, sizeof(out)))
+		n++;
+	ok(n == 4, "each twice (%u)", n);
+	ok(!pipe_destroy(bed.space, zone, NULL) && !pipe_destroy(bed.space, flood, NULL), "destroyed");
+	lab.root = lab_root(lab.ct);
+	lab_tear_down();
+}
+
 // A destination unreachable from 10.0.0.3 (port 2) to the client about UDP CLIENT:sport -> SERVER:53.
 static bool error_arrives(unsigned int sport)
 {
@@ -158,6 +197,7 @@ int main(void)
 	test_orders();
 	test_bounds();
 	test_many();
+	test_copies();
 	test_errors();
 	bed_conserves(0);
 	bed_stop();
