@@ -9,8 +9,9 @@ from typing import Final
 import grpc
 
 from appliance.policy.blast import Blast, blast_radius
-from appliance.policy.control import InForce, Segmentation
+from appliance.policy.control import Segmentation
 from appliance.policy.model import State, Workload
+from appliance.policy.operation import InForce
 from appliance.rpc.actor import actor_of
 from appliance.rpc.audited import audited
 from appliance.rpc.convert.workload import contained_to, keep_from
@@ -41,7 +42,7 @@ class ContainmentServicer(containment_service_pb2_grpc.ContainmentServiceService
     ) -> containment_service_pb2.QuarantineResponse:
         """Cut off; returns when no packet passes any more."""
         workloads = self._targets(request.target)
-        made, before, after, seconds = self._control.contain(
+        made, before, after, seconds = self._control.containment.contain(
             workloads, State.QUARANTINED, actor_of(context), reason=request.reason, ttl=request.ttl_seconds,
             keep=keep_from(request.keep),
         )  # fmt: skip
@@ -57,7 +58,7 @@ class ContainmentServicer(containment_service_pb2_grpc.ContainmentServiceService
     ) -> containment_service_pb2.RestrictResponse:
         """Leave only connections of known kinds."""
         workloads = self._targets(request.target)
-        made, before, after, seconds = self._control.contain(
+        made, before, after, seconds = self._control.containment.contain(
             workloads, State.RESTRICTED, actor_of(context), reason=request.reason, ttl=request.ttl_seconds,
             keep=keep_from(request.keep),
         )  # fmt: skip
@@ -78,7 +79,7 @@ class ContainmentServicer(containment_service_pb2_grpc.ContainmentServiceService
             names += [one.name for one in found if self._control.contained.get(one.name) is not None]
         if not names:
             self._targets(request.target)  # says what is missing
-        made = self._control.release(names, actor_of(context), request.reason)
+        made = self._control.containment.release(names, actor_of(context), request.reason)
         return containment_service_pb2.ReleaseResponse(released=[one.workload for one in made])
 
     def ListContainment(  # noqa: N802
@@ -95,7 +96,7 @@ class ContainmentServicer(containment_service_pb2_grpc.ContainmentServiceService
         """What a workload reaches now, and would if it were quarantined."""
         workload = self._control.workloads.get(request.workload)
         now = self._control.in_force
-        then = self._control.as_if(workload.name, State.QUARANTINED)
+        then = self._control.containment.as_if(workload.name, State.QUARANTINED)
         return containment_service_pb2.GetBlastRadiusResponse(
             now=_radius(now, [workload.name]), quarantined=_radius(then, [workload.name])
         )

@@ -13,8 +13,9 @@ from typing import Final
 import numpy as np
 
 from appliance.policy.analysis import analyze
-from appliance.policy.control import InForce, Segmentation
+from appliance.policy.control import Segmentation
 from appliance.policy.model import Band, PolicySet, Rule, Workload
+from appliance.policy.operation import InForce
 from appliance.policy.program import base_of
 from appliance.policy.reading import write_policy
 from appliance.policy.recommend import recommend, seen_in

@@ -12,10 +12,11 @@ import grpc
 
 from appliance.errors import NotFound
 from appliance.policy.blast import services_of
-from appliance.policy.control import InForce, Publish, Segmentation
+from appliance.policy.control import Segmentation
 from appliance.policy.difference import Change, changes
 from appliance.policy.evaluate import ask, one_service, truth_table
 from appliance.policy.model import PolicySet
+from appliance.policy.operation import InForce, Publish
 from appliance.policy.program import base_of
 from appliance.policy.refusal import Problem, Refused
 from appliance.policy.store import Revision

@@ -10,8 +10,9 @@ from typing import Final
 import grpc
 
 from appliance.errors import NotFound, TimedOut
-from appliance.policy.control import InForce, Segmentation
+from appliance.policy.control import Segmentation
 from appliance.policy.model import State, Workload
+from appliance.policy.operation import InForce
 from appliance.policy.selecting import matches
 from appliance.rpc.actor import actor_of
 from appliance.rpc.audited import audited

@@ -17,8 +17,9 @@ import structlog
 
 from appliance.errors import FlowError
 from appliance.flow import Dpu
-from appliance.policy.control import InForce, Segmentation, Settings, Use
+from appliance.policy.control import Segmentation
 from appliance.policy.model import Action, Band, Workload
+from appliance.policy.operation import InForce, Settings, Use
 from appliance.policy.program import Verdict
 from appliance.rpc.audit_service import AuditServicer
 from appliance.rpc.containment_service import ContainmentServicer
@@ -223,13 +224,13 @@ class Runtime:
         )
         self.control = Segmentation(settings, config.state_dir, use)
         self.wants_attach = threading.Event()
-        self.control.out_of_step = self.wants_attach.set
+        self.control.force.out_of_step = self.wants_attach.set
         self.telemetry = telemetry
         self._advice = Advice(telemetry, self.control)
-        self.control.baselines = self._advice.baseline
+        self.control.containment.baselines = self._advice.baseline
         self._names = Names(book, self.control.store.interned("verdict"))
-        self.control.before_change.append(self._names.coming)
-        self.control.on_change += [self._names.changed, self._in_force]
+        self.control.force.before_change.append(self._names.coming)
+        self.control.force.on_change += [self._names.changed, self._in_force]
         self._stop = threading.Event()
         self._clock: threading.Thread | None = None
         try:
@@ -246,7 +247,7 @@ class Runtime:
     def bring_up(self, dpu: Dpu) -> None:
         """There is a fast path, and the node has it."""
         self.wants_attach.clear()
-        self.control.bring_up()
+        self.control.force.bring_up()
         self.pump.attach(dpu)
         if self._clock is None:
             self._clock = threading.Thread(target=self._run, name="segmentation", daemon=True)
@@ -267,7 +268,7 @@ class Runtime:
     def lost(self) -> None:
         """The Dpu is about to be closed."""
         self.pump.detach()
-        self.control.lost()
+        self.control.force.lost()
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_SECONDS):

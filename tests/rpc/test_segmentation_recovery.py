@@ -125,7 +125,7 @@ def test_a_transaction_that_fails_is_refused_and_nothing_changes() -> None:
     with running() as rig:
         control = rig.appliance.segmentation.control  # type: ignore[union-attr]
         boot = rig.appliance.node.state.boot_id
-        live = control.reconciler._live["seg/service"]
+        live = control.force.reconciler._live["seg/service"]
         live.handles = live.handles[:0]  # it no longer knows its entries: adding them again must fail
         live.rows = live.rows.take(live.handles.astype("i8"))
         live.table = None
@@ -145,11 +145,11 @@ def test_connections_that_were_not_told_of_a_change_are_told_by_the_next_attachm
         def fails(*_: object) -> None:
             raise FlowError("lost")
 
-        with control._use(None) as dpu:
+        with control.force.use(None) as dpu:
             told, dpu.ct_epoch = dpu.ct_epoch, fails
         refused(lambda: quarantine(rig, "ops"), "were not told")
         wait_for("a new attachment", lambda: control.enforced)
-        with control._use(None) as dpu:
+        with control.force.use(None) as dpu:
             dpu.ct_epoch = told
         wait_for("what was before", lambda: control.enforced and passes(rig, OPS, DB, 22))
         quarantine(rig, "ops")
@@ -160,7 +160,7 @@ def test_a_roll_back_that_fails_is_tried_again() -> None:
     with running() as rig:
         control = rig.appliance.segmentation.control  # type: ignore[union-attr]
         publish(rig, POLICY.replace("tcp/5432", "tcp/3306"), confirm_seconds=1.0)
-        live = control.reconciler._live["seg/service"]
+        live = control.force.reconciler._live["seg/service"]
         live.handles = live.handles[:0]
         live.rows = live.rows.take(live.handles.astype("i8"))
         live.table = None
@@ -195,14 +195,14 @@ def test_a_state_that_is_being_compiled_is_not_in_force_before(monkeypatch: pyte
     with running() as rig:
         control = rig.appliance.segmentation.control  # type: ignore[union-attr]
         compiling, go_on = threading.Event(), threading.Event()
-        compiled = control.compile
+        compiled = control.force.compile
 
         def slow(*given: Any, **more: Any) -> Any:
             compiling.set()
             assert go_on.wait(TIMEOUT)
             return compiled(*given, **more)
 
-        monkeypatch.setattr(control, "compile", slow)
+        monkeypatch.setattr(control.force, "compile", slow)
         keep = [containment_service_pb2.KeptPath(target="app=db", services=["tcp/5432"])]
         target = containment_service_pb2.ContainmentTarget(workloads=["web"])
         request = containment_service_pb2.QuarantineRequest(target=target, reason="a test", keep=keep)
