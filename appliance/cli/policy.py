@@ -134,6 +134,8 @@ def validate(context: Context, file: str | None) -> None:
             f"[green]good[/]: {sizes.rules} rules, {sizes.workloads} workloads, {sizes.identities} identities, "
             f"{number(sizes.pairs)} pairs of classes (from {number(sizes.pairs_before)} of identities), "
             f"compiled in {sizes.compile_seconds * 1000:.0f} ms\n"
+            f"{number(response.rows)} rows of {number(response.room)} that there is room for; the running policy has "
+            f"{number(response.in_use)}\n"
         )
         return sizes_table(sizes, dict(response.capacity))
 
@@ -282,7 +284,8 @@ def show_policy(context: Context, revision: int, history: bool) -> None:
         return
     if response.HasField("revision"):
         head = response.revision
-        err.print(f"{revision_line(head)}; {when(head.time)} by {escape(head.actor)} {escape(head.reason)}")
+        who = f"by {escape(head.actor)} ({escape(head.credential)}), {signature_text(head)}"
+        err.print(f"{revision_line(head)}; {when(head.time)} {who} {escape(head.reason)}")
     else:
         err.print("no policy was published; the default:", style="dim")
     sys.stdout.write(response.source.yaml.rstrip("\n") + "\n")
@@ -290,15 +293,24 @@ def show_policy(context: Context, revision: int, history: bool) -> None:
 
 def history_table(revisions: list[policy_pb2.PolicyRevision]) -> Table:
     """Revisions, one a line."""
-    made = table("revision", "time", "who", "what", "state", "why", right=["revision"])
+    made = table("revision", "time", "who", "what", "signature", "state", "why", right=["revision"])
     for one in revisions:
         what = one.origin + (f" of {one.of}" if one.of else "")
         states = ", ".join(
             STATES.get(item.state, "?") + (f": {item.reason}" if item.reason else "")
             for item in one.appliances
         )
-        made.add_row(str(one.number), when(one.time), escape(one.actor), what, states, escape(one.reason))
+        signature = "[red]bad[/]" if one.signature_fault else "good"
+        made.add_row(
+            str(one.number), when(one.time), escape(one.actor), what, signature, states, escape(one.reason)
+        )
     return made
+
+
+def signature_text(revision: policy_pb2.PolicyRevision) -> str:
+    """Whether a revision is what was published."""
+    fault = revision.signature_fault
+    return f"[red]{escape(fault)}[/]" if fault else "signature good"
 
 
 @policy.command("simulate")

@@ -203,6 +203,8 @@ def _segmentation(found: Snapshot) -> Iterator[Problem]:
     if found.policy is None:
         return
     policy, revision = found.policy.policy, found.policy.revision
+    if found.policy.fault:
+        yield Problem(WRONG, found.policy.fault, "ringfield policy show --history; then publish a good one")
     if not revision.number:
         yield Problem(
             LOOK, "no policy was published: the default alone decides", "ringfield policy publish -f FILE"

@@ -12,7 +12,6 @@ the machine once the head names them, for signing the head flushes the log.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import json
@@ -25,16 +24,11 @@ from enum import Enum
 from pathlib import Path
 from typing import IO, Any, Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-
 from appliance.errors import FlowError
+from appliance.policy.keys import Key, is_signed_by, read_public, replace_file
 
 LOG: Final = "audit.log"
 HEAD: Final = "audit.head"
-KEY: Final = "audit.key"
-PUBLIC: Final = "audit.pub"
 SIGN_SECONDS: Final = 60.0
 """The head is never older than this behind the last entry."""
 _CONTEXT: Final = b"ringfield audit head v1\n"
@@ -128,7 +122,7 @@ def _hash(row: Mapping[str, Any]) -> str:
 
 
 def _head_bytes(count: int, digest: str, when: float) -> bytes:
-    return _CONTEXT + _canonical({"count": count, "hash": digest, "time": when})
+    return _canonical({"count": count, "hash": digest, "time": when})
 
 
 class AuditLog:
@@ -142,7 +136,7 @@ class AuditLog:
         self.directory, self._clock = directory, clock
         self._lock = threading.Lock()
         self._signing = threading.Lock()  # before _lock; entries are not kept waiting for the disk
-        self._key = _load_key(directory)
+        self._key = Key(directory)
         self._last, self._hash = 0, _NO_HASH
         self._signed = -1
         self._signed_at = 0.0
@@ -229,10 +223,10 @@ class AuditLog:
                 "count": count,
                 "hash": digest,
                 "time": when,
-                "signature": base64.b64encode(self._key.sign(_head_bytes(count, digest, when))).decode(),
-                "key": fingerprint(self._key.public_key()),
+                "signature": self._key.sign(_CONTEXT, _head_bytes(count, digest, when)),
+                "key": self._key.fingerprint,
             }
-            _replace(self.directory / HEAD, _canonical(head) + b"\n", 0o600)
+            replace_file(self.directory / HEAD, _canonical(head) + b"\n", 0o600)
             with self._lock:
                 self._signed, self._signed_at = count, when
             return True
@@ -258,45 +252,6 @@ class AuditLog:
             if self._file is not None:
                 self._file.close()
                 self._file = None
-
-
-def fingerprint(key: Ed25519PublicKey) -> str:
-    """The first 16 bytes of a public key's SHA-256, in hex."""
-    raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-    return hashlib.sha256(raw).hexdigest()[:32]
-
-
-def _load_key(directory: Path) -> Ed25519PrivateKey:
-    """The signing key, made at first use; readable by its owner alone."""
-    path = directory / KEY
-    if path.exists():
-        key = serialization.load_pem_private_key(path.read_bytes(), None)
-        if not isinstance(key, Ed25519PrivateKey):
-            raise ValueError(f"{path} is no Ed25519 key")
-    else:
-        key = Ed25519PrivateKey.generate()
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        _replace(path, pem, 0o600)
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    if not (directory / PUBLIC).exists():
-        _replace(directory / PUBLIC, public, 0o644)
-    return key
-
-
-def _replace(path: Path, data: bytes, mode: int) -> None:
-    """Write a file so that a crash leaves the old or the new one whole."""
-    new = path.with_suffix(path.suffix + ".new")
-    new.unlink(missing_ok=True)
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
 
 
 def _mend(path: Path) -> None:
@@ -339,15 +294,12 @@ def _read_head(directory: Path) -> dict[str, Any] | None:
 
 
 def _head_is_good(directory: Path, head: Mapping[str, Any]) -> bool:
+    key = read_public(directory)
     try:
-        key = serialization.load_pem_public_key((directory / PUBLIC).read_bytes())
-        if not isinstance(key, Ed25519PublicKey):
-            return False
         message = _head_bytes(int(head["count"]), str(head["hash"]), head["time"])
-        key.verify(base64.b64decode(str(head["signature"])), message)
-    except (InvalidSignature, OSError, ValueError):
+    except ValueError:
         return False
-    return True
+    return key is not None and is_signed_by(key, _CONTEXT, message, str(head["signature"]))
 
 
 def verify(directory: Path) -> Finding:

@@ -30,12 +30,16 @@ from appliance.policy.model import (
 )
 from appliance.policy.pairs import Pairs, Sides, TooLargeError, expand
 from appliance.policy.program import Numbers, Program, Sizes, Table
-from appliance.policy.refusal import refuse
+from appliance.policy.refusal import Refused, refuse
 from appliance.policy.selector import Cidr, Selector
 from appliance.policy.service import Protocol
 from appliance.policy.universe import Universe, flat, selectors_of
 
 BUDGET: Final = 4_000_000
+ROOM: Final = 1 << 23
+"""Rows of all tables together. The fast path holds twice as many for one appliance, so that the old and the new rows
+fit side by side while one takes the other's place.
+"""
 NO_NUMBERS: Final = Numbers()
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WAYS: Final[tuple[Fwd, ...]] = (ly.ALLOW, ly.DENY, ly.REJECT)
@@ -55,6 +59,8 @@ class Options:
     ct: CtConfig = field(default_factory=CtConfig)
     budget: int = BUDGET
     """Rows of the pair tables; a policy that needs more is refused."""
+    room: int = ROOM
+    """Rows of all tables; likewise."""
 
 
 DEFAULT_OPTIONS: Final = Options()
@@ -120,6 +126,7 @@ def _compile(
         tags=np.zeros(0, np.uint64),
     )
     tables = tuple(made[name] for name in ly.ORDER)
+    _fit_in(options.room, tables, policy, inner)
     return Program(
         tables=tables,
         verdicts=_reached(decided, tables),
@@ -161,14 +168,38 @@ def _expand(policy: PolicySet, inner: Sequence[Clause], universe: Universe, budg
     try:
         return expand(inner, len(universe), universe.everybody, budget)
     except TooLargeError as error:
-        widest = sorted(inner, key=lambda c: len(c.source) * len(c.target), reverse=True)
-        names = ", ".join(dict.fromkeys(clause.name for clause in widest if clause.level > 3))
-        raise refuse(
-            f"policy {policy.name}",
-            "",
-            f"it needs up to {error.pairs:,} rows for pairs of identities and there is room for {budget:,}; the rules "
-            f"that name most pairs: {', '.join(names.split(', ')[:5])}. Use fewer labels in them, or `any` on one side",
-        ) from None
+        why = f"the policy needs up to {error.pairs:,} rows for pairs of identities and there is room for {budget:,}"
+        raise _too_large(policy, inner, why) from None
+
+
+def _fit_in(room: int, tables: Sequence[Table], policy: PolicySet, inner: Sequence[Clause]) -> None:
+    """``Refused``: the rows of all tables are more than there is room for."""
+    needed = sum(len(one) for one in tables)
+    if needed > room:
+        most = sorted(tables, key=len, reverse=True)[:3]
+        sizes = ", ".join(f"{one.name} {len(one):,}" for one in most)
+        why = f"the policy needs {needed:,} rows and there is room for {room:,} (most in {sizes})"
+        raise _too_large(policy, inner, why)
+
+
+def _too_large(policy: PolicySet, inner: Sequence[Clause], why: str) -> Refused:
+    """Names the rule that takes most rows, and the side that makes it so. What is for anybody takes few."""
+    rules = (*policy.rules, *policy.keep)
+    ours = {rule.name: "rule" for rule in rules if not (rule.source.is_any or rule.target.is_any)}
+    ours |= {one.name: "network policy" for one in policy.side_policies}
+    some = (clause for clause in inner if clause.name in ours)
+    widest = sorted(some, key=lambda c: len(c.source) * len(c.target) * len(c.services), reverse=True)
+    names = list(dict.fromkeys(clause.name for clause in widest))
+    if not names:
+        return refuse(f"policy {policy.name}", "", why)
+    first = widest[0]
+    field = "from" if len(first.source) >= len(first.target) else "to"
+    kind = ours[first.name]
+    return refuse(
+        f"{kind} {first.name}",
+        field if kind == "rule" else "subjects",
+        f"{why}; the rules that take most: {', '.join(names[:5])}. Use fewer labels in them, or `any` on one side",
+    )
 
 
 def _capacity(previous: Program | None) -> Capacity:
@@ -361,4 +392,4 @@ def _sizes(
     )
 
 
-__all__ = ["BUDGET", "DEFAULT_OPTIONS", "Options", "compile", "relevant"]
+__all__ = ["BUDGET", "DEFAULT_OPTIONS", "ROOM", "Options", "compile", "relevant"]

@@ -28,9 +28,9 @@ from appliance.policy.containment import ContainmentBook
 from appliance.policy.enforcement import Enforcement
 from appliance.policy.guards import Sides, check_protect, cut, cut_off
 from appliance.policy.inventory import Workloads
-from appliance.policy.model import Inventory, PolicySet, Workload
+from appliance.policy.model import Default, Inventory, PolicySet, Workload
 from appliance.policy.operation import Confirm, InForce, Publish, Settings, Status, Use
-from appliance.policy.reading import read_policy, write_policy
+from appliance.policy.reading import placed, read_policy, write_policy
 from appliance.policy.refusal import Refused
 from appliance.policy.selecting import matches
 from appliance.policy.store import Draft, Revision, Store, digest_of
@@ -123,8 +123,8 @@ class Segmentation:
         """What the disk says is to be in force. A policy that an earlier version took and this one does not is told
         loudly: until it is replaced, everything is judged by the default.
         """
-        running = self.store.running
-        policy = PolicySet(default=self.settings.default)
+        running = self._trusted()
+        policy = PolicySet(default=self.settings.default if not self.fault else Default.BLOCK)
         number = 0
         if running is not None:
             number = running.number
@@ -138,16 +138,37 @@ class Segmentation:
                 log.error("everything is blocked until a policy is published", reason=self.fault)
         return self.force.made(number, policy, self.workloads.inventory)
 
+    def _trusted(self) -> Revision | None:
+        """The newest revision that is as it was published. One that is not is refused, and told."""
+        while (running := self.store.running) is not None:
+            why = self.store.distrust(running)
+            if not why:
+                return running
+            self.store.refuse(running.number, why)
+            self.audit.append(APPLIANCE, "policy.verify", f"revision {running.number}", refusal=why)
+            self.fault = why
+            if self._confirm is not None and self._confirm.number == running.number:
+                self._set_confirm(None)
+            log.error("a stored policy is not taken: the one before it stays", reason=why)
+        return None
+
     def _policy_of(self, revision: Revision) -> PolicySet:
         policy = self.read(revision.source, revision.file)
         confirm = self._confirm
         if confirm is not None and confirm.number == revision.number and confirm.canary:
-            before = self.store.revision(confirm.back_to) if confirm.back_to else None
-            old = (
-                self.read(before.source, before.file) if before else PolicySet(default=self.settings.default)
-            )
-            return mixed(old, policy, confirm.canary)
+            return mixed(self._before_canary(confirm), policy, confirm.canary)
         return policy
+
+    def _before_canary(self, confirm: Confirm) -> PolicySet:
+        """What those outside of the canary are judged by."""
+        if not confirm.back_to:
+            return PolicySet(default=self.settings.default)
+        before = self.store.revision(confirm.back_to)
+        if why := self.store.distrust(before):
+            self.fault = why
+            log.error("outside of the canary everything is blocked until it is confirmed", reason=why)
+            return PolicySet()
+        return self.read(before.source, before.file)
 
     # -- policy
 
@@ -159,9 +180,11 @@ class Segmentation:
         """Replace the draft."""
         return self.store.set_draft(source, file, actor.name, expected=expected)
 
-    def candidate(self, policy: PolicySet) -> InForce:
-        """A policy as it would be in force now; nothing is changed."""
-        return self.force.made(0, policy, self.workloads.inventory)
+    def candidate(self, source: str, file: str, *, check: bool = True) -> InForce:
+        """A policy as it would be in force now; nothing is changed. ``Refused`` as of ``read`` and the compiler."""
+        policy = self.read(source, file, check=check)
+        with placed(source, file):
+            return self.force.made(0, policy, self.workloads.inventory)
 
     def publish(self, how: Publish, actor: Actor) -> Revision:
         """Bring a policy into force under a new number. Whatever is refused leaves the running one in force."""
@@ -184,7 +207,8 @@ class Segmentation:
                         "canary: needs a time to confirm: until then it applies to the canary alone"
                     )
                 policy = mixed(before.policy, new, how.canary)
-            wanted = self._compiled(number, policy)
+            with placed(how.source, how.file):
+                wanted = self._compiled(number, policy)
             if not how.force:
                 self._guard(before, wanted, how.publisher)
             with self.force.lock:
@@ -216,6 +240,7 @@ class Segmentation:
                        "confirm_seconds": how.confirm_seconds, "canary": how.canary},
                 revision=revision.number,
             )  # fmt: skip
+        self.fault = ""
         self.store.flush()
         self.audit.sign()
         self.force.tell()
@@ -252,7 +277,7 @@ class Segmentation:
             if waiting is None or waiting.number != number:
                 what = f"revision {waiting.number} does" if waiting is not None else "none does"
                 raise BadState(f"revision {number} does not wait to be confirmed; {what}")
-            revision = self.store.revision(number)
+            revision = self.store.trusted(number)
             if waiting.canary:
                 wanted = self._compiled(number, self.read(revision.source, revision.file))
                 with self.force.lock:
@@ -267,11 +292,14 @@ class Segmentation:
         with self._changes:
             with self.audit.refusals(actor, "policy.rollback", f"revision {to}", reason, self.revision):
                 if to == 0:
-                    older = [r for r in self.store.revisions() if not r.refusal and r.number < self.revision]
+                    older = [
+                        r for r in self.store.revisions()
+                        if not r.refusal and r.number < self.revision and not self.store.distrust(r)
+                    ]  # fmt: skip
                     if not older:
                         raise NotFound("there is no revision before the running one to go back to")
                     to = older[0].number
-                revision = self.store.revision(to)
+                revision = self.store.trusted(to)
                 if revision.refusal:
                     raise BadState(f"revision {to} never came into force: {revision.refusal}")
             how = Publish(
@@ -402,15 +430,14 @@ class Segmentation:
 
     def _back_from(self, waiting: Confirm) -> None:
         reason = f"revision {waiting.number} was not confirmed"
-        if waiting.back_to:
-            before = self.store.revision(waiting.back_to)
-            source, file = before.source, before.file
-        else:
-            source, file = f"default: {self.settings.default.value}\n", "default"
-        how = Publish(
-            source=source, file=file, reason=reason, origin="unconfirmed", of=waiting.back_to, force=True
-        )
+        source, file = f"default: {self.settings.default.value}\n", "default"
         try:
+            if waiting.back_to:
+                before = self.store.trusted(waiting.back_to)
+                source, file = before.source, before.file
+            how = Publish(
+                source=source, file=file, reason=reason, origin="unconfirmed", of=waiting.back_to, force=True
+            )
             self.publish(how, APPLIANCE)
         except FlowError as error:
             waiting.left = 1.0
@@ -436,9 +463,10 @@ class Segmentation:
     def declare_policy(self, source: str, file: str) -> Revision | None:
         """Publish the configuration's policy, when the file has changed since it was last taken."""
         digest = digest_of(source)
-        if self.store.meta("declared.policy") == digest:
-            return None
         running = self.store.running
+        lost = running is None and bool(self.fault)  # what was published is not what is on disk
+        if self.store.meta("declared.policy") == digest and not lost:
+            return None
         how = Publish(
             source=source, file=file, reason="the configuration names it", origin="config", force=True
         )

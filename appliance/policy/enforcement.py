@@ -92,7 +92,7 @@ class Enforcement:
             inventory,
             self._contained.model(reject=self._settings.reject_contained),
             numbers=self._numbers,
-            options=Options(ct=self._settings.ct),
+            options=Options(ct=self._settings.ct, room=self._settings.max_rows),
             at=self.now(),
             previous=before,
         )

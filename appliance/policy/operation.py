@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from appliance.flow.types import CtConfig
+from appliance.policy.compiler import ROOM
 from appliance.policy.model import Default, Inventory, Network, PolicySet, State, Workload
 from appliance.policy.program import Program
 
@@ -34,6 +35,8 @@ class Settings:
     """HOST:PORT at which publishers reach this appliance."""
     protect: tuple[tuple[str, str, str], ...] = ()
     """Connections (from, to, service) that no publish may cut unless forced; selectors and one service."""
+    max_rows: int = ROOM
+    """Rows of all tables that a policy may take."""
     reject_contained: bool = False
     """Answer the peers of contained workloads instead of dropping silently."""
 

@@ -9,7 +9,9 @@ makes the dataclasses itself and calls ``check``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -53,6 +55,22 @@ def read_policy(text: str, file: str = "policy.yaml", inventory: Inventory | Non
     if reader.problems or problems:
         raise Refused([*reader.problems, *problems])
     return policy
+
+
+@contextmanager
+def placed(text: str, file: str) -> Iterator[None]:
+    """What is found out about a policy that was read gets file and line too."""
+    try:
+        yield
+    except Refused as refused:
+        if all(one.place for one in refused.problems):
+            raise
+        reader = _Reader(file)
+        with suppress(ConfigError):
+            reader.policy(parse_document(text, file))
+        raise Refused(
+            [one if one.place else replace(one, place=reader.place(one)) for one in refused.problems]
+        ) from None
 
 
 class _Reader:

@@ -17,20 +17,22 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from appliance.errors import BadState, InvalidValue, NotFound
+from appliance.policy.keys import Key
 
 FILE: Final = "segmentation.db"
-FORMAT: Final = 1
+FORMAT: Final = 2
+_CONTEXT: Final = b"ringfield policy revision v1\n"
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS revisions (
     number INTEGER PRIMARY KEY, time REAL NOT NULL, actor TEXT NOT NULL, credential TEXT NOT NULL,
     reason TEXT NOT NULL, source TEXT NOT NULL, file TEXT NOT NULL, digest TEXT NOT NULL,
-    origin TEXT NOT NULL, of INTEGER NOT NULL, refusal TEXT NOT NULL
+    origin TEXT NOT NULL, of INTEGER NOT NULL, refusal TEXT NOT NULL, signature TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS workloads (
     name TEXT PRIMARY KEY, declared INTEGER NOT NULL, content TEXT NOT NULL
@@ -80,6 +82,13 @@ class Revision:
     """Rolled back: the revision whose content this is."""
     refusal: str = ""
     """Why it never came into force; empty: it did."""
+    signature: str = ""
+    """Of all but the refusal, by the appliance's key; base 64."""
+
+    def message(self) -> bytes:
+        """What is signed."""
+        given = {name: getattr(self, name) for name in self.__slots__ if name not in ("refusal", "signature")}
+        return json.dumps(given, sort_keys=True).encode()
 
 
 _U64: Final = (1 << 64) - 1
@@ -101,6 +110,7 @@ class Store:
     def __init__(self, directory: Path, *, clock: Callable[[], float] = time.time) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = directory / FILE
+        self.key = Key(directory)
         self._clock = clock
         self._lock = threading.RLock()
         self._depth = 0
@@ -114,6 +124,9 @@ class Store:
         if found and int(found) > FORMAT:
             self._sql.close()
             raise BadState(f"{self.path} was written by a newer Ringfield (format {found}, known: {FORMAT})")
+        if "signature" not in (row[1] for row in self._all("PRAGMA table_info(revisions)")):
+            # Of format 1, which signed nothing: what is there has to be published again.
+            self._sql.execute("ALTER TABLE revisions ADD COLUMN signature TEXT NOT NULL DEFAULT ''")
         self.set_meta("format", str(FORMAT))
 
     @contextmanager
@@ -199,6 +212,26 @@ class Store:
             raise NotFound(f"there is no revision {number} ({known})")
         return Revision(*rows[0])
 
+    def distrust(self, revision: Revision) -> str:
+        """Why a revision is not what this appliance published; empty: it is."""
+        if not revision.signature:
+            return f"revision {revision.number} is not signed: it was not published by this appliance"
+        if not self.key.signed(_CONTEXT, revision.message(), revision.signature):
+            return (
+                f"revision {revision.number} was changed since it was published, or the key is another: its signature "
+                f"is not that of this appliance's key ({self.key.fingerprint})"
+            )
+        if revision.digest != digest_of(revision.source):
+            return f"revision {revision.number}: its digest is not that of its text"
+        return ""
+
+    def trusted(self, number: int) -> Revision:
+        """One revision, to be brought into force again. ``NotFound``; ``BadState``: it is not what was published."""
+        revision = self.revision(number)
+        if why := self.distrust(revision):
+            raise BadState(why)
+        return revision
+
     @property
     def running(self) -> Revision | None:
         """The revision that is to be in force."""
@@ -247,6 +280,7 @@ class Store:
                 self.check_publish(number=number, expected=expected),
                 self._clock(), actor, credential, reason, source, file, digest_of(source), origin, of,
             )  # fmt: skip
+            made = replace(made, signature=self.key.sign(_CONTEXT, made.message()))
             values = [getattr(made, name) for name in Revision.__slots__]
             marks = ", ".join("?" * len(values))
             self._sql.execute(f"INSERT INTO revisions VALUES ({marks})", values)  # noqa: S608 - question marks

@@ -72,7 +72,7 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
 
     def _candidate(self, has: bool, source: policy_pb2.PolicySource) -> InForce:
         text, file = self._given(has, source)
-        return self._control.candidate(self._control.read(text, file, check=True))
+        return self._control.candidate(text, file)
 
     def _revision(self, revision: Revision) -> policy_pb2.PolicyRevision:
         status = self._control.status(revision)
@@ -87,6 +87,7 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
             [appliance],
             confirm=max(0.001, mine.left) if mine else 0.0,
             canary=mine.canary if mine else "",
+            distrust=self._control.store.distrust(revision),
         )
 
     # -- the draft
@@ -115,7 +116,7 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
         draft = self._control.set_draft(text, file, actor_of(context), expected)
         problems: Iterable[Problem] = ()
         try:
-            self._control.candidate(self._control.read(text, file, check=True))
+            self._control.candidate(text, file)
         except Refused as refused:
             problems = refused.problems
         return policy_service_pb2.UpdateDraftResponse(
@@ -132,6 +133,9 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
         return policy_service_pb2.ValidatePolicyResponse(
             sizes=convert.sizes_to(made.program.sizes),
             capacity={table.name: table.spec.nr_entries for table in made.program.tables},
+            rows=made.program.sizes.total_rows,
+            room=self._control.settings.max_rows,
+            in_use=sum(self._control.force.reconciler.tables.values()),
         )
 
     def DiffPolicy(  # noqa: N802
@@ -142,11 +146,11 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
         if request.revision:
             older = self._control.store.revision(request.revision)
             old_text, old_file = older.source, f"revision {older.number}"
-            before = self._control.candidate(self._control.read(older.source, older.file))
+            before = self._control.candidate(older.source, older.file, check=False)
         else:
             old_text, old_file = self._running_text()[0], f"revision {self._control.revision}"
             before = self._control.in_force
-        after = self._control.candidate(self._control.read(text, file, check=True))
+        after = self._control.candidate(text, file)
         old, new = _by_name(before.policy), _by_name(after.policy)
         lines = difflib.unified_diff(
             old_text.splitlines(keepends=True), text.splitlines(keepends=True), old_file, file
@@ -302,6 +306,7 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
         )  # fmt: skip
         if revision.number == now.revision:
             response.sizes.CopyFrom(convert.sizes_to(now.program.sizes))
+            response.fault = self._control.fault
         return response
 
     def ListRevisions(  # noqa: N802

@@ -13,6 +13,7 @@ from typing import Final
 
 from appliance.flow.ct import CtConfig, CtFull, CtTimeouts
 from appliance.flow.values import parse_mac
+from appliance.policy.compiler import ROOM
 from appliance.policy.model import KINDS, ORIGINS, Default, Interface, Network, State, Uplink, Workload
 from appliance.run.document import Node, read_document
 
@@ -37,6 +38,8 @@ class SegmentationConfig:
     reject_contained: bool = False
     protect: tuple[tuple[str, str, str], ...] = ()
     """Connections (from, to, service) that no publish may cut unless forced."""
+    max_rows: int = ROOM
+    """Rows of all tables that a policy may take."""
 
 
 def _mac(node: Node) -> str:
@@ -223,6 +226,7 @@ def read_segmentation(
         ct=_connections(node.get("connections")),
         reject_contained=node.switch("reject_contained", False),
         protect=node.list_of("protect", _protect),
+        max_rows=node.number("max_rows", ROOM, 1, ROOM),
     )
     node.done()
     return made

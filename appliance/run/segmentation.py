@@ -221,6 +221,7 @@ class Runtime:
             service=service,
             protect=config.protect,
             reject_contained=config.reject_contained,
+            max_rows=config.max_rows,
         )
         self.control = Segmentation(settings, config.state_dir, use)
         self.wants_attach = threading.Event()

@@ -53,13 +53,13 @@ PORT_OF = {WEB: "p1", DB: "p2", OPS: "p3"}
 
 
 @contextmanager
-def running(policy: str = POLICY, at: Path | None = None) -> Iterator[Running]:
+def running(policy: str = POLICY, at: Path | None = None, *, settings: str = CONFIG) -> Iterator[Running]:
     """An appliance with three workloads and a policy."""
     with directory() as made:
         where = at or made
         (where / "policy.yaml").write_text(policy)
         with (
-            Appliance(config(CONFIG, where)) as appliance,
+            Appliance(config(settings, where)) as appliance,
             Client(f"unix:{appliance.config.grpc.unix}") as client,
         ):
             yield Running(appliance, client)

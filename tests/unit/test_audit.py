@@ -12,7 +12,6 @@ import pytest
 from appliance.errors import InvalidValue
 from appliance.policy.audit import (
     HEAD,
-    KEY,
     LOCAL,
     LOG,
     SIGN_SECONDS,
@@ -23,6 +22,7 @@ from appliance.policy.audit import (
     Outcome,
     verify,
 )
+from appliance.policy.keys import KEY
 
 ENTRIES = 6
 

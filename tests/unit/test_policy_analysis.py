@@ -184,8 +184,16 @@ def test_schedules_begin_and_end() -> None:
 
 
 def test_a_policy_beyond_the_budget_is_refused_in_words() -> None:
-    with pytest.raises(Refused, match=r"policy policy: it needs up to \d+ rows .* room for 3; .*a-t"):
+    with pytest.raises(
+        Refused, match=r"rule .*: (from|to): the policy needs up to \d+ rows .* room for 3; .*a-t"
+    ):
         compiler.compile(POLICY, INVENTORY, options=compiler.Options(budget=3))
+    needed = compiler.compile(POLICY, INVENTORY).sizes.total_rows
+    compiler.compile(POLICY, INVENTORY, options=compiler.Options(room=needed))
+    with pytest.raises(
+        Refused, match=rf"rule .*: (from|to): the policy needs {needed} rows .* room for {needed - 1}"
+    ):
+        compiler.compile(POLICY, INVENTORY, options=compiler.Options(room=needed - 1))
 
 
 def test_a_workload_bound_twice_is_refused_naming_both() -> None:

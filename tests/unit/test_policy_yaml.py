@@ -2,16 +2,31 @@
 # Copyright (c) 2026 The Ringfield authors
 """Policies as text: read, written, refused."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from appliance.policy.check import check
-from appliance.policy.model import Band, Interface, Inventory, Network, PolicySet, Workload
+from appliance.policy.model import (
+    Band,
+    Interface,
+    Inventory,
+    Network,
+    PolicySet,
+    Schedule,
+    Window,
+    Workload,
+)
 from appliance.policy.reading import from_dict, read_policy, to_dict, write_policy
 from appliance.policy.refusal import Refused
+from appliance.rpc.convert import policy as convert
+from appliance.rpc.convert.base import BadField
+from appliance.v1 import policy_pb2
 from tests.oracle import factories as fa
 
 GOOD = """\
@@ -72,6 +87,66 @@ def test_every_policy_has_a_text(policy: PolicySet) -> None:
     )  # fmt: skip
     if not check(kept):
         assert read_policy(write_policy(kept)) == kept
+
+
+SCHEDULES = st.builds(
+    Schedule,
+    windows=st.lists(
+        st.builds(
+            Window,
+            days=st.sets(st.integers(0, 6), min_size=1).map(lambda days: tuple(sorted(days))),
+            start=st.integers(0, 700),
+            end=st.integers(701, 1440),
+        ),
+        min_size=1,
+        max_size=2,
+    ).map(tuple),
+    begins=st.none() | st.just(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+    expires=st.none() | st.just(datetime(2027, 1, 1, tzinfo=UTC)),
+)
+
+
+@given(policy=fa.policies(), schedule=st.none() | SCHEDULES)
+@settings(max_examples=60, deadline=None)
+def test_both_forms_of_a_policy_are_the_same(policy: PolicySet, schedule: Schedule | None) -> None:
+    """Messages say what YAML says, two-sided policies included: either way the same policy comes back."""
+    rules = [rule for rule in policy.rules if rule.band is not Band.SYSTEM]
+    given = replace(policy, rules=tuple(replace(rule, schedule=schedule, comment="why") for rule in rules))
+    wire = policy_pb2.PolicySet.FromString(convert.policy_to(given).SerializeToString())
+    taken = convert.policy_from(wire)
+    assert taken == given
+    if not check(given):
+        assert read_policy(write_policy(taken)) == given
+
+
+INGRESS = policy_pb2.POLICY_SIDE_INGRESS
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        (policy_pb2.NetworkPolicy(subjects="app=a", sides=[INGRESS]), "name"),
+        (policy_pb2.NetworkPolicy(name="n", sides=[INGRESS]), "subjects"),
+        (policy_pb2.NetworkPolicy(name="n", subjects="app=a"), "sides"),
+        (
+            policy_pb2.NetworkPolicy(name="n", subjects="app=a", sides=[policy_pb2.POLICY_SIDE_UNSPECIFIED]),
+            "sides",
+        ),
+        (policy_pb2.NetworkPolicy(name="n", subjects="a b", sides=[INGRESS]), "subjects"),
+        (
+            policy_pb2.NetworkPolicy(
+                name="n", subjects="app=a", sides=[INGRESS], allows=[policy_pb2.PolicySideAllow(peers="a b")]
+            ),
+            "allows[0].peers",
+        ),
+    ],
+)
+def test_bad_messages_of_two_sided_policies_name_the_field(
+    message: policy_pb2.NetworkPolicy, field: str
+) -> None:
+    with pytest.raises(BadField) as caught:
+        convert.policy_from(policy_pb2.PolicySet(network_policies=[message]))
+    assert caught.value.field == f"policy.network_policies[0].{field}"
 
 
 RULE = {"name": "r", "band": "allow", "from": "any", "to": "any", "services": ["any"]}

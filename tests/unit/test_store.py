@@ -4,6 +4,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from appliance.errors import BadState, FlowError, InvalidValue, NotFound
+from appliance.policy.keys import KEY
 from appliance.policy.store import FILE, Revision, Store, digest_of
 from tests.support.fastpath import wait_for
 from tests.support.tree import ROOT
@@ -36,6 +38,40 @@ def test_revisions_are_numbered_and_come_back(tmp_path: Path) -> None:
     assert [revision.number for revision in store.revisions()] == [2, 1]
     back = publish(store, first.source, origin="rollback", of=1)
     assert (back.number, store.running) == (3, back)
+    store.close()
+
+
+TAMPERED = (
+    "source = 'default: allow'", f"source = 'default: allow', digest = '{digest_of('default: allow')}'", "time = 1.0",
+    "actor = 'somebody'", "credential = 'mtls:00'", "reason = 'other'", "file = 'other'", "origin = 'rollback'",
+    "of = 1", "signature = ''", "signature = 'AAAA'", "signature = (SELECT signature FROM revisions WHERE number = 1)",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("change", TAMPERED)
+def test_a_revision_that_was_changed_on_disk_is_not_trusted(tmp_path: Path, change: str) -> None:
+    store = Store(tmp_path)
+    first, second = publish(store, "rules: []\n"), publish(store, "rules: [1]\n", reason="why")
+    assert store.distrust(first) == store.distrust(second) == ""
+    store.close()
+    with sqlite3.connect(tmp_path / FILE) as sql:
+        sql.execute(f"UPDATE revisions SET {change} WHERE number = 2")  # noqa: S608 - of the list above
+    sql.close()
+    store = Store(tmp_path)
+    assert store.trusted(1) == first
+    with pytest.raises(BadState, match="revision 2"):
+        store.trusted(2)
+    store.close()
+
+
+def test_a_revision_of_another_key_is_not_trusted(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    publish(store, "rules: []\n")
+    store.close()
+    (tmp_path / KEY).unlink()
+    store = Store(tmp_path)
+    with pytest.raises(BadState, match="is not that of this appliance's key"):
+        store.trusted(1)
     store.close()
 
 

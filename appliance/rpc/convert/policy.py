@@ -10,7 +10,19 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from appliance.policy.model import Action, Band, Default, Mode, PolicySet, Rule, Schedule, Window
+from appliance.policy.model import (
+    Action,
+    Band,
+    Default,
+    Mode,
+    PolicySet,
+    Rule,
+    Schedule,
+    Side,
+    SideAllow,
+    SidePolicy,
+    Window,
+)
 from appliance.policy.program import Identity, Sizes, Verdict
 from appliance.policy.refusal import Problem
 from appliance.policy.selector import Selector, parse_selector
@@ -35,6 +47,10 @@ ACTIONS: Final = {
     policy_pb2.POLICY_ACTION_BLOCK: Action.BLOCK,
     policy_pb2.POLICY_ACTION_REJECT: Action.REJECT,
 }
+SIDES: Final = {
+    policy_pb2.POLICY_SIDE_INGRESS: Side.INGRESS,
+    policy_pb2.POLICY_SIDE_EGRESS: Side.EGRESS,
+}
 STATES: Final = {
     "pending": policy_pb2.REVISION_STATE_PENDING,
     "applied": policy_pb2.REVISION_STATE_APPLIED,
@@ -43,6 +59,7 @@ STATES: Final = {
 }
 _BAND_TO: Final = {band: number for number, band in BANDS.items()}
 _ACTION_TO: Final = {action: number for number, action in ACTIONS.items()}
+_SIDE_TO: Final = {side: number for number, side in SIDES.items()}
 DAY: Final = 1440
 
 
@@ -101,6 +118,33 @@ def rule_from(message: policy_pb2.PolicyRule, path: str, *, keep: bool = False) 
     )
 
 
+def side_policy_from(message: policy_pb2.NetworkPolicy, path: str) -> SidePolicy:
+    """A two-sided policy."""
+    if not message.name:
+        raise BadField(f"{path}.name", "is required")
+    if not message.subjects:
+        raise BadField(f"{path}.subjects", "is required: whom does it isolate?")
+    if not message.sides or not all(message.sides):
+        raise BadField(f"{path}.sides", "is required: ingress, egress or both")
+    sides = [enum_from(SIDES, one, Side.INGRESS, f"{path}.sides[{n}]") for n, one in enumerate(message.sides)]
+    allows = []
+    for number, one in enumerate(message.allows):
+        allows.append(
+            SideAllow(
+                side=enum_from(SIDES, one.side, sides[0], f"{path}.allows[{number}].side"),
+                peers=_selector(one.peers, f"{path}.allows[{number}].peers"),
+                services=tuple(one.services) or ("any",),
+            )
+        )
+    return SidePolicy(
+        name=message.name,
+        subjects=_selector(message.subjects, f"{path}.subjects"),
+        sides=tuple(sides),
+        allows=tuple(allows),
+        comment=message.comment,
+    )
+
+
 def policy_from(message: policy_pb2.PolicySet) -> PolicySet:
     """A policy. What only a compile can tell is not checked."""
     default = enum_from(ACTIONS, message.default_action, Action.BLOCK, "policy.default_action")
@@ -114,6 +158,10 @@ def policy_from(message: policy_pb2.PolicySet) -> PolicySet:
         default=Default(default.name.lower()),
         rules=tuple(rule_from(one, f"policy.rules[{n}]") for n, one in enumerate(message.rules)),
         keep=tuple(rule_from(one, f"policy.keep[{n}]", keep=True) for n, one in enumerate(message.keep)),
+        side_policies=tuple(
+            side_policy_from(one, f"policy.network_policies[{n}]")
+            for n, one in enumerate(message.network_policies)
+        ),
         groups=groups,
         services={name: tuple(texts.values) for name, texts in message.services.items()},
         labels={name: tuple(texts.values) for name, texts in message.labels.items()},
@@ -154,13 +202,28 @@ def rule_to(rule: Rule) -> policy_pb2.PolicyRule:
     )
 
 
+def side_policy_to(policy: SidePolicy) -> policy_pb2.NetworkPolicy:
+    """A two-sided policy."""
+    return policy_pb2.NetworkPolicy(
+        name=policy.name,
+        subjects=str(policy.subjects),
+        sides=[_SIDE_TO[side] for side in policy.sides],
+        allows=[
+            policy_pb2.PolicySideAllow(side=_SIDE_TO[one.side], peers=str(one.peers), services=one.services)
+            for one in policy.allows
+        ],
+        comment=policy.comment,
+    )
+
+
 def policy_to(policy: PolicySet) -> policy_pb2.PolicySet:
-    """A policy. Two-sided policies have no messages of their own yet: they are only in the text."""
+    """A policy; ``policy_from`` gives the same back."""
     return policy_pb2.PolicySet(
         name=policy.name,
         default_action=_ACTION_TO[policy.default.action],
         rules=[rule_to(rule) for rule in policy.rules],
         keep=[rule_to(rule) for rule in policy.keep],
+        network_policies=[side_policy_to(one) for one in policy.side_policies],
         groups={name: str(selector) for name, selector in policy.groups.items()},
         services=_texts(policy.services),
         labels=_texts(policy.labels),
@@ -226,10 +289,12 @@ def revision_to(
     *,
     confirm: float = 0.0,
     canary: str = "",
+    distrust: str = "",
 ) -> policy_pb2.PolicyRevision:
     """A revision and what became of it."""
     return policy_pb2.PolicyRevision(
         number=revision.number, time=timestamp(revision.time), actor=revision.actor,
         credential=revision.credential, reason=revision.reason, digest=revision.digest, origin=revision.origin,
         of=revision.of, appliances=list(appliances), confirm_seconds=confirm, canary=canary,
+        signature=revision.signature, signature_fault=distrust,
     )  # fmt: skip
