@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.flow.types import EntrySpec, Fwd, PipeSpec
+from appliance.flow.types import Fwd, PipeSpec
 from appliance.policy.model import Action, Band, State
 
 ANY_BASE: Final = 0
@@ -59,11 +59,9 @@ class Table:
     """Empty: rows inherit the pipe's forward."""
     fwd_of_row: NDArray[np.uint32] | None = None
     """Index into ``fwds``; None with one or no forward."""
-    entries: tuple[EntrySpec, ...] = ()
-    """Of a CONTROL pipe, instead of rows (``keys`` is empty then)."""
 
     def __len__(self) -> int:
-        return len(self.entries) or len(self.keys)
+        return len(self.keys)
 
     def arg(self, name: str) -> NDArray[Any]:
         """A column of the action arguments."""
@@ -81,7 +79,6 @@ class Table:
         """Whether both have the same pipe and equal rows."""
         return self is other or (
             self.spec == other.spec
-            and self.entries == other.entries
             and self.fwds == other.fwds
             and all(
                 _equal(getattr(self, part), getattr(other, part))

@@ -46,8 +46,7 @@ POLICY: Final = frozenset(
     )
 )  # fmt: skip
 """The tables that verdicts depend on: what a connection's first packet walks."""
-ROWLESS: Final = (PipeType.CONTROL, PipeType.CT)
-GROWING: Final = (PipeType.BASIC, PipeType.CONTROL, PipeType.CT)
+GROWING: Final = (PipeType.BASIC, PipeType.CT)
 """Pipes that get more room in place, or need none."""
 MANY: Final = 4096
 """More concerned identities than this are everybody."""
@@ -127,8 +126,6 @@ class _Live:
     pipe: Pipe
     digest: str
     """Of the pipe's specification."""
-    entries_digest: str
-    """Of a control pipe's entries; empty: not known."""
     rows: _Rows
     handles: NDArray[np.uintp]
     capacity: int
@@ -157,8 +154,6 @@ class _Step:
     """... and which rows of ``live`` they are."""
     kept: Index = field(default_factory=lambda: np.zeros(0, np.int64))
     kept_live: Index = field(default_factory=lambda: np.zeros(0, np.int64))
-    entries_digest: str = ""
-    entries_changed: bool = False
     miss: str | None = None
     """A new miss; None: it stays."""
 
@@ -192,7 +187,6 @@ class Reconciler:
         left: list[Pipe] = []
         for pipe in [pipe for name, pipe in port.pipes.items() if is_ours(name)]:
             name, label = pipe.name.partition("~")[0], pipe.spec.label
-            digest, _, entries = label.removeprefix("seg ").partition("/")
             if name in self._live or not label.startswith("seg "):
                 left.append(pipe)
                 continue
@@ -208,7 +202,13 @@ class Reconciler:
             )
             info = pipe.info()
             self._live[name] = _Live(
-                name, pipe, digest, entries, rows, found.handles, int(info.capacity), info.fwd_miss_text
+                name,
+                pipe,
+                label.removeprefix("seg "),
+                rows,
+                found.handles,
+                int(info.capacity),
+                info.fwd_miss_text,
             )
         self._in_step = True
         if (
@@ -338,7 +338,6 @@ class Reconciler:
                 names[table.name] = self._fresh(table.name, port)
                 spec = _translated(table.spec, names)
             step = _Step(table, replace(spec, name=names[table.name]), digest, live)
-            step.entries_digest = _entries_digest(table, names)
             if live is not None:
                 self._compare(step, live, names, port)
             steps.append(step)
@@ -358,8 +357,7 @@ class Reconciler:
         if miss != live.miss:
             step.miss = miss
         table = step.table
-        if table.spec.type in ROWLESS:
-            step.entries_changed = step.entries_digest != live.entries_digest
+        if table.spec.type is PipeType.CT:
             return
         if live.table is not None and not _forwards_moved(table, names) and table.same(live.table):
             step.kept = step.kept_live = np.arange(len(live.handles))
@@ -412,7 +410,7 @@ def is_ours(name: str) -> bool:
 
 def _posts(step: _Step) -> bool:
     return bool(
-        step.live is None or step.entries_changed or step.miss is not None
+        step.live is None or step.miss is not None
         or len(step.removed) or len(step.added) or len(step.updated)
     )  # fmt: skip
 
@@ -429,24 +427,19 @@ def _destroy(gone: Sequence[_Live]) -> None:
 
 def _create(port: Port, step: _Step, names: dict[str, str]) -> _Live:
     table = step.table
-    label = f"seg {step.digest}" + (f"/{step.entries_digest}" if step.entries_digest else "")
-    spec = replace(step.spec, label=label)
+    spec = replace(step.spec, label=f"seg {step.digest}")
     if spec.type is not PipeType.CT:
         spec = replace(spec, nr_entries=_room(table), is_resizable=spec.type is PipeType.BASIC)
     pipe = port.pipe_create(spec)
     handles = np.zeros(0, np.uintp)
-    rows = _no_rows() if spec.type in ROWLESS else _rows_of(table, pipe, names, port)
-    for entry in table.entries:
-        pipe.add(replace(entry, fwd=_translate(entry.fwd, names)))
+    rows = _no_rows() if spec.type is PipeType.CT else _rows_of(table, pipe, names, port)
     if len(rows):
         handles = add_rows(
             pipe, rows.keys, masks=rows.masks, args=rows.args, priorities=rows.priorities, tags=rows.tags,
             monitor=table.spec.monitor, fwd=_fwds(table, names), fwd_of_row=_fwd_of_row(table, None),
         )  # fmt: skip
     miss = _miss_text(spec.fwd_miss, port)
-    return _Live(
-        table.name, pipe, step.digest, step.entries_digest, rows, handles, spec.nr_entries, miss, table
-    )
+    return _Live(table.name, pipe, step.digest, rows, handles, spec.nr_entries, miss, table)
 
 
 def _fwds(table: Table, names: dict[str, str]) -> list[Fwd]:
@@ -458,17 +451,6 @@ def _change(port: Port, step: _Step, live: _Live, names: dict[str, str]) -> _Liv
     if step.miss is not None:
         pipe.update_miss(step.spec.fwd_miss)
         live.miss = step.miss
-    if table.spec.type is PipeType.CONTROL:
-        if step.entries_changed:
-            if len(live.handles):
-                remove_rows(pipe, live.handles)
-                live.handles = np.zeros(0, np.uintp)
-            for entry in pipe.entries:
-                entry.remove()
-            for spec in table.entries:
-                pipe.add(replace(spec, fwd=_translate(spec.fwd, names)))
-            live.entries_digest = step.entries_digest
-        return live
     wanted = step.wanted
     if wanted is None:
         return live
@@ -490,14 +472,7 @@ def _change(port: Port, step: _Step, live: _Live, names: dict[str, str]) -> _Liv
             pipe, some.keys, masks=some.masks, args=some.args, priorities=some.priorities, tags=some.tags,
             monitor=table.spec.monitor, fwd=fwds, fwd_of_row=_fwd_of_row(table, step.added),
         )  # fmt: skip
-    return replace_live(live, wanted, handles)
-
-
-def replace_live(live: _Live, rows: _Rows, handles: NDArray[np.uintp]) -> _Live:
-    """The same pipe with other rows."""
-    return _Live(
-        live.name, live.pipe, live.digest, live.entries_digest, rows, handles, live.capacity, live.miss
-    )
+    return replace(live, rows=wanted, handles=handles, table=None)
 
 
 def _fwd_of_row(table: Table, index: Index | None) -> NDArray[np.uint32] | None:
@@ -585,13 +560,6 @@ def digest_of(spec: PipeSpec, name: str) -> str:
     if spec.type is PipeType.CT:
         plain = PipeSpec(name=name, type=PipeType.CT, fwd=spec.fwd)
     return hashlib.sha256(repr(plain).encode()).hexdigest()[:16]
-
-
-def _entries_digest(table: Table, names: dict[str, str]) -> str:
-    if table.spec.type is not PipeType.CONTROL:
-        return ""
-    entries = [replace(entry, fwd=_translate(entry.fwd, names)) for entry in table.entries]
-    return hashlib.sha256(repr(entries).encode()).hexdigest()[:16]
 
 
 def _room(table: Table) -> int:
