@@ -4,6 +4,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any
 
 import numpy as np
@@ -189,6 +190,35 @@ def test_only_differences_are_posted(rig: Rig, restart: bool) -> None:
     assert (done.rows_added, done.rows_updated, done.rows_removed) == (2, 0, 2)
     assert done.concerned is None
     assert [rig.verdict(last) for last in (1, 7)] == [("p1", 20), ("p1", 30)]
+
+
+def prefixes(made: Program, identities: dict[str, int]) -> Program:
+    """A program with other identities, by prefix."""
+    networks = [ip_network(text) for text in identities]
+    old = made.table("seg/src4")
+    new = replace(
+        old,
+        keys=rows(**{SRC: (">u4", [int(one.network_address) for one in networks])}),
+        masks=rows(**{SRC: (">u4", [int(one.netmask) for one in networks])}),
+        args=rows(**{WORD: (">u4", list(identities.values()))}),
+        tags=np.zeros(len(networks), np.uint64),
+    )
+    return replace(made, tables=tuple(new if table is old else table for table in made.tables))
+
+
+def test_who_had_an_address_before_it_got_a_row_of_its_own_is_concerned(rig: Rig) -> None:
+    roomy = program({}, {}, room=1 << 13)
+    before = {"0.0.0.0/0": 4, "10.0.0.0/16": 8, "10.0.0.0/32": 12, "10.1.0.0/16": 16}
+    rig.apply(prefixes(roomy, before))
+    done = rig.apply(prefixes(roomy, before | {"10.0.0.7/32": 20, "10.1.2.0/24": 24}))
+    assert done.concerned == frozenset({8, 16})
+    # What lies inside the new prefix has its own already; the rest of it was the widest one's.
+    done = rig.apply(prefixes(roomy, before | {"10.0.0.0/8": 28}))
+    assert done.concerned == frozenset({4, 20, 24})
+    # One row for each of many addresses.
+    many = {f"10.0.{n >> 8}.{n & 255}/32": 32 for n in range(1, 2000)}
+    done = rig.apply(prefixes(roomy, before | {"10.0.0.0/8": 28} | many))
+    assert done.concerned == frozenset({8})
 
 
 @pytest.mark.parametrize("restart", [False, True])

@@ -91,7 +91,7 @@ def _covering(old: Rows, identities: NDArray[np.uint32], new: Rows, added: Index
         order = np.argsort(known)
         wanted = lines(left & mask)
         at = order[np.minimum(np.searchsorted(known, wanted, sorter=order), len(known) - 1)]
-        hit = known[at] == wanted
+        hit = (known[at] == wanted) & ((left_masks & mask) == mask).all(axis=1)
         found |= set(identities[there[at[hit]]].tolist())
         left, left_masks = left[~hit], left_masks[~hit]
     return found
