@@ -62,7 +62,9 @@ def list_ports(context: Context) -> None:
 @port.command("add")
 @click.argument("name")
 @click.option(
-    "--backend", required=True, help="net_tap, net_ring, net_pcap, net_af_packet, net_memif, net_null or pci."
+    "--backend",
+    required=True,
+    help="net_tap, net_ring, net_pcap, net_af_packet, net_memif, net_null, gen or pci.",
 )
 @click.option("--args", default="", help="Device arguments, separated by commas.")
 @click.option("--netns", default="", help="Namespace of a tap.")

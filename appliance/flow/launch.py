@@ -34,8 +34,8 @@ _STALE_SECONDS = 60.0  # a directory may be younger than the lock on it
 class PortConfig:
     """A port of the fast path, as its config file describes it; empty members are left to the fast path.
 
-    ``backend`` is net_ring, net_tap, net_pcap, net_af_packet, net_memif, net_null or pci; ``args`` are
-    DPDK's device arguments; ``mtu`` in bytes. ``pci``, ``ibdev`` and ``representor`` place the port in the
+    ``backend`` is net_ring, net_tap, net_pcap, net_af_packet, net_memif, net_null, gen or pci; ``args`` are
+    its device arguments; ``mtu`` in bytes. ``pci``, ``ibdev`` and ``representor`` place the port in the
     emulated device tree.
     """
 

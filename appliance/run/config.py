@@ -20,6 +20,7 @@ from appliance.run.telemetry import MetricsConfig, RecordsConfig, read_metrics, 
 
 BACKENDS: Final = (
     "net_tap", "net_ring", "net_pcap", "net_af_packet", "net_memif", "net_null", "pci",
+    "gen",
 )  # fmt: skip
 MISSES: Final = {miss.name.lower(): miss for miss in flow.DefaultMiss}
 FASTPATH_NUMBERS: Final = ("workers", "memory_mb", "mbufs", "mbuf_bytes", "counters", "max_clients")
