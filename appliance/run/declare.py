@@ -12,7 +12,7 @@ from appliance.flow import types as flow
 from appliance.rpc.convert import flow as convert
 from appliance.rpc.convert import resources
 from appliance.rpc.convert.base import PortNames
-from appliance.rpc.node import Declared
+from appliance.rpc.declared import Declared
 from appliance.run.config import RunConfig
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from appliance.errors import NotFound
-from appliance.rpc.node import Declared, merge
+from appliance.rpc.declared import Declared, merge
 from appliance.rpc.state import Journal, State, read_state
 from appliance.v1 import entry_pb2, flow_pb2, pipe_pb2, port_pb2, shared_resource_pb2, state_pb2
 
