@@ -212,21 +212,15 @@ class Segmentation:
             if not how.force:
                 self._guard(before, wanted, how.publisher)
             with self.force.lock:
-                waiting = self._confirm
-                revision = self.store.publish(
-                    how.source, file=how.file, actor=actor.name, credential=actor.credential, reason=how.reason,
-                    origin=how.origin, of=how.of, number=how.number, expected=how.expected,
-                )  # fmt: skip
-                if how.confirm_seconds:
-                    back_to = before.revision
-                    self._set_confirm(Confirm(revision.number, back_to, how.confirm_seconds, how.canary))
-                else:
-                    self._set_confirm(None)
+                revision, waiting = self._written_down(how, actor), self._confirm
+                self._wait_for(self._to_confirm(how, revision))
                 try:
                     self.force.post_or_keep(wanted)
                 except FlowError as error:
-                    self.store.refuse(revision.number, error.reason)
-                    self._set_confirm(waiting)  # a roll back that failed is tried again
+                    with self.store.transaction():
+                        self.store.refuse(revision.number, error.reason)
+                        self._keep_confirm(waiting)  # a roll back that failed is tried again
+                    self._wait_for(waiting)
                     raise
                 took = self._monotonic() - started
                 self._statuses[revision.number] = Status(state="applied", seconds=took)
@@ -246,6 +240,21 @@ class Segmentation:
         self.force.tell()
         return revision
 
+    def _written_down(self, how: Publish, actor: Actor) -> Revision:
+        """A revision on disk, in one step with the confirmation that it waits for."""
+        with self.store.transaction():
+            revision = self.store.publish(
+                how.source, file=how.file, actor=actor.name, credential=actor.credential, reason=how.reason,
+                origin=how.origin, of=how.of, number=how.number, expected=how.expected,
+            )  # fmt: skip
+            self._keep_confirm(self._to_confirm(how, revision))
+        return revision
+
+    def _to_confirm(self, how: Publish, revision: Revision) -> Confirm | None:
+        if not how.confirm_seconds:
+            return None
+        return Confirm(revision.number, self.revision, how.confirm_seconds, how.canary)
+
     def _guard(self, before: InForce, wanted: InForce, publisher: str) -> None:
         """``BadState``: a publish would cut what it must not by accident."""
         old, new = Sides(before.program, before.inventory), Sides(wanted.program, wanted.inventory)
@@ -263,9 +272,16 @@ class Segmentation:
         return self.store.revision(number).digest if number else ""
 
     def _set_confirm(self, confirm: Confirm | None) -> None:
+        self._keep_confirm(confirm)
+        self._wait_for(confirm)
+
+    def _keep_confirm(self, confirm: Confirm | None) -> None:
+        """On disk: what to wait for after a restart."""
+        self.store.set_meta("confirm", json.dumps(asdict(confirm)) if confirm is not None else "")
+
+    def _wait_for(self, confirm: Confirm | None) -> None:
         self._confirm = confirm
         self._confirm_at = self._monotonic()
-        self.store.set_meta("confirm", json.dumps(asdict(confirm)) if confirm is not None else "")
 
     def confirm_revision(self, number: int, actor: Actor) -> Revision:
         """Keep a revision that waits for it. One that applied to a canary applies to all from here on."""
