@@ -7,7 +7,9 @@ entry breaks the chain; the head (number and hash of the last entry) is signed w
 that a cut tail shows. The head is what one hands to the other side.
 
 Entries are written before their author hears of the outcome. They survive the death of the process at once and that of
-the machine once the head names them, for signing the head flushes the log.
+the machine once the head names them, for signing the head flushes the log. Only what the head does not name yet can be
+torn by a crash; the remains go into an entry of their own. While nothing can be written, changes are refused; the next
+entry tells how many there would have been.
 """
 
 from __future__ import annotations
@@ -15,20 +17,26 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
-from appliance.errors import FlowError
+import structlog
+
+from appliance.errors import Code, FlowError
 from appliance.policy.keys import Key, is_signed_by, read_public, replace_file
+from appliance.policy.linefile import LineFile
+
+log = structlog.get_logger(__name__)
 
 LOG: Final = "audit.log"
 HEAD: Final = "audit.head"
+TORN_BYTES: Final = 4096
+"""Of a torn entry that are kept."""
 SIGN_SECONDS: Final = 60.0
 """The head is never older than this behind the last entry."""
 _CONTEXT: Final = b"ringfield audit head v1\n"
@@ -129,8 +137,8 @@ class AuditLog:
     """The log of one appliance. One process writes it; any thread may. ``close`` signs the head."""
 
     def __init__(self, directory: Path, *, clock: Callable[[], float] = time.time) -> None:
-        """Opens or begins the log. A last line that was never finished is taken off. New entries follow the one that
-        the signed head names, so that what was cut off before shows afterwards too.
+        """Opens or begins the log. A last line that was never finished is taken off, and told by an entry. New entries
+        follow the one that the signed head names, so that what was cut off before shows afterwards too.
         """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory, self._clock = directory, clock
@@ -140,21 +148,36 @@ class AuditLog:
         self._last, self._hash = 0, _NO_HASH
         self._signed = -1
         self._signed_at = 0.0
-        self._open()
+        self._lost = 0
+        """Entries that could not be written."""
+        self._file: LineFile | None = LineFile(directory / LOG)
+        self._open(self._file.torn)
 
-    def _open(self) -> None:
-        path = self.directory / LOG
-        _mend(path)
-        for row in _rows(path):
-            if isinstance(row, dict):
-                self._last, self._hash = int(row["number"]), str(row["hash"])
+    def _open(self, torn: bytes) -> None:
+        for row in _rows(self.directory / LOG):
+            if isinstance(row, dict) and (entry := _entry(row)) is not None:
+                self._last, self._hash = entry.number, str(row.get("hash"))
+        there = self._last
         head = _read_head(self.directory)
-        if head is not None and _head_is_good(self.directory, head) and int(head["count"]) >= self._last:
+        good = head is not None and _head_is_good(self.directory, head)
+        if head is not None and good and head["count"] >= self._last:
             # What comes follows the entry that was signed last, also if that one is gone: so a cut shows for ever.
-            self._last, self._hash = int(head["count"]), str(head["hash"])
+            self._last, self._hash = head["count"], head["hash"]
             self._signed, self._signed_at = self._last, float(head["time"])
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._file: IO[bytes] | None = os.fdopen(handle, "ab", buffering=0)
+        with contextlib.suppress(FlowError):  # a full disk: told as soon as there is room
+            if torn:
+                text = torn[:TORN_BYTES].decode(errors="replace")
+                self.append(
+                    APPLIANCE, "audit.torn", reason="the last write was cut short", after={"text": text}
+                )
+            if there and not good:
+                why = (
+                    "no signed head" if head is None else "the head's signature is not that of this log's key"
+                )
+                self.append(
+                    APPLIANCE, "audit.unsigned", reason=f"{why}: nothing told where the log ended",
+                    after={"entries": there},
+                )  # fmt: skip
 
     @property
     def count(self) -> int:
@@ -173,51 +196,82 @@ class AuditLog:
         after: Mapping[str, Any] | None = None,
         revision: int = 0,
     ) -> Entry:
-        """Write one entry; with ``refusal`` its outcome is REFUSED."""
+        """Write one entry; with ``refusal`` its outcome is REFUSED. ``FlowError``: it cannot be written."""
         with self._lock:
-            if self._file is None:
-                raise ValueError("the audit log is closed")
-            entry = Entry(
-                number=self._last + 1,
-                time=self._clock(),
-                actor=actor.name,
-                credential=actor.credential,
-                action=action,
-                target=target,
-                outcome=Outcome.REFUSED if refusal else Outcome.DONE,
-                reason=reason,
-                refusal=refusal,
-                before=dict(before or {}),
-                after=dict(after or {}),
-                revision=revision,
-            )
-            row: dict[str, Any] = asdict(entry) | {"outcome": entry.outcome.value, "prev": self._hash}
-            row["hash"] = _hash(row)
-            self._file.write(_canonical(row) + b"\n")
-            self._last, self._hash = entry.number, row["hash"]
-            return entry
+            try:
+                self._catch_up()
+                return self._write(
+                    Entry(
+                        number=self._last + 1,
+                        time=self._clock(),
+                        actor=actor.name,
+                        credential=actor.credential,
+                        action=action,
+                        target=target,
+                        outcome=Outcome.REFUSED if refusal else Outcome.DONE,
+                        reason=reason,
+                        refusal=refusal,
+                        before=dict(before or {}),
+                        after=dict(after or {}),
+                        revision=revision,
+                    )
+                )
+            except FlowError as error:
+                self._lost += 1
+                log.error("an entry is lost", action=action, target=target, reason=error.reason)
+                raise
+
+    def _write(self, entry: Entry) -> Entry:
+        if self._file is None:
+            raise ValueError("the audit log is closed")
+        row: dict[str, Any] = asdict(entry) | {"outcome": entry.outcome.value, "prev": self._hash}
+        row["hash"] = _hash(row)
+        try:
+            self._file.append(_canonical(row) + b"\n")
+        except OSError as error:
+            why = f"the audit log cannot be written ({error.strerror}): make room in {self.directory}"
+            failed = FlowError(why, Code.IO_FAILED)
+            failed.audited = True  # as far as it can be
+            raise failed from error
+        self._last, self._hash = entry.number, row["hash"]
+        return entry
+
+    def _catch_up(self) -> None:
+        """Tell how many entries could not be written."""
+        if self._lost:
+            self._write(
+                Entry(
+                    self._last + 1, self._clock(), APPLIANCE.name, APPLIANCE.credential, "audit.lost", "",
+                    Outcome.DONE, reason="the log could not be written", after={"entries": self._lost},
+                )
+            )  # fmt: skip
+            self._lost = 0
 
     @contextlib.contextmanager
     def refusals(
         self, actor: Actor, action: str, target: str = "", reason: str = "", revision: int = 0
     ) -> Iterator[None]:
-        """A ``FlowError`` that leaves the block is written down as a refusal, once however many blocks it leaves."""
+        """A ``FlowError`` that leaves the block is written down as a refusal, once however many blocks it leaves. The
+        block is not entered while the log cannot be written: what is not told is not done.
+        """
+        with self._lock:
+            self._catch_up()
         try:
             yield
         except FlowError as error:
             if not error.audited:
                 error.audited = True
-                self.append(actor, action, target, reason=reason, refusal=error.reason, revision=revision)
+                with contextlib.suppress(FlowError):  # counted as lost
+                    self.append(actor, action, target, reason=reason, refusal=error.reason, revision=revision)
             raise
 
     def sign(self) -> bool:
-        """Flush the log and sign its head, when there is anything new; whether there was."""
+        """Flush the log and sign its head, when there is anything new; whether that was done."""
         with self._signing:
             with self._lock:
                 if self._signed == self._last or self._file is None:
                     return False
                 count, digest, file = self._last, self._hash, self._file
-            os.fsync(file.fileno())
             when = self._clock()
             head = {
                 "count": count,
@@ -226,7 +280,12 @@ class AuditLog:
                 "signature": self._key.sign(_CONTEXT, _head_bytes(count, digest, when)),
                 "key": self._key.fingerprint,
             }
-            replace_file(self.directory / HEAD, _canonical(head) + b"\n", 0o600)
+            try:
+                file.flush()
+                replace_file(self.directory / HEAD, _canonical(head) + b"\n", 0o600)
+            except OSError as error:
+                log.error("the head of the audit log cannot be written", reason=error.strerror)
+                return False
             with self._lock:
                 self._signed, self._signed_at = count, when
             return True
@@ -238,12 +297,17 @@ class AuditLog:
 
     def entries(self, *, last: int = 0) -> list[Entry]:
         """All entries, or the last so many."""
-        found = [_entry(row) for row in _rows(self.directory / LOG) if isinstance(row, dict)]
+        rows = (_entry(row) for row in _rows(self.directory / LOG) if isinstance(row, dict))
+        found = [entry for entry in rows if entry is not None]
         return found[-last:] if last else found
 
     def verify(self) -> Finding:
         """Whether the log is as it was written."""
-        return verify(self.directory)
+        found = verify(self.directory)
+        if found.fault is Fault.TORN:  # perhaps a line that is just being written
+            with self._lock:
+                found = verify(self.directory)
+        return found
 
     def close(self) -> None:
         """Sign the head and end."""
@@ -252,17 +316,6 @@ class AuditLog:
             if self._file is not None:
                 self._file.close()
                 self._file = None
-
-
-def _mend(path: Path) -> None:
-    """Take off a last line without its end: a write that a crash cut short."""
-    try:
-        with path.open("r+b") as file:
-            data = file.read()
-            if data and not data.endswith(b"\n"):
-                file.truncate(data.rfind(b"\n") + 1)
-    except FileNotFoundError:
-        return
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any] | bytes]:
@@ -280,9 +333,14 @@ def _rows(path: Path) -> Iterator[dict[str, Any] | bytes]:
         return
 
 
-def _entry(row: Mapping[str, Any]) -> Entry:
-    given = {name: row[name] for name in Entry.__slots__ if name in row}
-    return Entry(**given | {"outcome": Outcome(row["outcome"])})
+def _entry(row: Mapping[str, Any]) -> Entry | None:
+    """What a line says; None: it is no entry."""
+    try:
+        given = {name: row[name] for name in Entry.__slots__ if name in row}
+        made = Entry(**given | {"outcome": Outcome(row["outcome"])})
+    except (KeyError, TypeError, ValueError):
+        return None
+    return made if isinstance(made.number, int) else None
 
 
 def _read_head(directory: Path) -> dict[str, Any] | None:
@@ -290,23 +348,27 @@ def _read_head(directory: Path) -> dict[str, Any] | None:
         head = json.loads((directory / HEAD).read_bytes())
     except (FileNotFoundError, ValueError):
         return None
-    return head if isinstance(head, dict) and {"count", "hash", "time", "signature"} <= head.keys() else None
+    kinds: dict[str, type | tuple[type, ...]] = {
+        "count": int,
+        "hash": str,
+        "time": (int, float),
+        "signature": str,
+    }
+    whole = isinstance(head, dict) and all(isinstance(head.get(key), kind) for key, kind in kinds.items())
+    return head if whole else None
 
 
 def _head_is_good(directory: Path, head: Mapping[str, Any]) -> bool:
     key = read_public(directory)
-    try:
-        message = _head_bytes(int(head["count"]), str(head["hash"]), head["time"])
-    except ValueError:
-        return False
-    return key is not None and is_signed_by(key, _CONTEXT, message, str(head["signature"]))
+    message = _head_bytes(head["count"], head["hash"], head["time"])
+    return key is not None and is_signed_by(key, _CONTEXT, message, head["signature"])
 
 
 def verify(directory: Path) -> Finding:
     """Check a log against its chain and its signed head; names the first bad entry. Reads only."""
     path = directory / LOG
     head = _read_head(directory)
-    signed = int(head["count"]) if head is not None else 0
+    signed = head["count"] if head is not None else 0
     good, digest = 0, _NO_HASH
     named: str | None = None  # hash of the entry that the head names
 

@@ -70,13 +70,13 @@ class Containing:
             compiles = state is State.RESTRICTED or bool(keep) or _compiles(old.values(), workloads)
             made, before, after = self._restate(old, change, compiles)
         seconds = self._monotonic() - started
+        self._force.tell()
         self._audit.append(
             actor, action, target, reason=reason,
             before={name: one.state.name.lower() if one else "normal" for name, one in old.items()},
             after={"state": state.name.lower(), "ttl_seconds": ttl, "keep": [asdict(path) for path in keep]},
             revision=self._force.in_force.revision,
         )  # fmt: skip
-        self._force.tell()
         return made, before, after, seconds
 
     def as_if(self, name: str, state: State) -> InForce:
@@ -97,12 +97,12 @@ class Containing:
             there = {workload.name: workload for workload in self._workloads.all()}
             compiles = _compiles(old.values(), [there[name] for name in names if name in there])
             made, _, _ = self._restate(old, lambda: self._contained.release(names), compiles)
+        self._force.tell()
         self._audit.append(
             actor, "containment.release", target, reason=reason,
             before={one.workload: one.state.name.lower() for one in made},
             after={one.workload: "normal" for one in made}, revision=self._force.in_force.revision,
         )  # fmt: skip
-        self._force.tell()
         return made
 
     def _baseline(

@@ -224,6 +224,8 @@ class Segmentation:
                     raise
                 took = self._monotonic() - started
                 self._statuses[revision.number] = Status(state="applied", seconds=took)
+            self.fault = ""
+            self.force.tell()
             draft = self.store.draft
             if draft is not None and draft.digest == revision.digest:
                 self.store.drop_draft()
@@ -234,10 +236,8 @@ class Segmentation:
                        "confirm_seconds": how.confirm_seconds, "canary": how.canary},
                 revision=revision.number,
             )  # fmt: skip
-        self.fault = ""
         self.store.flush()
         self.audit.sign()
-        self.force.tell()
         return revision
 
     def _written_down(self, how: Publish, actor: Actor) -> Revision:
@@ -299,8 +299,8 @@ class Segmentation:
                 with self.force.lock:
                     self.force.post_or_keep(wanted)
             self._set_confirm(None)
+            self.force.tell()
             self.audit.append(actor, "policy.confirm", f"revision {number}", revision=number)
-        self.force.tell()
         return revision
 
     def rollback(self, to: int, actor: Actor, reason: str, expected: int | None = None) -> Revision:
@@ -351,6 +351,7 @@ class Segmentation:
             now = {w.name: w for w in after.workloads}
             changed = sorted({n for n in now.keys() | names.keys() if now.get(n) != names.get(n)})
             freed = self._forget_contained([name for name in changed if name not in now])
+            self.force.tell()
             self.audit.append(
                 actor, action, target, reason=reason,
                 before={name: _brief(names[name]) for name in changed[:100] if name in names},
@@ -362,7 +363,6 @@ class Segmentation:
                     actor, "containment.release", ", ".join(list(freed)[:20]), reason=f"{action}: it is there no more",
                     before=freed, after={}, revision=self.revision,
                 )  # fmt: skip
-        self.force.tell()
         return self.in_force
 
     def _forget_contained(self, names: Iterable[str]) -> dict[str, str]:

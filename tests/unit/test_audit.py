@@ -3,13 +3,15 @@
 """The audit log: what is written can be read, and whatever is done to it shows."""
 
 import json
+import resource
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from appliance.errors import InvalidValue
+from appliance.errors import FlowError, InvalidValue
 from appliance.policy.audit import (
     HEAD,
     LOCAL,
@@ -133,10 +135,98 @@ def test_the_log_goes_on_after_a_restart_and_a_torn_write(tmp_path: Path) -> Non
     filled(tmp_path)
     with (tmp_path / LOG).open("ab") as file:
         file.write(b'{"number":7,"ti')
+    assert verify(tmp_path).fault is Fault.TORN
     log = AuditLog(tmp_path)
-    assert log.append(LOCAL, "policy.rollback").number == ENTRIES + 1
+    assert log.append(LOCAL, "policy.rollback").number == ENTRIES + 2
     log.close()
-    assert verify(tmp_path) == Finding(ENTRIES + 1, ENTRIES + 1)
+    assert verify(tmp_path) == Finding(ENTRIES + 2, ENTRIES + 2)
+    told = log.entries()[ENTRIES]
+    assert (told.action, told.after) == ("audit.torn", {"text": '{"number":7,"ti'})
+
+
+def test_an_entry_that_was_signed_cannot_be_torn(tmp_path: Path) -> None:
+    """Signing flushes it first: one that is cut short was cut by somebody, and stays missing."""
+    lines = filled(tmp_path)
+    assert found(tmp_path, [*lines[:-1], lines[-1][:20]]).fault is Fault.CHANGED
+    log = AuditLog(tmp_path)
+    log.append(LOCAL, "policy.rollback")
+    log.close()
+    after = verify(tmp_path)
+    assert (after.fault, after.entry) == (Fault.MISSING, ENTRIES)
+
+
+@contextmanager
+def room(size: int, capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """No file of this process grows beyond so many bytes: what a full disk does, half a write included. Output does not
+    go to a file meanwhile.
+    """
+    capsys.readouterr()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_write_that_fails_half_way_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled(tmp_path)
+    size = (tmp_path / LOG).stat().st_size
+    log = AuditLog(tmp_path)
+    entered = False
+    with room(size + 50, capsys):
+        with pytest.raises(FlowError, match=r"the audit log cannot be written .* make room in"):
+            log.append(LOCAL, "policy.rollback")
+        assert (tmp_path / LOG).stat().st_size == size
+        # Nothing is changed while it cannot be told.
+        with pytest.raises(FlowError, match="cannot be written"), log.refusals(LOCAL, "policy.publish"):
+            entered = True
+    assert not entered
+    assert log.append(LOCAL, "policy.publish").number == ENTRIES + 2
+    log.close()
+    assert verify(tmp_path) == Finding(ENTRIES + 2, ENTRIES + 2)
+    told = log.entries()[ENTRIES]
+    assert (told.action, told.after) == ("audit.lost", {"entries": 1})
+
+
+def test_a_head_that_cannot_be_written_is_written_later(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = AuditLog(tmp_path)
+    log.append(LOCAL, "policy.publish")
+    with room(10, capsys):
+        assert not log.sign()
+    assert log.sign()
+    log.close()
+    assert verify(tmp_path).ok
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_head_that_was_taken_away_or_replaced_leaves_a_trace(tmp_path: Path, gone: bool) -> None:
+    lines = filled(tmp_path)
+    (tmp_path / LOG).write_bytes(b"".join(lines[:-2]))
+    if gone:
+        (tmp_path / HEAD).unlink()
+    else:
+        head = json.loads((tmp_path / HEAD).read_bytes())
+        (tmp_path / HEAD).write_text(json.dumps(head | {"count": ENTRIES - 2}))
+    log = AuditLog(tmp_path)
+    log.close()
+    told = log.entries()[-1]
+    assert (told.number, told.action, told.after) == (ENTRIES - 1, "audit.unsigned", {"entries": ENTRIES - 2})
+
+
+@pytest.mark.parametrize("line", [b"{}\n", b"[]\n", b'{"number":"7","outcome":"done"}\n', b"\xff\n"])
+def test_what_is_no_entry_is_named_and_stops_nothing(tmp_path: Path, line: bytes) -> None:
+    lines = filled(tmp_path)
+    (tmp_path / LOG).write_bytes(b"".join([*lines, line]))
+    log = AuditLog(tmp_path)
+    log.append(LOCAL, "policy.rollback")
+    assert len(log.entries()) == ENTRIES + 1
+    log.close()
+    assert (verify(tmp_path).fault, verify(tmp_path).entry) == (Fault.CHANGED, ENTRIES + 1)
 
 
 def test_the_key_is_its_owners_alone(tmp_path: Path) -> None:
@@ -164,6 +254,8 @@ def test_the_head_follows_within_a_minute(tmp_path: Path) -> None:
 def test_a_cut_tail_shows_after_the_log_has_gone_on_too(tmp_path: Path, cut: int) -> None:
     lines = filled(tmp_path)
     assert found(tmp_path, lines[:-cut]).fault is Fault.CUT
+    AuditLog(tmp_path).close()
+    assert (verify(tmp_path).fault, verify(tmp_path).entry) == (Fault.CUT, ENTRIES - cut + 1)
     log = AuditLog(tmp_path)
     log.append(LOCAL, "policy.publish", "revision 9")
     log.close()
