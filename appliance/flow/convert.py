@@ -63,7 +63,7 @@ _COUNTS = (
     "capacity", "denied_capacity", "max_half_open", "max_new_per_second", "id_max_connections",
     "id_max_half_open", "id_max_new_per_second", "max_fragments", "revision",
 )  # fmt: skip
-_SLOTS = ("zone_u32", "src_u32", "dst_u32")
+_SLOTS = ("zone_u32", "src_u32", "dst_u32", "router_u32")
 _TIMERS = tuple(one.name for one in dataclass_fields(CtTimeouts))
 
 

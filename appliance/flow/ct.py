@@ -89,7 +89,9 @@ class CtConfig:
     ``fwd_miss`` the policy's first pipe; it has no match, actions, monitor or entries.
 
     ``zone_u32, src_u32, dst_u32``: which ``meta.u32[]`` holds the zone, and where the policy leaves both
-    identities; None for none. Limits of 0 mean none. Windows and intervals in seconds.
+    identities; None for none. ``router_u32``: which one is not 0 when the sender may be a router, whose ICMP errors
+    about packets to others are believed on the port that those left by; None: every sender may be one. Limits of 0
+    mean none. Windows and intervals in seconds.
     """
 
     capacity: int = 1 << 20
@@ -97,6 +99,7 @@ class CtConfig:
     zone_u32: int | None = 4
     src_u32: int | None = 5
     dst_u32: int | None = 6
+    router_u32: int | None = 3
     full: CtFull = CtFull.REFUSE
     pass_invalid: bool = False
     """Out-of-window and out-of-state TCP is counted and let through."""

@@ -14,7 +14,8 @@ A packet's way::
          forward -> forward6 -> behind4|6 -> gateway -> ttl4 -> route4 -> ttl6 -> route6
 
 Each arrow between tables of one line is a miss. Words of ``meta.u32``: 0 and 1 wide classes of source and target
-(0 to 3 and 5 scratch in link control), 2 the range class, the rest as ``program`` has them.
+(0 to 3 and 5 scratch in link control), 2 the range class, 3 whether the sender may be a router, the rest as
+``program`` has them.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ SERVICES: Final = u32(9)
 SOURCE_WIDE: Final = u32(0)
 TARGET_WIDE: Final = u32(1)
 RANGE: Final = u32(2)
+ROUTER: Final = u32(3)
+"""Not 0: the sender may be a router (``CtConfig.router_u32``)."""
 
 VLAN_ID: Final = 0x0FFF
 MULTICAST_BIT: Final = 1 << 40
@@ -220,9 +223,25 @@ _POLICY: Final = (
 )  # fmt: skip
 
 _BINDING: Final = (
-    Shape("prefix6", {L3_TYPE: FULL, **_SENDER, SRC6: FULL}, UNAUTHENTICATED, EACH, (ZONE,), type=_LPM),
+    Shape(
+        "prefix6",
+        {L3_TYPE: FULL, **_SENDER, SRC6: FULL},
+        UNAUTHENTICATED,
+        EACH,
+        (ZONE,),
+        {ROUTER: 1},
+        type=_LPM,
+    ),
     Shape("bind6", {**_SENDER, SRC6: FULL}, to("prefix6"), to("ct"), (ZONE,)),
-    Shape("prefix4", {L3_TYPE: FULL, **_SENDER, SRC4: FULL}, UNAUTHENTICATED, EACH, (ZONE,), type=_LPM),
+    Shape(
+        "prefix4",
+        {L3_TYPE: FULL, **_SENDER, SRC4: FULL},
+        UNAUTHENTICATED,
+        EACH,
+        (ZONE,),
+        {ROUTER: 1},
+        type=_LPM,
+    ),
     Shape("bind4", {**_SENDER, SRC4: FULL}, to("prefix4"), to("ct"), (ZONE,)),
 )
 

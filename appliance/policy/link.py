@@ -234,7 +234,12 @@ class Link:
         for bound in self.local:
             sender, whose = self._sender(bound), f"workload {bound.workload.name}"
             for version, address in bound.addresses:
-                exact[version].add((*sender, address), (bound.zone,), whose=whose)
+                if bound.prefixes:  # a router's own address: it is one of those that may speak as routers
+                    prefix[version].add(
+                        (_L3[version], *sender, address), (bound.zone,), ct, BITS[version], whose
+                    )
+                else:
+                    exact[version].add((*sender, address), (bound.zone,), whose=whose)
             for version in BITS:
                 for found, fwd in (
                     (_LINK_LOCAL[version], ly.LINK_CONTROL),

@@ -119,6 +119,7 @@ static void build(uint32_t capacity)
 		.zone_u32 = STEER_CT_META_NONE,
 		.src_u32 = STEER_CT_META_NONE,
 		.dst_u32 = STEER_CT_META_NONE,
+		.router_u32 = STEER_CT_META_NONE,
 		.timeout_ms[STEER_CT_TIMER_UDP] = 3600000,
 		.record_interval_ms = 10000};
 	pipes[0] = basic("forward", STEER_F_OUTER_IP4_DST, 4, 16, 0,

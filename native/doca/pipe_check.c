@@ -103,7 +103,8 @@ static doca_error_t check_ct(const struct doca_flow_pipe_cfg *cfg)
 		return broken(cfg, "ct.capacity", "ct-capacity", "there is room for no connection");
 	if (ct->full > DOCA_FLOW_RINGFIELD_CT_FULL_UNTRACKED)
 		return broken(cfg, "ct.full", "ct-full", "there is no such policy for a full table");
-	if (!ct_meta_ok(ct->zone_u32) || !ct_meta_ok(ct->src_u32) || !ct_meta_ok(ct->dst_u32))
+	if (!ct_meta_ok(ct->zone_u32) || !ct_meta_ok(ct->src_u32) || !ct_meta_ok(ct->dst_u32) ||
+		!ct_meta_ok(ct->router_u32))
 		return broken(cfg, "ct.zone_u32", "ct-meta", "there is no such word in meta.u32[]");
 	return DOCA_SUCCESS;
 }

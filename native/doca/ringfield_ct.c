@@ -56,6 +56,7 @@ void ct_to_wire(const struct doca_flow_ringfield_ct *ct, struct steer_ct_cfg *wi
 		.adopt_window_ms = ct->adopt_window_ms,
 		.record_interval_ms = ct->record_interval_ms,
 		.max_fragments = ct->max_fragments,
+		.router_u32 = ct->router_u32,
 		.revision = ct->revision,
 	};
 	memcpy(wire->timeout_ms, ct->timeout_ms, sizeof(wire->timeout_ms));
@@ -79,6 +80,7 @@ void ct_from_wire(struct doca_flow_ringfield_ct *ct, const struct steer_ct_cfg *
 		.adopt_window_ms = wire->adopt_window_ms,
 		.record_interval_ms = wire->record_interval_ms,
 		.max_fragments = wire->max_fragments,
+		.router_u32 = wire->router_u32,
 		.revision = wire->revision,
 	};
 	memcpy(ct->timeout_ms, wire->timeout_ms, sizeof(ct->timeout_ms));

@@ -35,23 +35,6 @@ struct job {
 
 // --- What a packet is -----------------------------------------------------------------------------------------------
 
-static inline uint8_t tcp_flags(const struct packet *p)
-{
-	return p->base[REGION_TCP][13] & 0x3f;
-}
-
-// Whether a packet without a connection may open one.
-static bool opens(const struct packet *p, const struct look *k)
-{
-	uint8_t protocol = ct_key_protocol(&k->key);
-
-	if (protocol == IPPROTO_TCP)
-		return (tcp_flags(p) & (CT_TCP_SYN | CT_TCP_ACK | CT_TCP_RST | CT_TCP_FIN)) == CT_TCP_SYN;
-	if (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6)
-		return !!((uint8_t)(k->key.k[0] >> CT_CLASS_SHIFT) & CT_CLASS_HIGH_ASKS) == k->from_high;
-	return true;
-}
-
 static inline void go_on(const struct ct *ct, struct packet *p)
 {
 	p->verdict = PACKET_WALKING;
@@ -71,24 +54,13 @@ static inline void count(
 
 // --- New connections ------------------------------------------------------------------------------------------------
 
-static void fill(const struct job *j, const struct packet *p, struct ct_conn *c)
+static void fill(const struct job *j, const struct packet *p, struct ct_conn *c, bool reversed)
 {
-	const uint8_t *eth = p->base[REGION_ETH];
-
 	c->epoch = j->epoch;
 	c->seen_ms = c->told_ms = (uint32_t)j->cw->now_ms;
 	c->id = (uint64_t)j->cw->index << 56 | ++j->cw->next_id;
 	c->first_ns = j->cw->now_ns;
-	c->in_port = p->in_port;
-	c->out_port = STEER_PORT_NONE;
-	if (packet_has(p, REGION_VLAN0))
-		c->vlan = (uint16_t)(p->base[REGION_VLAN0][0] << 8 | p->base[REGION_VLAN0][1]);
-	memcpy(c->dst_mac, eth, 6);
-	memcpy(c->src_mac, eth + 6, 6);
-	if (packet_has(p, REGION_ICMP)) {
-		c->icmp_type = p->base[REGION_ICMP][0];
-		c->icmp_code = p->base[REGION_ICMP][1];
-	}
+	ct_fill(c, p, reversed);
 }
 
 static void judged_as(const struct job *j, struct ct_conn *c, const struct ct_verdict *v)
@@ -109,17 +81,12 @@ static bool evict(struct ct_worker *cw)
 	return victim;
 }
 
-static void full(struct job *j, struct packet *p)
+static void refuse(struct job *j, struct packet *p, enum steer_drop why)
 {
 	struct stats_ct *s = j->cw->stats;
 
-	if (j->ct->cfg.full == STEER_CT_FULL_UNTRACKED) {
-		ct_bump(&s->untracked, 1);
-		go_on(j->ct, p);
-		return;
-	}
-	ct_bump(&s->refused_full, 1);
-	packet_drop(p, STEER_DROP_CT_FULL);
+	ct_bump(why == STEER_DROP_CT_FULL ? &s->refused_full : &s->refused_limit, 1);
+	packet_drop(p, why);
 }
 
 // The policy has allowed it. reversed: an adopted one, the packet comes from its responder.
@@ -127,35 +94,33 @@ static void commit(struct job *j, struct packet *p, const struct look *k, const 
 	const struct ct_segment *segment, bool adopted, bool reversed)
 {
 	struct ct_worker *cw = j->cw;
-	bool half_open = segment && !adopted;
 	unsigned int opener = k->from_high ^ reversed;
-	enum steer_drop why = STEER_DROP_NONE;
-	uint32_t number, victim;
+	bool full = ct_table_full(&cw->table);
+	enum steer_drop why = ct_refuses(j->ct, cw->now_ms, v->src_identity, segment && !adopted, full);
+	uint32_t number = 0, victim;
 	struct ct_conn *c;
 
-	if (ct_table_full(&cw->table) && (j->ct->cfg.full != STEER_CT_FULL_EVICT || !evict(cw))) {
-		full(j, p);
+	if (why) {
+		refuse(j, p, why);
+		return;
+	}
+	if (full && j->ct->cfg.full == STEER_CT_FULL_UNTRACKED) {
+		ct_bump(&cw->stats->untracked, 1);
+		go_on(j->ct, p);
+		return;
+	}
+	// Only who comes in may push somebody out.
+	if (!full || evict(cw))
+		number = ct_table_add(&cw->table, &k->key, k->hash, &victim);
+	if (!number) {
+		refuse(j, p, STEER_DROP_CT_FULL);
 		return;
 	}
 	if (j->ct->limited)
-		why = ct_limit_check(cw, v->src_identity, half_open);
-	if (why) {
-		ct_bump(&cw->stats->refused_limit, 1);
-		packet_drop(p, why);
-		return;
-	}
-	number = ct_table_add(&cw->table, &k->key, k->hash, &victim);
-	if (!number) {
-		full(j, p);
-		return;
-	}
+		ct_limit_take(j->ct, cw->now_ms, v->src_identity);
 	c = ct_conn(&cw->table, number);
-	fill(j, p, c);
+	fill(j, p, c, reversed);
 	c->bits |= (opener ? CT_HIGH_OPENS : 0) | (adopted ? CT_ADOPTED : 0);
-	if (reversed) {
-		memcpy(c->dst_mac, p->base[REGION_ETH] + 6, 6);
-		memcpy(c->src_mac, p->base[REGION_ETH], 6);
-	}
 	judged_as(j, c, v);
 	ct_charge(cw, c, v->src_identity);
 	if (segment && adopted)
@@ -172,6 +137,7 @@ static void commit(struct job *j, struct packet *p, const struct look *k, const 
 	fp_write(&cw->stats->live, cw->table.live);
 	go_on(j->ct, p);
 	p->ct_opened = number;
+	p->ct_id = c->id;
 }
 
 // --- Denials --------------------------------------------------------------------------------------------------------
@@ -209,7 +175,7 @@ static void deny(
 		return;
 	c = ct_conn(&cw->table, number);
 	if (first) {
-		fill(j, p, c);
+		fill(j, p, c, false);
 		c->bits |= k->from_high ? CT_HIGH_OPENS : 0;
 	}
 	judged_as(j, c, v);
@@ -217,7 +183,7 @@ static void deny(
 	c->drop = v->drop;
 	c->bits = (uint16_t)((c->bits & ~(CT_REJECT | CT_ECHO)) | (v->reject ? CT_REJECT : 0));
 	if (packet_has(p, REGION_TCP))
-		c->tcp_flags[0] |= tcp_flags(p);
+		c->tcp_flags[0] |= ct_flags_of(p);
 	count(cw, c, p, 0);
 	if (first) {
 		ct_record(cw, c, STEER_FLOW_DENY, STEER_FLOW_CLOSE_NONE);
@@ -228,12 +194,11 @@ static void deny(
 
 // --- Packets without a connection -----------------------------------------------------------------------------------
 
-static void untracked(struct job *j, struct packet *p, const struct look *k, bool walked)
+static void untracked(struct job *j, struct packet *p)
 {
 	struct ct_verdict v;
 
-	if (!walked)
-		ct_policy_walk(j->w, j->ct, &p, 1, true);
+	ct_policy_walk(j->w, j->ct, &p, 1, true);
 	ct_verdict_of(j->ct, p, &v);
 	if (v.allowed) {
 		ct_bump(&j->cw->stats->untracked, 1);
@@ -243,99 +208,68 @@ static void untracked(struct job *j, struct packet *p, const struct look *k, boo
 	}
 }
 
-static void invalid(struct job *j, struct packet *p, const struct look *k)
+// A running connection that was opened before we could see it. denial: of its sender, no longer valid; 0 = none.
+static void adopt(struct job *j, struct packet *p, const struct look *k, uint32_t denial)
 {
-	ct_bump(&j->cw->stats->invalid, 1);
-	if (j->ct->cfg.flags & STEER_CT_PASS_INVALID)
-		untracked(j, p, k, false);
-	else
+	struct ct_segment segment;
+	struct ct_adoption a;
+
+	ct_adoption_ask(j->w, j->ct, j->cw->scratch, j->cw->adopting, p, &k->key, k->from_high, &a);
+	if (a.allowed) {
+		if (denial)
+			ct_close(j->cw, denial, STEER_FLOW_CLOSE_POLICY);
+		ct_segment_read(p, &segment);
+		commit(j, p, k, &a.verdict[a.reversed], &segment, true, a.reversed);
+	} else if (a.verdict[0].verdict == PACKET_DROP) {
+		deny(j, p, k, &a.verdict[0], denial);
+	} else {
 		packet_drop(p, STEER_DROP_CT_INVALID);
+	}
 }
 
-static bool may_adopt(const struct job *j, const struct packet *p, const struct look *k)
-{
-	const struct ct_adopt_list *list = fp_read_acquire(&j->ct->adopt);
-	uint32_t zone = (uint32_t)k->key.k[0];
-	struct ct_tuple t;
-
-	if ((tcp_flags(p) & (CT_TCP_SYN | CT_TCP_ACK | CT_TCP_RST)) != CT_TCP_ACK || !list)
-		return false;
-	ct_tuple_of_packet(p, &t);
-	for (unsigned int i = 0; i < list->nr; i++) {
-		const struct ct_adopt_window *a = &list->window[i];
-
-		if (a->until_ms <= j->cw->now_ms)
-			continue;
-		if (!a->version)
-			return true;
-		if (a->version == t.version && a->zone == zone &&
-			(!memcmp(a->address, t.src, 16) || !memcmp(a->address, t.dst, 16)))
-			return true;
-	}
-	return false;
-}
-
-// A running connection that was opened before we could see it: asked about as if either end had opened it.
-static void adopt(struct job *j, struct packet *p, const struct look *k, const struct ct_segment *segment)
-{
-	struct ct_conn *both = &j->cw->adopting[0];
-	const struct ct_conn *asked[2] = {&both[0], &both[1]};
-	struct ct_verdict v[2];
-	struct ct_tuple t;
-	bool reversed;
-
-	for (unsigned int i = 0; i < 2; i++) {
-		memset(&both[i], 0, sizeof(both[i]));
-		both[i].key = k->key;
-		fill(j, p, &both[i]);
-		both[i].bits = (k->from_high ^ i) ? CT_HIGH_OPENS : 0;
-	}
-	memcpy(both[1].dst_mac, p->base[REGION_ETH] + 6, 6);
-	memcpy(both[1].src_mac, p->base[REGION_ETH], 6);
-	ct_judge(j->w, j->ct, j->cw->scratch, asked, 2, v);
-	if (!v[0].allowed && !v[1].allowed) {
-		if (v[0].verdict == PACKET_DROP)
-			deny(j, p, k, &v[0], 0);
-		else
-			packet_drop(p, STEER_DROP_CT_INVALID);
-		return;
-	}
-	ct_tuple_of_packet(p, &t);
-	reversed = v[0].allowed && v[1].allowed ? ntohs(t.src_port) < ntohs(t.dst_port) : v[1].allowed;
-	commit(j, p, k, &v[reversed], segment, true, reversed);
-}
-
-static void miss(struct job *j, struct packet *p, const struct look *k, uint32_t denial)
+static void open_new(struct job *j, struct packet *p, const struct look *k, uint32_t denial)
 {
 	bool tcp = ct_key_protocol(&k->key) == IPPROTO_TCP;
 	struct ct_segment segment;
 	struct ct_verdict v;
 
-	// Of a datagram whose first fragment has left no connection.
-	if (unlikely(!p->layer[0].first)) {
-		packet_drop(p, STEER_DROP_CT_UNTRACKABLE);
-		return;
-	}
-	if (tcp)
-		ct_segment_read(p, &segment);
-	if (!opens(p, k)) {
-		if (tcp && may_adopt(j, p, k))
-			adopt(j, p, k, &segment);
-		else if (tcp)
-			invalid(j, p, k);
-		else
-			packet_drop(p, STEER_DROP_CT_UNTRACKABLE);
-		return;
-	}
 	if (!k->walked)
 		ct_policy_walk(j->w, j->ct, &p, 1, true);
 	ct_verdict_of(j->ct, p, &v);
 	if (v.allowed) {
 		if (denial)
 			ct_close(j->cw, denial, STEER_FLOW_CLOSE_POLICY);
+		if (tcp)
+			ct_segment_read(p, &segment);
 		commit(j, p, k, &v, tcp ? &segment : NULL, false, false);
 	} else if (v.verdict == PACKET_DROP) {
 		deny(j, p, k, &v, denial);
+	}
+}
+
+// denial: one that is not valid any more, or 0.
+static void without(struct job *j, struct packet *p, const struct look *k, enum ct_step step, uint32_t denial)
+{
+	switch (step) {
+	case CT_STEP_NEW:
+		open_new(j, p, k, denial);
+		break;
+	case CT_STEP_ADOPT:
+		adopt(j, p, k, denial);
+		break;
+	case CT_STEP_INVALID:
+		ct_bump(&j->cw->stats->invalid, 1);
+		if (j->ct->cfg.flags & STEER_CT_PASS_INVALID)
+			untracked(j, p);
+		else
+			packet_drop(p, STEER_DROP_CT_INVALID);
+		break;
+	case CT_STEP_MALFORMED:
+		packet_drop(p, STEER_DROP_MALFORMED);
+		break;
+	default:
+		packet_drop(p, STEER_DROP_CT_UNTRACKABLE);
+		break;
 	}
 }
 
@@ -363,27 +297,23 @@ static bool still_allowed(struct job *j, struct packet *p, const struct look *k,
 
 static void related(struct job *j, struct packet *p, const struct look *k, uint32_t number)
 {
-	if (!number || ct_is_denial(&j->cw->table, number)) {
+	if (!still_allowed(j, p, k, number))
+		return;
+	if (!ct_error_is_heard(j->ct, p, ct_conn(&j->cw->table, number), k->from_high)) {
 		packet_drop(p, STEER_DROP_CT_UNTRACKABLE);
 		return;
 	}
-	if (!still_allowed(j, p, k, number))
-		return;
 	ct_bump(&j->cw->stats->related, 1);
 	go_on(j->ct, p);
 }
 
-static void remembered(struct job *j, struct packet *p, const struct look *k, uint32_t number)
+static void remembered(struct job *j, struct packet *p, uint32_t number)
 {
 	struct ct_conn *c = ct_conn(&j->cw->table, number);
 
-	if ((c->epoch != j->epoch && ct_stale(j->ct, c, j->epoch)) || (c->bits & CT_ECHO && opens(p, k))) {
-		miss(j, p, k, number);
-		return;
-	}
 	count(j->cw, c, p, 0);
 	if (packet_has(p, REGION_TCP))
-		c->tcp_flags[0] |= tcp_flags(p);
+		c->tcp_flags[0] |= ct_flags_of(p);
 	denied_drop(j, p, c->drop, c->bits & CT_REJECT);
 }
 
@@ -424,30 +354,36 @@ static bool established(struct job *j, struct packet *p, const struct look *k, u
 	return true;
 }
 
+static void of_connection(struct job *j, struct packet *p, const struct look *k, uint32_t number)
+{
+	if (likely(still_allowed(j, p, k, number)) && unlikely(!established(j, p, k, number)))
+		without(j, p, k, ct_step_without(j->ct, j->cw->now_ms, p, &k->key, k->from_high), 0);
+}
+
 static void handle(struct job *j, struct packet *p, struct look *k)
 {
 	uint32_t number = k->number;
+	enum ct_step step;
 
-	switch (k->kind) {
-	case CT_KIND_MALFORMED:
-		packet_drop(p, STEER_DROP_MALFORMED);
+	if (unlikely(j->serial != j->cw->table.serial) && k->kind <= CT_KIND_ERROR)
+		number = ct_table_find(&j->cw->table, &k->key, k->hash, k->from_high);
+	if (likely(k->kind == CT_KIND_TRACKED && number && !ct_is_denial(&j->cw->table, number))) {
+		of_connection(j, p, k, number);
 		return;
-	case CT_KIND_UNTRACKABLE:
-		packet_drop(p, STEER_DROP_CT_UNTRACKABLE);
-		return;
+	}
+	step = ct_step_of(j->ct, j->cw->now_ms, j->epoch, k->kind, p, &k->key, k->from_high,
+		number ? ct_conn(&j->cw->table, number) : NULL);
+	switch (step) {
+	case CT_STEP_RELATED:
+		related(j, p, k, number);
+		break;
+	case CT_STEP_DENIED:
+		remembered(j, p, number);
+		break;
 	default:
+		without(j, p, k, step, number);
 		break;
 	}
-	if (unlikely(j->serial != j->cw->table.serial))
-		number = ct_table_find(&j->cw->table, &k->key, k->hash, k->from_high);
-	if (unlikely(k->kind == CT_KIND_ERROR))
-		related(j, p, k, number);
-	else if (unlikely(!number))
-		miss(j, p, k, 0);
-	else if (unlikely(ct_is_denial(&j->cw->table, number)))
-		remembered(j, p, k, number);
-	else if (likely(still_allowed(j, p, k, number)) && unlikely(!established(j, p, k, number)))
-		miss(j, p, k, 0);
 }
 
 // --- The batch ------------------------------------------------------------------------------------------------------
@@ -513,12 +449,12 @@ static bool needs_judgement(struct job *j, const struct packet *p, const struct 
 	if (k->kind > CT_KIND_ERROR)
 		return false;
 	if (!k->number)
-		return k->kind == CT_KIND_TRACKED && p->layer[0].first && opens(p, k);
+		return k->kind == CT_KIND_TRACKED && p->layer[0].first && ct_opens(p, &k->key, k->from_high);
 	c = ct_conn(&j->cw->table, k->number);
 	if (likely(c->epoch == j->epoch) || !ct_stale(j->ct, c, j->epoch))
 		return false;
 	return !ct_is_denial(&j->cw->table, k->number) ||
-	       (k->kind == CT_KIND_TRACKED && p->layer[0].first && opens(p, k));
+	       (k->kind == CT_KIND_TRACKED && p->layer[0].first && ct_opens(p, &k->key, k->from_high));
 }
 
 static void judge(struct job *j, struct packet **batch, unsigned int n)
@@ -567,6 +503,8 @@ unsigned int ct_batch(struct walker *w, struct pipe *pipe, struct packet **batch
 	if (unlikely(!live)) {
 		ct_trace(w, ct, batch, n);
 	} else {
+		if (unlikely(w->ct_serial != ct->serial))
+			ct_take_over(w, ct);
 		j.w = w;
 		j.ct = ct;
 		j.cw = &ct->worker[w->worker];
@@ -587,15 +525,11 @@ unsigned int ct_batch(struct walker *w, struct pipe *pipe, struct packet **batch
 
 void ct_delivered(struct walker *w, const struct packet *p)
 {
-	struct ct *ct = fp_read_acquire(&ct_present);
-	struct ct_worker *cw;
-	struct ct_conn *c;
+	struct ct_worker *cw = &w->ct->worker[w->worker];
+	struct ct_conn *c = ct_conn(&cw->table, p->ct_opened);
 
-	if (!ct)
-		return;
-	cw = &ct->worker[w->worker];
-	c = ct_conn(&cw->table, p->ct_opened);
-	if (!(c->bits & CT_USED) || c->bits & CT_TOLD || c->first_ns != cw->now_ns)
+	// A later packet of the burst may have pushed it out.
+	if (c->id != p->ct_id || !(c->bits & CT_USED) || c->bits & CT_TOLD)
 		return;
 	if (p->verdict == PACKET_SEND && c->packets[0]) {
 		c->out_port = p->out_port;

@@ -53,12 +53,12 @@ void ct_rearm(struct ct_worker *cw, uint32_t number)
 
 // --- Limits ---------------------------------------------------------------------------------------------------------
 
-static inline uint32_t present_second(const struct ct_worker *cw)
+static inline uint32_t present_second(uint64_t now_ms)
 {
-	return (uint32_t)(cw->now_ms / 1000) + 1;
+	return (uint32_t)(now_ms / 1000) + 1;
 }
 
-static bool too_fast(struct ct_limit *limit, uint32_t most, uint32_t second)
+static bool too_fast(const struct ct_limit *limit, uint32_t most, uint32_t second)
 {
 	return most && fp_read(&limit->second) == second && fp_read(&limit->fresh) >= most;
 }
@@ -72,11 +72,11 @@ static void opened_now(struct ct_limit *limit, uint32_t second)
 	__atomic_fetch_add(&limit->fresh, 1, __ATOMIC_RELAXED);
 }
 
-enum steer_drop ct_limit_check(struct ct_worker *cw, uint32_t identity, bool half_open)
+enum steer_drop ct_limit_check(const struct ct *ct, uint64_t now_ms, uint32_t identity, bool half_open)
 {
-	const struct steer_ct_cfg *cfg = &cw->ct->cfg;
-	uint32_t second = present_second(cw);
-	struct ct_limit *id = cw->ct->ids ? &cw->ct->ids[ct_id_slot(identity)] : NULL;
+	const struct steer_ct_cfg *cfg = &ct->cfg;
+	const struct ct_limit *id = ct->ids ? &ct->ids[ct_id_slot(identity)] : NULL;
+	uint32_t second = present_second(now_ms);
 
 	if (id) {
 		if (cfg->id_max_connections && fp_read(&id->connections) >= cfg->id_max_connections)
@@ -86,15 +86,19 @@ enum steer_drop ct_limit_check(struct ct_worker *cw, uint32_t identity, bool hal
 		if (too_fast(id, cfg->id_max_new_per_second, second))
 			return STEER_DROP_CT_ID_LIMIT;
 	}
-	if (half_open && cfg->max_half_open && fp_read(&cw->ct->all.half_open) >= cfg->max_half_open)
+	if (half_open && cfg->max_half_open && fp_read(&ct->all.half_open) >= cfg->max_half_open)
 		return STEER_DROP_CT_LIMIT;
-	if (too_fast(&cw->ct->all, cfg->max_new_per_second, second))
+	if (too_fast(&ct->all, cfg->max_new_per_second, second))
 		return STEER_DROP_CT_LIMIT;
-	if (id)
-		opened_now(id, second);
-	if (cfg->max_new_per_second)
-		opened_now(&cw->ct->all, second);
 	return STEER_DROP_NONE;
+}
+
+void ct_limit_take(struct ct *ct, uint64_t now_ms, uint32_t identity)
+{
+	if (ct->cfg.id_max_new_per_second)
+		opened_now(&ct->ids[ct_id_slot(identity)], present_second(now_ms));
+	if (ct->cfg.max_new_per_second)
+		opened_now(&ct->all, present_second(now_ms));
 }
 
 void ct_charge(struct ct_worker *cw, struct ct_conn *c, uint32_t identity)

@@ -113,24 +113,10 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static void forget_states(struct ct *ct)
-{
-	for (unsigned int i = 0; i < ct->nr_workers; i++) {
-		struct stats_ct *s = ct->worker[i].stats;
-
-		// No worker writes them: it has no pipe.
-		fp_write(&s->closed, s->closed + ct->worker[i].table.live);
-		fp_write(&s->live, 0);
-		fp_write(&s->half_open, 0);
-		fp_write(&s->denied, 0);
-	}
-}
-
 void ct_bury(struct ct *ct)
 {
 	struct timespec now;
 
-	forget_states(ct);
 	clock_gettime(CLOCK_REALTIME, &now);
 	for (unsigned int i = 0; i < ct->nr_workers; i++) {
 		ct->worker[i].now_ms = ct_ms(ct, rte_rdtsc());

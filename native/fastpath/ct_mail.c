@@ -17,6 +17,7 @@ static const uint64_t WAIT_NS = 200 * 1000000ull;
 static void find(struct ct_worker *cw, struct ct_question *q)
 {
 	q->number = ct_table_find(&cw->table, &q->key, ct_hash(&cw->table, &q->key), q->from_high);
+	q->full = ct_table_full(&cw->table);
 	if (q->number)
 		q->conn = *ct_conn(&cw->table, q->number);
 }

@@ -4,6 +4,8 @@
 // What the files of connection tracking share.
 #pragma once
 
+#include <netinet/in.h>
+
 #include "ct.h"
 #include "ct_table.h"
 
@@ -79,6 +81,7 @@ struct ct {
 	struct steer_ct_cfg cfg;
 	struct pipe *pipe;
 	uint32_t session; // that the pipe belongs to
+	uint32_t serial;  // no other one has had it; not 0
 	uint32_t timeout_ms[STEER_CT_TIMER_MAX];
 	uint16_t nr_workers;
 	bool limited; // any limit is set
@@ -105,6 +108,8 @@ struct ct_in_force {
 extern struct ct_in_force ct_in_force;
 
 uint64_t ct_ms(const struct ct *ct, uint64_t tsc);
+// The worker keeps this pipe's connections from now on (NULL: none): what it had has ended.
+void ct_take_over(struct walker *w, struct ct *ct);
 
 // --- Keys (ct_key.c) ----------------------------------------------------------------------------------------------------
 enum ct_kind {
@@ -188,6 +193,64 @@ struct packet *ct_scratch_of(struct ct_scratch *s, const struct ct_conn *c);
 void ct_judge(struct walker *w, const struct ct *ct, struct ct_scratch *scratch,
 	const struct ct_conn *const *conns, unsigned int n, struct ct_verdict *verdicts);
 
+// --- Decisions (ct_rules.c), which change nothing ---------------------------------------------------------------------------
+
+static inline uint8_t ct_flags_of(const struct packet *p)
+{
+	return p->base[REGION_TCP][13] & 0x3f;
+}
+
+// Whether a packet without a connection may open one.
+static inline bool ct_opens(const struct packet *p, const struct ct_key *key, unsigned int from_high)
+{
+	uint8_t protocol = ct_key_protocol(key);
+
+	if (protocol == IPPROTO_TCP)
+		return (ct_flags_of(p) & (CT_TCP_SYN | CT_TCP_ACK | CT_TCP_RST | CT_TCP_FIN)) == CT_TCP_SYN;
+	if (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6)
+		return !!((uint8_t)(key->k[0] >> CT_CLASS_SHIFT) & CT_CLASS_HIGH_ASKS) == !!from_high;
+	return true;
+}
+
+enum ct_step {
+	CT_STEP_MALFORMED,
+	CT_STEP_UNTRACKABLE,
+	CT_STEP_RELATED,    // an error about a connection, which is judged first if it must be
+	CT_STEP_CONNECTION, // of a connection, likewise
+	CT_STEP_DENIED,     // as remembered
+	CT_STEP_NEW,        // the policy is asked
+	CT_STEP_ADOPT,      // it is asked for both orientations
+	CT_STEP_INVALID,    // TCP out of state
+};
+
+// What becomes of a packet. c: what ct_table_find() gives, a copy of it in a trace; NULL = nothing. Only its epoch may be
+// moved on.
+enum ct_step ct_step_of(const struct ct *ct, uint64_t now_ms, uint32_t epoch, enum ct_kind kind,
+	const struct packet *p, const struct ct_key *key, unsigned int from_high, struct ct_conn *c);
+// Likewise of a tracked packet that has neither connection nor denial.
+enum ct_step ct_step_without(const struct ct *ct, uint64_t now_ms, const struct packet *p,
+	const struct ct_key *key, unsigned int from_high);
+// Why a connection that the policy allows is not opened: 0, CT_LIMIT, CT_ID_LIMIT or CT_FULL. full: the table is.
+enum steer_drop ct_refuses(
+	const struct ct *ct, uint64_t now_ms, uint32_t identity, bool half_open, bool full);
+// What a connection has of the packet that opens it, but for what the worker knows. reversed: of its responder.
+void ct_fill(struct ct_conn *c, const struct packet *p, bool reversed);
+
+struct ct_adoption {
+	struct ct_verdict verdict[2]; // as if the packet's sender had opened it, as if the other end had
+	bool allowed;                 // by one of them
+	bool reversed;                // by the second, or the better of both
+};
+
+// Asks the policy about a running connection. scratch, both: two of each.
+void ct_adoption_ask(struct walker *w, const struct ct *ct, struct ct_scratch *scratch, struct ct_conn *both,
+	const struct packet *p, const struct ct_key *key, unsigned int from_high, struct ct_adoption *out);
+
+// Whether an ICMP error about a connection may follow it: it comes from who the quoted packet was sent to, or by the way
+// which that took, from where routers may speak. from_high: the end that sent the quoted packet.
+bool ct_error_is_heard(
+	const struct ct *ct, const struct packet *p, const struct ct_conn *c, unsigned int from_high);
+
 // --- Records (ct_record.c) --------------------------------------------------------------------------------------------------
 void ct_record(
 	struct ct_worker *cw, struct ct_conn *c, enum steer_flow_event event, enum steer_flow_close close);
@@ -206,7 +269,9 @@ bool ct_judged(struct walker *w, struct ct_worker *cw, uint32_t number, const st
 // Counts or discounts it as half-open, as its state says.
 void ct_half_open(struct ct_worker *cw, uint32_t number);
 // A limit that keeps a new connection out: 0, CT_LIMIT or CT_ID_LIMIT.
-enum steer_drop ct_limit_check(struct ct_worker *cw, uint32_t identity, bool half_open);
+enum steer_drop ct_limit_check(const struct ct *ct, uint64_t now_ms, uint32_t identity, bool half_open);
+// One is opened: it counts in this second.
+void ct_limit_take(struct ct *ct, uint64_t now_ms, uint32_t identity);
 void ct_charge(struct ct_worker *cw, struct ct_conn *c, uint32_t identity);
 void ct_uncharge(struct ct_worker *cw, struct ct_conn *c);
 // Whether a change of policy since it was judged may concern it; else it is stamped with the present epoch.
@@ -216,7 +281,7 @@ bool ct_stale(const struct ct *ct, struct ct_conn *c, uint32_t epoch);
 void ct_trace(struct walker *w, struct ct *ct, struct packet **batch, unsigned int n);
 
 enum ct_mail_op {
-	CT_MAIL_FIND = 1, // key, from_high -> number, conn
+	CT_MAIL_FIND = 1, // key, from_high -> number, conn, full
 	CT_MAIL_LIST,     // number, max, records -> nr, number
 };
 
@@ -228,6 +293,7 @@ struct ct_question {
 	uint32_t number; // FIND: 0 = there is none; LIST: where to go on, 0 = at the end
 	uint32_t max;
 	uint32_t nr;
+	bool full; // FIND: no room for another one
 	struct steer_flow_record *records;
 	struct ct_conn conn;
 };

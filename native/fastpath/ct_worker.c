@@ -34,6 +34,19 @@ uint64_t ct_ms(const struct ct *ct, uint64_t tsc)
 	       fp_read(&ct_clock_skew_ms);
 }
 
+void ct_take_over(struct walker *w, struct ct *ct)
+{
+	struct stats_ct *s = &w->stats->ct;
+
+	// Its last records are control's to tell.
+	fp_write(&s->closed, s->closed + s->live);
+	fp_write(&s->live, 0);
+	fp_write(&s->half_open, 0);
+	fp_write(&s->denied, 0);
+	w->ct = ct;
+	w->ct_serial = ct ? ct->serial : 0;
+}
+
 static uint64_t wall_ns(void)
 {
 	struct timespec now;
@@ -120,6 +133,8 @@ bool ct_worker_turn(struct walker *w, bool busy)
 	struct ct_worker *cw;
 	bool more = false;
 
+	if (unlikely(w->ct_serial != (ct ? ct->serial : 0)))
+		ct_take_over(w, ct);
 	if (!ct)
 		return false;
 	cw = &ct->worker[w->worker];

@@ -34,11 +34,13 @@ static bool meta_good(uint8_t u32)
 
 static const char *check_cfg(const struct steer_ct_cfg *cfg)
 {
-	if (cfg->flags & ~(uint32_t)(STEER_CT_AUTONOMOUS | STEER_CT_PASS_INVALID) || cfg->pad)
+	if (cfg->flags & ~(uint32_t)(STEER_CT_AUTONOMOUS | STEER_CT_PASS_INVALID) || cfg->pad[0] ||
+		cfg->pad[1] || cfg->pad[2])
 		return "unknown flags";
 	if (!cfg->capacity || cfg->capacity > CAPACITY_MOST || cfg->denied_capacity > CAPACITY_MOST)
 		return "an impossible number of connections or denials";
-	if (!meta_good(cfg->zone_u32) || !meta_good(cfg->src_u32) || !meta_good(cfg->dst_u32))
+	if (!meta_good(cfg->zone_u32) || !meta_good(cfg->src_u32) || !meta_good(cfg->dst_u32) ||
+		!meta_good(cfg->router_u32))
 		return "a word of metadata that does not exist";
 	if (cfg->full > STEER_CT_FULL_UNTRACKED)
 		return "an unknown rule for a full table";
@@ -138,6 +140,7 @@ static int build(struct ct *ct)
 static int ct_create(struct pipe *pipe, struct why *why)
 {
 	const char *wrong = check_spec(pipe);
+	static uint32_t serial;
 	struct steer_ct_cfg cfg;
 	struct ct *ct;
 
@@ -161,6 +164,7 @@ static int ct_create(struct pipe *pipe, struct why *why)
 	ct->cfg = cfg;
 	ct->pipe = pipe;
 	ct->session = pipe->space->session;
+	ct->serial = ++serial ? serial : ++serial;
 	ct->nr_workers = fp.nr_workers;
 	if (build(ct)) {
 		ct_free(ct);
@@ -175,8 +179,12 @@ static int ct_create(struct pipe *pipe, struct why *why)
 
 static void ct_retire(struct pipe *pipe)
 {
-	if (ct_present == pipe->table)
-		fp_publish(&ct_present, NULL);
+	if (ct_present != pipe->table)
+		return;
+	fp_publish(&ct_present, NULL);
+	// They say so in their statistics.
+	for (unsigned int i = 0; i < fp.nr_workers; i++)
+		worker_wake(&fp.workers[i]);
 }
 
 static void ct_destroy(struct pipe *pipe)

@@ -140,6 +140,7 @@ struct packet {
 	uint8_t frag_icmp_type; // likewise
 	uint16_t frag_port[2];  // likewise: source and destination, network order; ICMP: both the identifier
 	uint32_t ct_opened;     // the connection that it opened, counted from 1
+	uint64_t ct_id;         // that connection's record id
 	uint64_t tag;           // of the last tagged entry that it hit
 };
 

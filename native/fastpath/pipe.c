@@ -566,10 +566,11 @@ void pipe_discard(struct pipe *pipe)
 		TAILQ_REMOVE(&pipe->space->tables->pipes, pipe, by_space);
 		pipe->space->nr_pipes--;
 	}
-	if (pipe->matcher->retire)
-		pipe->matcher->retire(pipe);
 	pipe_release(pipe);
 	fp_write(&pipe->dead, 1);
+	// Behind it: who sees it retired sees it dead.
+	if (pipe->matcher->retire)
+		pipe->matcher->retire(pipe);
 	// With references left it stays as a stub that drops, until the last of them goes.
 	if (!pipe->refs && !pipe->pending)
 		rcu_defer(pipe_free, pipe);

@@ -18,10 +18,12 @@ struct walker {
 	uint64_t now_ns;      // CLOCK_REALTIME of this turn
 	uint64_t ct_revision; // of the policy, and its epoch: read before `revision`, see ct.h
 	uint32_t ct_epoch;
-	struct pipe *stop; // a walk within a walk ends here as allowed; NULL = none
-	uint64_t random;   // state of the generator, never 0
-	uint16_t worker;   // index; trace: 0, with `recorder` set
-	bool live;         // false: trace, nothing may be changed for others
+	struct ct *ct;      // whose connections this worker keeps; it stays until the turn is over
+	uint32_t ct_serial; // that one's, 0 = none: another one may have its place in memory
+	struct pipe *stop;  // a walk within a walk ends here as allowed; NULL = none
+	uint64_t random;    // state of the generator, never 0
+	uint16_t worker;    // index; trace: 0, with `recorder` set
+	bool live;          // false: trace, nothing may be changed for others
 	uint16_t nr_free;
 	struct stats_counter *counters;
 	struct stats_worker *stats;

@@ -255,7 +255,12 @@ struct doca_flow_ringfield_ct {
 	uint32_t adopt_window_ms; // out-of-state TCP may be adopted so long after the pipe was made; 0 = not
 	uint32_t record_interval_ms; // between two records of an active connection; 0 = no records
 	uint32_t max_fragments;      // held until their datagram's first one comes; 0 = 1024
-	uint64_t revision;           // of the policy at the start
+	// An ICMP error follows the connection that it is about when it comes from who the quoted packet was sent to, or in by
+	// the port which that left by from a sender that may be a router: meta.u32[router_u32] is not 0 then. CT_META_NONE:
+	// every sender may be one.
+	uint8_t router_u32;
+	uint8_t pad[3];
+	uint64_t revision; // of the policy at the start
 };
 
 // Makes the pipe one of type CT with this configuration. The pipe has no match, actions, monitor or entries; its fwd and

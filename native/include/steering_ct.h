@@ -61,7 +61,10 @@ struct steer_ct_cfg {
 	uint32_t adopt_window_ms;    // after the pipe was made; 0 = no adoption then
 	uint32_t record_interval_ms; // between updates of an active connection; 0 = no records at all
 	uint32_t max_fragments;      // early fragments held in all; 0 = 1024
-	uint32_t pad;
+	// Which meta.u32[] is not 0 at the CT pipe when the sender may be a router, who may send ICMP errors about packets to
+	// others that left by its port; NONE: every sender may be one.
+	uint8_t router_u32;
+	uint8_t pad[3];
 	uint64_t revision; // policy revision at the start
 };
 

@@ -96,6 +96,7 @@ __attribute__((unused)) static struct steer_ct_cfg lab_cfg(void)
 		.zone_u32 = 4,
 		.src_u32 = 5,
 		.dst_u32 = 6,
+		.router_u32 = STEER_CT_META_NONE,
 		.record_interval_ms = 10000,
 		.revision = 1};
 }

@@ -200,6 +200,31 @@ static void test_trace(void)
 		"nothing was changed by it");
 }
 
+// A denial that is asked about again stays the same one, also when adoption asks.
+static void test_denied_adoption(void)
+{
+	struct steer_ct_adopt window = {.window_ms = 60000};
+	const struct stats_ct *s = lab_stats();
+	uint64_t denied;
+
+	lab_wait(100000);
+	records();
+	ok(!ct_adopt(1, &window, NULL), "running connections may be adopted");
+	denied = s->denied;
+	ok(!tcp(CLIENT, SERVER, 6000, 99, ACK, 100, 200) && s->denied == denied + 1, "not this one");
+	move(20, STEER_CT_EPOCH_ALL, 0, NULL);
+	ok(!tcp(CLIENT, SERVER, 6000, 99, ACK, 100, 200), "nor later");
+	ok(s->denied == denied + 1, "it is remembered once (%lu)", (unsigned long)(s->denied - denied));
+	ok(records() == 1 && told[0].event == STEER_FLOW_DENY, "and told once");
+	lab_allow(99);
+	move(21, STEER_CT_EPOCH_ALL, 0, NULL);
+	ok(tcp(CLIENT, SERVER, 6000, 99, ACK, 100, 200) && s->denied == denied, "until it is adopted");
+	lab_withdraw(99);
+	move(22, STEER_CT_EPOCH_ALL, 0, NULL);
+	lab_wait(100000);
+	records();
+}
+
 static void test_refusals(void)
 {
 	struct steer_ct_epoch epoch = {.flags = 2};
@@ -220,6 +245,7 @@ int main(void)
 	test_idle();
 	test_reject();
 	test_trace();
+	test_denied_adoption();
 	test_refusals();
 	lab_tear_down();
 	bed_conserves(0);

@@ -194,6 +194,28 @@ static void test_denials(void)
 	end();
 }
 
+// Who is refused by a limit pushes nobody out.
+static void test_refused_at_full(void)
+{
+	struct steer_ct_cfg cfg = lab_cfg();
+	const struct stats_ct *s = lab_stats();
+	uint64_t before = lab_dropped(CLIENT, STEER_DROP_CT_ID_LIMIT);
+
+	cfg.capacity = 10;
+	cfg.full = STEER_CT_FULL_EVICT;
+	cfg.id_max_connections = 10;
+	build(&cfg);
+	for (unsigned int i = 0; i < 10; i++)
+		open_nr(i);
+	ok(s->live == 10 && !s->evicted, "full");
+	ok(!open_nr(100) && s->refused_limit == 1 &&
+			lab_dropped(CLIENT, STEER_DROP_CT_ID_LIMIT) == before + 1,
+		"one identity has enough");
+	ok(!s->evicted && s->live == 10, "nobody had to go");
+	ok(lab_udp(OTHER, SERVER, 1, 53) && s->evicted == 1 && s->live == 10, "another one gets a place");
+	end();
+}
+
 static void test_no_records(void)
 {
 	struct steer_ct_cfg cfg = lab_cfg();
@@ -334,6 +356,7 @@ int main(void)
 	test_half_open();
 	test_rates();
 	test_denials();
+	test_refused_at_full();
 	test_no_records();
 	bed_conserves(0);
 	bed_stop();

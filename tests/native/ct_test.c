@@ -102,6 +102,62 @@ static void test_burst(void)
 	lab_tear_down();
 }
 
+// A pipe takes over before the memory of the one before is given back.
+static void test_successor(void)
+{
+	struct steer_ct_cfg cfg = lab_cfg();
+	uint32_t first;
+
+	lab_build(&cfg);
+	lab_allow(53);
+	ok(lab_udp(CLIENT, SERVER, 1000, 53) && lab_udp(CLIENT, SERVER, 1001, 53), "two connections");
+	first = lab.ct;
+	ok(!pipe_destroy(bed.space, lab.root, NULL) && !pipe_destroy(bed.space, first, NULL),
+		"their pipe goes");
+	lab.ct = lab_ct(&cfg, lab.forward, lab.src, NULL);
+	lab.root = lab_root(lab.ct);
+	ok(lab_udp(CLIENT, SERVER, 1002, 53) && lab_stats()->live == 1, "one of the next pipe");
+	ok(lab_balance(), "the others have ended");
+	bed_settle();
+	ok(lab_stats()->live == 1 && lab_balance(), "it stays when the first one is buried");
+	while (lab_records(told, 4096))
+		;
+	lab_tear_down();
+	while (lab_records(told, 4096))
+		;
+	ok(!lab_stats()->live && lab_balance(), "and ends with its own");
+}
+
+// Of two that open a connection in one burst only one has a place: it is told of that one only.
+static void test_pushed_out(void)
+{
+	struct steer_ct_cfg cfg = lab_cfg();
+	uint8_t frame[256];
+	unsigned int opened = 0, closed = 0, n;
+
+	cfg.capacity = 1;
+	cfg.full = STEER_CT_FULL_EVICT;
+	lab_build(&cfg);
+	lab_allow(53);
+	for (unsigned int i = 0; i < 2; i++)
+		bed_send(0, frame, frame_udp(frame, CLIENT, SERVER, 1000 + i, 53, 20));
+	lab_poll();
+	ok(lab_out(1) == 2 && lab_stats()->live == 1 && lab_stats()->evicted >= 1,
+		"the second pushes the first out");
+	n = lab_records(told, 16);
+	for (unsigned int i = 0; i < n; i++) {
+		opened += told[i].event == STEER_FLOW_OPEN;
+		closed += told[i].event == STEER_FLOW_CLOSE;
+		if (told[i].event == STEER_FLOW_OPEN && told[i].src_port == 1001)
+			ok(told[i].out_port == 1, "the second knows where it left");
+	}
+	ok(opened == 2 && closed == 1, "each is told of once");
+	lab_wait(31000);
+	lab_tear_down();
+	while (lab_records(told, 4096))
+		;
+}
+
 static uint32_t put_icmp(uint8_t *f, uint32_t src, uint32_t dst, uint8_t type, unsigned int id)
 {
 	put_eth(f, 0x0800);
@@ -228,6 +284,7 @@ static void test_refusals(void)
 	REFUSED(capacity, UINT32_MAX, "too much capacity");
 	REFUSED(flags, 1 << 7 | STEER_CT_AUTONOMOUS, "unknown flags");
 	REFUSED(zone_u32, 10, "a word that does not exist");
+	REFUSED(router_u32, 10, "another word that does not exist");
 	REFUSED(full, 3, "an unknown rule");
 	REFUSED(timeout_ms[3], UINT32_MAX, "a time-out without end");
 	REFUSED(record_interval_ms, 3600001, "an interval above an hour");
@@ -245,6 +302,8 @@ int main(void)
 	test_udp();
 	test_tcp();
 	test_burst();
+	test_successor();
+	test_pushed_out();
 	test_icmp();
 	test_keys();
 	test_refusals();

@@ -162,32 +162,50 @@ static void test_copies(void)
 	lab_tear_down();
 }
 
-// A destination unreachable from 10.0.0.3 (port 2) to the client about UDP CLIENT:sport -> SERVER:53.
-static bool error_arrives(unsigned int sport)
+// A destination unreachable from an address, in by its port or another one, about UDP CLIENT:sport -> SERVER:53.
+static bool error_arrives(uint32_t from, uint16_t port, unsigned int sport)
 {
 	put_eth(frame, 0x0800);
 	put_ip4(frame + 42, CLIENT, SERVER, 17, 28);
 	put_udp(frame + 42, frame + 62, sport, 53, 20);
-	put_ip4(frame + 14, OTHER, CLIENT, 1, 8 + 28);
+	put_ip4(frame + 14, from, CLIENT, 1, 8 + 28);
 	memset(frame + 34, 0, 8);
 	frame[34] = 3;
 	l4_fill(frame + 14, frame + 34, 1, 8 + 28);
-	bed_send(2, frame, 70);
+	bed_send(port, frame, 70);
 	lab_poll();
 	return bed_receive(0, out, sizeof(out)) == 70;
 }
 
 static void test_errors(void)
 {
+	enum { ROUTER = 0x0a0000fe };
 	struct steer_ct_cfg cfg = lab_cfg();
+	struct steer_ct_epoch epoch = {.revision = 2, .flags = STEER_CT_EPOCH_ALL};
+	uint64_t before;
 
 	lab_build(&cfg);
 	lab_allow(53);
+	before = lab_dropped(OTHER, STEER_DROP_CT_UNTRACKABLE);
 	ok(lab_udp(CLIENT, SERVER, 1000, 53), "a connection");
-	ok(error_arrives(1000), "errors about it pass");
-	ok(lab_stats()->related == 1, "as related");
-	ok(!error_arrives(1001), "about others they do not");
-	ok(lab_dropped(OTHER, STEER_DROP_CT_UNTRACKABLE) == 1, "that is their reason");
+	ok(error_arrives(SERVER, 1, 1000), "its target may say that it failed");
+	ok(error_arrives(ROUTER, 1, 1000), "so may a router on the way");
+	ok(lab_stats()->related == 2, "as related");
+	ok(!error_arrives(SERVER, 1, 1001), "about others they may not");
+	ok(!error_arrives(OTHER, 2, 1000) && !error_arrives(ROUTER, 2, 1000), "nor somebody elsewhere");
+	ok(lab_dropped(OTHER, STEER_DROP_CT_UNTRACKABLE) == before + 2, "that is their reason");
+	lab_withdraw(53);
+	ok(!ct_epoch(1, &epoch, NULL, NULL), "the policy forbids it now");
+	ok(!error_arrives(SERVER, 1, 1000) && lab_stats()->live == 0,
+		"the connection is judged before its errors");
+	lab_tear_down();
+
+	cfg.router_u32 = 3; // which nothing sets here: all senders are bound by address
+	lab_build(&cfg);
+	lab_allow(53);
+	ok(lab_udp(CLIENT, SERVER, 1000, 53), "a connection");
+	ok(error_arrives(SERVER, 1, 1000), "its target is heard");
+	ok(!error_arrives(OTHER, 1, 1000), "not who shares its port");
 	lab_tear_down();
 }
 

@@ -37,6 +37,7 @@ from tests.oracle import packets as pc
 from tests.oracle.brute import Brute
 from tests.oracle.fastpath import Segmented, segmented
 from tests.oracle.test_compiled import RELAXED, as_judgement
+from tests.support.judged import icmp
 
 
 @pytest.fixture(scope="module")
@@ -388,3 +389,43 @@ def test_a_quarantined_workload_keeps_its_forensic_path(fast: Segmented) -> None
         assert (outcome.verdict is End.PORT) is passes, str(trace)
         if program is after:
             assert program.verdicts[tag].rule == ("forensics" if passes else "quarantine")
+
+
+def test_icmp_errors_are_believed_from_who_may_send_them(fast: Segmented) -> None:
+    """About connections from ``a``: from their target, or from a router that the quoted packet went to."""
+    shares = _seat("q", "pf0vf1", "02:00:00:00:01:04", "10.0.1.12")  # a port with b
+    inventory = replace(SMALL, workloads=(*SMALL.workloads, shares))
+    policy = PolicySet(default=Default.ALLOW)
+    program = compiler.compile(policy, inventory)
+    fast.load(program)
+    fast.drain()
+    opened = {
+        "b": pc.udp4(A, GATEWAY, "10.0.0.10", "10.0.1.11", 3001, 53),
+        "behind r": pc.udp4(A, C, "10.0.0.10", "10.7.1.1", 3002, 53),
+        "outside": pc.udp4(A, GATEWAY, "10.0.0.10", "8.8.8.8", 3003, 53),
+    }
+    for frame in opened.values():
+        fast.dpu.inject("pf0vf0", frame)
+    fast.outcome({3001, 3002, 3003})
+
+    def error(about: str, port: str, sender: str, source: str) -> str:
+        quoted = opened[about][14:42]
+        frame = pc.ethernet(GATEWAY, sender, 0x0800, icmp(source, "10.0.0.10", 3, 1, bytes(4), quoted))
+        outcome, _, _ = fast.ask(port, frame)
+        return outcome.reason
+
+    q = shares.interfaces[0].mac
+    assert error("b", "pf0vf1", B, "10.0.1.11") == ""
+    assert error("b", "pf0vf1", q, "10.0.1.12") == "ct_untrackable", "who shares the port is no router"
+    assert error("b", "pf0vf2", C, "10.7.9.9") == "ct_untrackable", "the packet did not go to that router"
+    assert error("behind r", "pf0vf2", C, "10.7.9.9") == ""
+    assert error("behind r", "pf0vf2", C, "10.0.0.12") == "", "a router may use its own address"
+    assert error("behind r", "pf0vf1", B, "10.0.1.11") == "ct_untrackable"
+    assert error("outside", "p0", HOP, "192.0.2.1") == "", "a router on the way"
+    assert error("outside", "p0", HOP, "10.0.1.11") == "unauthenticated"
+    assert error("outside", "pf0vf1", B, "10.0.1.11") == "ct_untrackable"
+    contained = replace(NO_CONTAINMENT, states={"b": State.QUARANTINED})
+    fast.load(compiler.compile(policy, inventory, contained, numbers=program.numbers, previous=program))
+    assert error("b", "pf0vf1", B, "10.0.1.11") == "policy", "a quarantined target is not heard any more"
+    assert error("behind r", "pf0vf1", B, "10.0.1.11") == "ct_untrackable"
+    assert error("outside", "p0", HOP, "192.0.2.1") == "", "others lose nothing"

@@ -230,7 +230,14 @@ class Ringfield:
             PipeSpec(
                 name="ct",
                 type=PipeType.CT,
-                ct=CtConfig(zone_u32=None, src_u32=None, dst_u32=None, adopt_window=0.0, capacity=4096),
+                ct=CtConfig(
+                    zone_u32=None,
+                    src_u32=None,
+                    dst_u32=None,
+                    router_u32=None,
+                    adopt_window=0.0,
+                    capacity=4096,
+                ),
                 fwd=FwdPipe("forward"),
                 fwd_miss=FwdPipe("ports"),
             )
