@@ -14,7 +14,7 @@ from appliance.policy.selector import STATES, Cidr, Op, Requirement, Selector
 from appliance.policy.service import resolve
 from appliance.policy.universe import flat
 
-RESERVED: Final = ("default", "quarantine", "restrict")
+RESERVED: Final = ("default", "quarantine", "restrict", "appliance-dhcp")
 """Names that verdicts of the appliance itself have."""
 Term = tuple[Requirement, ...]
 

@@ -24,14 +24,16 @@ from appliance.policy.link import Capacity, Link, encoded, prefix_bits, room, ta
 from appliance.policy.model import (
     NO_CONTAINMENT,
     Action,
+    Band,
     Containment,
     Inventory,
     PolicySet,
+    Rule,
 )
 from appliance.policy.pairs import Pairs, Sides, TooLargeError, expand
 from appliance.policy.program import Numbers, Program, Sizes, Table
 from appliance.policy.refusal import Refused, refuse
-from appliance.policy.selector import Cidr, Selector
+from appliance.policy.selector import Cidr, Selector, parse_selector
 from appliance.policy.service import Protocol
 from appliance.policy.universe import Universe, flat, selectors_of
 
@@ -40,6 +42,10 @@ ROOM: Final = 1 << 23
 """Rows of all tables together. The fast path holds twice as many for one appliance, so that the old and the new rows
 fit side by side while one takes the other's place.
 """
+DHCP_RULE: Final = Rule(
+    name="appliance-dhcp", band=Band.SYSTEM, target=parse_selector("entity=appliance"), services=("udp/67",)
+)
+"""Where the appliance answers or relays DHCP: renewals and servers reach it at the gateways, whoever is contained."""
 NO_NUMBERS: Final = Numbers()
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WAYS: Final[tuple[Fwd, ...]] = (ly.ALLOW, ly.DENY, ly.REJECT)
@@ -107,8 +113,9 @@ def _compile(
     selectors = _flat_selectors(policy, containment)
     addresses = address_map(inventory, containment.states, relevant(selectors), numbers)
     universe = Universe(addresses.identities, policy.groups)
+    own = (DHCP_RULE,) if any(network.dhcp.is_on for network in inventory.networks) else ()
     try:
-        inner = clauses(policy, containment, universe, at)
+        inner = clauses(policy, containment, universe, at, own=own)
     except ValueError as error:
         raise refuse(f"policy {policy.name}", "", str(error)) from None
     pairs = _expand(policy, inner, universe, options.budget)

@@ -124,8 +124,10 @@ def next_change(policy: PolicySet, at: datetime) -> datetime | None:
     return min((moment for moment in moments if moment > at), default=None)
 
 
-def clauses(policy: PolicySet, containment: Containment, universe: Universe, at: datetime) -> list[Clause]:
-    """Everything that decides, at a moment."""
+def clauses(
+    policy: PolicySet, containment: Containment, universe: Universe, at: datetime, *, own: Sequence[Rule] = ()
+) -> list[Clause]:
+    """Everything that decides, at a moment. ``own``: what the appliance itself needs."""
     services = _Services(policy)
     universe.extra[:] = False
     baselines = [rule for rule in containment.baselines if rule.enabled]
@@ -133,6 +135,13 @@ def clauses(policy: PolicySet, containment: Containment, universe: Universe, at:
         for side in (rule.source, rule.target):
             universe.extra[universe.base_of[universe.ids(side)]] = True
     made = list(_contained(policy, containment, universe, services, at))
+    for rule in own:
+        made.append(
+            Clause(
+                rule.name, Level.APPLIANCE, rule.action, universe.ids(rule.source, ALL_STATES),
+                universe.ids(rule.target, ALL_STATES), services(rule.services),
+            )
+        )  # fmt: skip
     for rule in baselines:
         made += _baseline(rule, universe, services)
     for rule in policy.rules:

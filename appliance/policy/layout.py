@@ -39,6 +39,7 @@ from appliance.flow.types import (
     FwdChangeable,
     FwdDrop,
     FwdPipe,
+    FwdRss,
     Match,
     PipeSpec,
     PipeType,
@@ -177,6 +178,8 @@ TTL: Final = FwdDrop("ttl")
 DENY: Final = FwdDrop("policy")
 REJECT: Final = ft.FwdReject("policy")
 ALLOW: Final = to("forward")
+SOFTWARE: Final = FwdRss()
+"""To the appliance itself."""
 EACH: Final = FwdChangeable()
 
 _LPM: Final = PipeType.LPM
@@ -260,8 +263,11 @@ _LINK: Final = (
     Shape("rogue6", {PORT: FULL, L4_TYPE: FULL, ICMP_TYPE: FULL}, to("rogue_udp6"), ROGUE_CONTROL),
     Shape("unicast6", {L4_TYPE: FULL, ICMP_TYPE: FULL}, to("bind6"), to("rogue6")),
     # The same of IPv4.
-    Shape("rest4", {PROTO4: FULL, DST_PORT: FULL}, NO_MULTICAST, LINK_CONTROL),
-    Shape("control4", {L3_TYPE: FULL, **_SENDER, SRC4: FULL}, UNAUTHENTICATED, EACH, (ZONE,), type=_LPM),
+    Shape("local4", {u32(0): FULL}, NO_MULTICAST, LINK_CONTROL),
+    Shape("rest4", {PROTO4: FULL, DST_PORT: FULL}, to("local4"), LINK_CONTROL),
+    Shape("dhcp4", {ZONE: FULL, L4_TYPE: FULL, SRC_PORT: FULL, DST_PORT: FULL}, to("rest4"), SOFTWARE),
+    Shape("control4", {L3_TYPE: FULL, **_SENDER, SRC4: FULL}, UNAUTHENTICATED, to("dhcp4"), (ZONE, u32(0)),
+          type=_LPM),
     Shape("rogue4", {PORT: FULL, L4_TYPE: FULL, SRC_PORT: FULL, DST_PORT: FULL}, to("control4"), ROGUE_CONTROL),
     # ARP.
     Shape("arp_answer", {ZONE: FULL, u32(0): FULL, u32(5): FULL}, LINK_CONTROL, FwdAnswer(), (SRC_MAC,)),

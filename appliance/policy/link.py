@@ -282,15 +282,14 @@ class Link:
     # -- housekeeping --------------------------------------------------------------------------------------------------
 
     def _control(self) -> list[Table]:
-        four, six = _Rows("control4"), _Rows("control6")
-        rest = ly.to("rest4")
+        four, six, dhcp = _Rows("control4"), _Rows("control6"), _Rows("dhcp4")
         for bound in self.local:
             sender, whose = self._sender(bound), f"workload {bound.workload.name}"
             hosts: list[Prefix] = [(v, address, BITS[v]) for v, address in bound.addresses]
             for version, address, length in (*hosts, *bound.prefixes, _UNSPECIFIED[4]):
                 if version == 4:
-                    four.add((_L3[4], *sender, address), (bound.zone,), rest, length, whose)
-            four.add((_L3[4], *sender, _LINK_LOCAL[4][1]), (bound.zone,), ly.LINK_CONTROL, 16, whose)
+                    four.add((_L3[4], *sender, address), (bound.zone, 0), None, length, whose)
+            four.add((_L3[4], *sender, _LINK_LOCAL[4][1]), (bound.zone, 1), None, 16, whose)
             for version, address, length in (*hosts, *bound.prefixes):
                 if version == 6:
                     six.add((_L3[6], *sender, address), (bound.zone, 0), None, length, whose)
@@ -298,10 +297,13 @@ class Link:
                 six.add((_L3[6], *sender, address), (bound.zone, 1), None, length, whose)
         for network, zone, port, mac in self._uplinks():
             sender, whose = (port, network.vlan, mac), f"network {network.name}"
-            four.add((_L3[4], *sender, 0), (zone,), rest, 0, whose)
+            four.add((_L3[4], *sender, 0), (zone, 0), None, 0, whose)
             six.add((_L3[6], *sender, 0), (zone, 0), None, 0, whose)
             six.add((_L3[6], *sender, _LINK_LOCAL[6][1]), (zone, 1), None, 10, whose)
-        return [four.table(self.capacity, (rest, ly.LINK_CONTROL)), six.table(self.capacity, ())]
+        for network in self.inventory.networks:
+            if network.dhcp.is_on:
+                dhcp.add((self.zones[network.name], L4Meta.UDP, 68, 67))
+        return [one.table(self.capacity, ()) for one in (four, six, dhcp)]
 
     def _arp(self) -> list[Table]:
         arp, sender, router = _Rows("arp"), _Rows("arp_sender"), _Rows("arp_router")
@@ -362,6 +364,7 @@ class Link:
             "rest4": [(17, 67), (17, 68), *((17, port) for port in _HOUSEKEEPING), (2, 0)],
             "udp6": [(L4Meta.UDP, port) for port in (546, 547, *_HOUSEKEEPING)],
             "rest6": [(L4Meta.ICMP, kind) for kind in (*_ND_TYPES, *_MLD_TYPES)],
+            "local4": [(1,)],
             "local6": [(1,)],
             "nd": [(L4Meta.ICMP, 135)],
             "unicast6": [(L4Meta.ICMP, kind) for kind in _ND_TYPES],
@@ -420,6 +423,10 @@ class Link:
         for network in self.inventory.networks:
             zone, router = self.zones[network.name], routed.get(network.name)
             if router is not None:
+                if network.dhcp.is_on:  # renewals, and what a server answers to the relay
+                    for version, address, _ in map(parse_prefix, network.gateways):
+                        if version == 4:
+                            exact[4].add((zone, router, address), (), ly.SOFTWARE)
                 gateway.add((zone, router))
                 for version, address, length in map(parse_prefix, network.prefixes):
                     if ((_L3[version], zone, address), length) not in route[version].found:
@@ -444,7 +451,10 @@ class Link:
                     ):
                         route[version].add((_L3[version], zone, address), (0, 0), ly.NO_MULTICAST, length)
         fwds: tuple[Fwd, ...] = (ly.NO_ROUTE, ly.NO_MULTICAST, *self.ports)
-        made = [one.table(self.capacity, self.ports) for one in exact.values()]
+        local = (
+            (*self.ports, ly.SOFTWARE) if any(n.dhcp.is_on for n in self.inventory.networks) else self.ports
+        )
+        made = [one.table(self.capacity, local) for one in exact.values()]
         made += [one.table(self.capacity, fwds) for one in (*behind.values(), *route.values())]
         return [*made, gateway.table(self.capacity, ())]
 

@@ -122,6 +122,28 @@ class Uplink:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dhcp:
+    """What becomes of DHCP requests (IPv4) in a network: with neither, they are consumed."""
+
+    answer: bool = False
+    """From the inventory: to each workload the address that is bound to it."""
+    server: str = ""
+    """Relayed to this server, from the network's gateway."""
+    lease_seconds: int = 3600
+    dns: tuple[str, ...] = ()
+    ntp: tuple[str, ...] = ()
+    domain: str = ""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether requests come to the appliance."""
+        return self.answer or bool(self.server)
+
+
+NO_DHCP: Final = Dhcp()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """A scope of addresses. Two networks may use the same ones; nothing is forwarded between networks."""
 
@@ -135,6 +157,7 @@ class Network:
     """Addresses that the appliance answers for and routes between subnets at."""
     gateway_mac: str = "02:52:46:00:00:01"
     uplink: Uplink | None = None
+    dhcp: Dhcp = NO_DHCP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

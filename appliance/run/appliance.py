@@ -149,6 +149,7 @@ class Appliance:
             ObserverServicer(self.telemetry),
         ]
         if self.segmentation is not None:
+            self.segmentation.serve_links(self.hub)
             servicers += self.segmentation.servicers()
         self.exports = Exports(
             self.telemetry,
@@ -390,6 +391,8 @@ class Appliance:
         if self.exports is not None:
             self.exports.close()
             self.exports = None
+        if self.segmentation is not None:
+            self.segmentation.stop_links()
         if self.hub is not None:
             self.hub.close()
             self.hub = None

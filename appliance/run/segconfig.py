@@ -7,14 +7,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
 from typing import Final
 
 from appliance.flow.ct import CtConfig, CtFull, CtTimeouts
 from appliance.flow.values import parse_mac
 from appliance.policy.compiler import ROOM
-from appliance.policy.model import KINDS, ORIGINS, Default, Interface, Network, State, Uplink, Workload
+from appliance.policy.model import KINDS, ORIGINS, Default, Dhcp, Interface, Network, State, Uplink, Workload
 from appliance.run.document import Node, read_document
 
 _TIMEOUTS: Final = tuple(CtTimeouts.__slots__)
@@ -55,6 +55,38 @@ def _prefix(node: Node) -> str:
     return str(node.check(lambda: ip_network(node.as_text())))
 
 
+def _dhcp(node: Node | None, gateways: tuple[str, ...]) -> Dhcp:
+    """``off``, ``answer``, ``relay SERVER``, or a mapping with one of them under ``mode`` and what is told."""
+    if node is None:
+        return Dhcp()
+    mode = node.need("mode") if node.is_mapping else node
+    words = mode.as_text().split()
+    made = Dhcp()
+    if words == ["answer"]:
+        made = Dhcp(answer=True)
+    elif len(words) == 2 and words[0] == "relay":
+        server = mode.check(lambda: IPv4Address(words[1]))
+        made = Dhcp(server=str(server))
+    elif words != ["off"]:
+        mode.fail(f"off, answer or relay SERVER is expected, not {mode.raw!r}")
+    if node.is_mapping:
+        made = replace(
+            made,
+            lease_seconds=node.number("lease_seconds", made.lease_seconds, 60, 30 * 86400),
+            dns=node.list_of("dns", _address4),
+            ntp=node.list_of("ntp", _address4),
+            domain=node.text("domain", ""),
+        )
+        node.done()
+    if made.is_on and not any(ip_address(one).version == 4 for one in gateways):
+        mode.fail("the network needs an IPv4 address under 'gateways': DHCP is answered and relayed from it")
+    return made
+
+
+def _address4(node: Node) -> str:
+    return str(node.check(lambda: IPv4Address(node.as_text())))
+
+
 def _networks(node: Node, ports: Mapping[str, int]) -> tuple[Network, ...]:
     found = []
     for name, item in node.children():
@@ -72,6 +104,7 @@ def _networks(node: Node, ports: Mapping[str, int]) -> tuple[Network, ...]:
             prefixes=item.list_of("prefixes", _prefix),
             gateways=item.list_of("gateways", _address),
             uplink=uplink,
+            dhcp=_dhcp(item.get("dhcp"), item.list_of("gateways", _address)),
         )
         if mac is not None:
             made = replace(made, gateway_mac=_mac(mac))

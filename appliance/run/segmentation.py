@@ -23,10 +23,12 @@ from appliance.policy.operation import InForce, Settings, Use
 from appliance.policy.program import Verdict
 from appliance.rpc.audit_service import AuditServicer
 from appliance.rpc.containment_service import ContainmentServicer
+from appliance.rpc.packets import PacketHub
 from appliance.rpc.policy_flows import Advice
 from appliance.rpc.policy_service import PolicyServicer
 from appliance.rpc.server import Registers
 from appliance.rpc.workload_service import WorkloadServicer
+from appliance.run.dhcp import DhcpService
 from appliance.run.segconfig import SegmentationConfig
 from appliance.telemetry import Telemetry
 from appliance.telemetry import names as tn
@@ -212,6 +214,8 @@ class Runtime:
         service: str = "",
     ) -> None:
         self.config = config
+        self._use = use
+        self._dhcp: DhcpService | None = None
         settings = Settings(
             networks=config.networks,
             ports=ports,
@@ -256,6 +260,17 @@ class Runtime:
 
     def _in_force(self, now: InForce) -> None:
         self.telemetry.policy_revision = now.revision
+
+    def serve_links(self, hub: PacketHub) -> None:
+        """Answer what hosts ask of their link and the fast path does not answer by itself."""
+        if any(network.dhcp.is_on for network in self.config.networks):
+            self._dhcp = DhcpService(hub, self._use, lambda: self.control.in_force.inventory)
+
+    def stop_links(self) -> None:
+        """Before the hub is closed."""
+        if self._dhcp is not None:
+            self._dhcp.close()
+            self._dhcp = None
 
     def servicers(self) -> list[Registers]:
         """What it serves over gRPC."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.flow import Pipe, Port
-from appliance.flow.types import Fwd, FwdPipe, FwdPort, PipeSpec, pipe_name
+from appliance.flow.types import Fwd, FwdPipe, FwdPort, FwdRss, PipeSpec, pipe_name
 from appliance.policy.program import Table, fit
 
 Bytes = NDArray[np.bytes_]
@@ -131,6 +131,8 @@ def _fwd_text(fwd: Fwd | None, port: Port) -> str:
         return f"port {started.name[:40]}" if started is not None else f"port #{fwd.port_id}"
     if isinstance(fwd, FwdPipe):
         return f"pipe {pipe_name(fwd.pipe)[:40]}" if fwd.pipe is not None else "pipe"
+    if isinstance(fwd, FwdRss):
+        return f"rss {len(fwd.queues)} queues"
     reason = getattr(fwd, "reason", "")
     return f"{fwd.type.name.lower()} {reason}".strip()
 
