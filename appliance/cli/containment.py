@@ -45,8 +45,9 @@ def contained_table(contained: Iterable[containment_service_pb2.Contained]) -> T
             for path in one.keep
         )
         left = f"{one.seconds_left:.0f} s" if one.seconds_left else "until released"
+        state = STATES.get(one.state, "?") + (", reset" if one.reset else "")
         made.add_row(
-            f"[bold]{escape(one.workload)}[/]", STATES.get(one.state, "?"), when(one.since), left,
+            f"[bold]{escape(one.workload)}[/]", state, when(one.since), left,
             escape(one.actor), escape(one.reason), escape(keep) or "-",
         )  # fmt: skip
     return made
@@ -82,14 +83,22 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @_options
+@click.option("--reset", is_flag=True, help="Answer their peers (TCP RST) instead of leaving them waiting.")
 @pass_context
 def quarantine(
-    context: Context, names: tuple[str, ...], selector: str, reason: str, ttl: str, keep: tuple[str, ...]
+    context: Context,
+    names: tuple[str, ...],
+    selector: str,
+    reason: str,
+    ttl: str,
+    keep: tuple[str, ...],
+    reset: bool,
 ) -> None:
     """Cut workloads off; their open connections end at their next packet."""
     request = containment_service_pb2.QuarantineRequest(
-        target=target_of(names, selector), reason=reason, ttl_seconds=seconds(ttl), keep=map(kept, keep)
-    )
+        target=target_of(names, selector), reason=reason, ttl_seconds=seconds(ttl), keep=map(kept, keep),
+        reset=reset,
+    )  # fmt: skip
     with context.client() as client:
         response = client.containment.Quarantine(request, timeout=context.timeout)
     context.show(response, lambda: _show(response))

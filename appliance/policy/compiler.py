@@ -33,7 +33,7 @@ from appliance.policy.model import (
 from appliance.policy.pairs import Pairs, Sides, TooLargeError, expand
 from appliance.policy.program import Numbers, Program, Sizes, Table
 from appliance.policy.refusal import Refused, refuse
-from appliance.policy.selector import Cidr, Selector, parse_selector
+from appliance.policy.selector import Cidr, Selector, named, parse_selector
 from appliance.policy.service import Protocol
 from appliance.policy.universe import Universe, flat, selectors_of
 
@@ -165,6 +165,8 @@ def relevant(selectors: Sequence[Selector]) -> Relevant:
 def _flat_selectors(policy: PolicySet, containment: Containment) -> list[Selector]:
     rules = (*containment.keep, *containment.baselines)
     given = [*selectors_of(policy), *(side for rule in rules for side in (rule.source, rule.target))]
+    if containment.resets:
+        given.append(named(*containment.resets))
     try:
         return [flat(one, policy.groups) for one in given]
     except ValueError as error:

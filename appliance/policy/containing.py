@@ -47,8 +47,12 @@ class Containing:
         reason: str,
         ttl: float = 0.0,
         keep: Sequence[KeptPath] = (),
+        reset: bool = False,
     ) -> tuple[list[Contained], InForce, InForce, float]:
-        """Put workloads into a state; what is in force before and after, and the seconds until packets felt it."""
+        """Put workloads into a state; what is in force before and after, and the seconds until packets felt it.
+
+        ``reset``: peers of quarantined ones are answered instead of left waiting.
+        """
         started = self._monotonic()
         action = {State.QUARANTINED: "containment.quarantine", State.RESTRICTED: "containment.restrict"}.get(
             state, "containment.watch"
@@ -64,17 +68,25 @@ class Containing:
 
             def change() -> list[Contained]:
                 return self._contained.contain(
-                    workloads, state, reason=reason, actor=actor.name, ttl=ttl, keep=keep, baseline=baseline
+                    workloads,
+                    state,
+                    reason=reason,
+                    actor=actor.name,
+                    ttl=ttl,
+                    keep=keep,
+                    baseline=baseline,
+                    reset=reset,
                 )
 
-            compiles = state is State.RESTRICTED or bool(keep) or _compiles(old.values(), workloads)
+            compiles = state is State.RESTRICTED or bool(keep) or reset or _compiles(old.values(), workloads)
             made, before, after = self._restate(old, change, compiles)
         seconds = self._monotonic() - started
         self._force.tell()
         self._audit.append(
             actor, action, target, reason=reason,
             before={name: one.state.name.lower() if one else "normal" for name, one in old.items()},
-            after={"state": state.name.lower(), "ttl_seconds": ttl, "keep": [asdict(path) for path in keep]},
+            after={"state": state.name.lower(), "ttl_seconds": ttl, "keep": [asdict(path) for path in keep],
+                   "reset": reset},
             revision=self._force.in_force.revision,
         )  # fmt: skip
         return made, before, after, seconds
@@ -151,6 +163,6 @@ def _compiles(old: Iterable[Contained | None], workloads: Iterable[Workload]) ->
     """Whether a change of states is more than other numbers in a few rows. Baselines that nobody is left for say
     nothing, and go with the next compile.
     """
-    return any(one and one.keep for one in old) or any(
+    return any(one and (one.keep or one.reset) for one in old) or any(
         interface.prefixes for workload in workloads for interface in workload.interfaces
     )

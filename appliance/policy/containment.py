@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from appliance.errors import InvalidValue, NotFound
 from appliance.policy.model import Band, Containment, Rule, State, Workload
-from appliance.policy.selector import Requirement, Selector, parse_selector
+from appliance.policy.selector import named, parse_selector
 from appliance.policy.store import Store
 
 SAVE_SECONDS: Final = 5.0
@@ -53,11 +53,16 @@ class Contained:
     keep: tuple[KeptPath, ...] = ()
     baseline: tuple[Rule, ...] = ()
     """Restricted: what it was known to do when it was restricted; all that is left to it."""
+    reset: bool = False
+    """Quarantined: its peers are answered (TCP RST), not left waiting."""
 
     def to_dict(self) -> dict[str, Any]:
         """For a file."""
         return {
-            **{name: getattr(self, name) for name in ("workload", "since", "left", "reason", "actor")},
+            **{
+                name: getattr(self, name)
+                for name in ("workload", "since", "left", "reason", "actor", "reset")
+            },
             "state": self.state.name.lower(),
             "keep": [asdict(path) for path in self.keep],
             "baseline": [
@@ -113,7 +118,7 @@ def check_request(reason: str, ttl: float) -> None:
 
 def kept_rules(contained: Contained) -> Iterable[Rule]:
     """The kept paths of one workload as rules."""
-    me = Selector(((Requirement("name", "", _IN, (contained.workload,)),),))
+    me = named(contained.workload)
     for number, path in enumerate(contained.keep):
         yield Rule(
             name=f"keep-{contained.workload}-{number}",
@@ -123,9 +128,6 @@ def kept_rules(contained: Contained) -> Iterable[Rule]:
             services=path.services,
             comment=f"kept open by {contained.actor}: {contained.reason}",
         )
-
-
-_IN: Final = parse_selector("name=x").terms[0][0].op
 
 
 class ContainmentBook:
@@ -165,7 +167,10 @@ class ContainmentBook:
             all_ = [self._byname[name] for name in sorted(self._byname)]
             keep = tuple(rule for one in all_ for rule in kept_rules(one))
             baselines = tuple(dict.fromkeys(rule for one in all_ for rule in one.baseline))
-            return Containment(states=self.states, keep=keep, baselines=baselines, reject=reject)
+            resets = tuple(one.workload for one in all_ if one.reset)
+            return Containment(
+                states=self.states, keep=keep, baselines=baselines, reject=reject, resets=resets
+            )
 
     def contain(
         self,
@@ -177,13 +182,22 @@ class ContainmentBook:
         ttl: float = 0.0,
         keep: Sequence[KeptPath] = (),
         baseline: Sequence[Rule] = (),
+        reset: bool = False,
     ) -> list[Contained]:
         """Put workloads into a state, in one step."""
         with self._lock:
             self._run()
             made = [
                 Contained(
-                    workload.name, state, self._clock(), ttl, reason, actor, tuple(keep), tuple(baseline)
+                    workload.name,
+                    state,
+                    self._clock(),
+                    ttl,
+                    reason,
+                    actor,
+                    tuple(keep),
+                    tuple(baseline),
+                    reset,
                 )
                 for workload in workloads
             ]

@@ -24,7 +24,7 @@ from appliance.policy.model import (
     Side,
     State,
 )
-from appliance.policy.selector import ANY
+from appliance.policy.selector import ANY, named
 from appliance.policy.service import EVERYTHING, Span, resolve
 from appliance.policy.universe import ALL_STATES, Ids, Universe
 
@@ -193,6 +193,10 @@ def _contained(
         some = universe.ids(ANY, 1 << state)
         for ids in ((some, everybody), (everybody, some)):
             yield Clause(name, level, deny, *ids, (EVERYTHING,), role=role)
+    if containment.resets:
+        some = universe.ids(named(*containment.resets), 1 << State.QUARANTINED)
+        for ids in ((some, everybody), (everybody, some)):
+            yield Clause("quarantine", Level.QUARANTINE, Action.REJECT, *ids, (EVERYTHING,))
 
 
 def _baseline(rule: Rule, universe: Universe, services: _Services) -> Iterator[Clause]:

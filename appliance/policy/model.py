@@ -297,6 +297,8 @@ class Containment:
     """Connections that restricted workloads are known to have; anything else of theirs is dropped."""
     reject: bool = False
     """Answer the peers of contained workloads instead of dropping silently."""
+    resets: tuple[str, ...] = ()
+    """Quarantined workloads of whom that holds whatever ``reject`` says."""
 
 
 NO_CONTAINMENT: Final = Containment()

@@ -121,6 +121,11 @@ ANY: Final = Selector(((),))
 """Everything."""
 
 
+def named(*names: str) -> Selector:
+    """Workloads by name."""
+    return Selector(((Requirement("name", "", Op.IN, names),),))
+
+
 def parse_selector(texts: str | Iterable[str]) -> Selector:
     """From one text or several, which are alternatives. ``ValueError`` says what is wrong."""
     given = [texts] if isinstance(texts, str) else list(texts)

@@ -44,7 +44,7 @@ class ContainmentServicer(containment_service_pb2_grpc.ContainmentServiceService
         workloads = self._targets(request.target)
         made, before, after, seconds = self._control.containment.contain(
             workloads, State.QUARANTINED, actor_of(context), reason=request.reason, ttl=request.ttl_seconds,
-            keep=keep_from(request.keep),
+            keep=keep_from(request.keep), reset=request.reset,
         )  # fmt: skip
         names = [one.workload for one in made]
         return containment_service_pb2.QuarantineResponse(

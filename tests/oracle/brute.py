@@ -196,6 +196,9 @@ class Brute:
             return of(rule, Band.SYSTEM, Action.ALLOW)
         deny = Action.REJECT if self.containment.reject else Action.BLOCK
         if contained is State.QUARANTINED:
+            quarantined = {p.workload.name for p in (a, b) if p.workload and p.state is State.QUARANTINED}
+            if quarantined & set(self.containment.resets):
+                deny = Action.REJECT
             return Judgement(deny, Band.SYSTEM, "quarantine"), False
         if contained is State.RESTRICTED and not any(matches(rule) for rule in self.containment.baselines):
             return Judgement(deny, Band.SYSTEM, "restrict"), False

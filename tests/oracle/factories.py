@@ -182,4 +182,5 @@ def containments(draw: st.DrawFn, inventory: Inventory) -> Containment:
             for one in draw(_rule_lists("b", 2, Band.ALLOW))
         ),
         reject=draw(st.booleans()),
+        resets=tuple(draw(st.lists(st.sampled_from(names), max_size=2, unique=True))),
     )

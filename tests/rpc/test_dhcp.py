@@ -16,8 +16,9 @@ from scapy.layers.l2 import Dot1Q, Ether
 
 from appliance.run import dhcp_wire as wire
 from appliance.run.document import ConfigError
-from tests.support.dhcp import GATEWAY, NOWHERE, ask, client, drops, options
+from tests.support.dhcp import GATEWAY, NOWHERE, client, options
 from tests.support.fastpath import wait_for
+from tests.support.heard import ask, drops
 from tests.support.rig import Running, config, directory
 from tests.support.segmentation import CONFIG, OPS, POLICY, WEB, quarantine, release, running
 

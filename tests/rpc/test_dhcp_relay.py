@@ -8,8 +8,9 @@ from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
-from tests.support.dhcp import GATEWAY, ask, client, drops, heard, options
+from tests.support.dhcp import GATEWAY, client, options
 from tests.support.fastpath import wait_for
+from tests.support.heard import ask, drops, heard
 from tests.support.segmentation import CONFIG, OPS, WEB, running
 
 RELAY = CONFIG.replace("gateways: [10.0.0.254]}", "gateways: [10.0.0.254], dhcp: relay 10.0.0.3}")

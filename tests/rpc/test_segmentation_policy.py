@@ -9,20 +9,27 @@ import sqlite3
 from pathlib import Path
 
 import grpc
+from scapy.layers.inet import TCP
 
 from appliance.policy.store import FILE
-from appliance.v1 import policy_pb2, policy_service_pb2
+from appliance.run import frames
+from appliance.run.frames import Host
+from appliance.v1 import containment_service_pb2, policy_pb2, policy_service_pb2
+from tests.support.heard import heard
 from tests.support.rig import TIMEOUT, Running, directory
 from tests.support.segmentation import (
     CONFIG,
     DB,
     OPS,
     POLICY,
+    PORT_OF,
     WEB,
     entries,
     passes,
     publish,
+    quarantine,
     refused,
+    release,
     running,
 )
 
@@ -128,3 +135,53 @@ def test_a_stored_revision_that_was_changed_is_refused_and_the_last_good_one_sta
         with running(at=where) as rig:  # nothing good is left but what the configuration says
             assert (_now(rig).revision.number, _now(rig).revision.origin) == (5, "config")
             assert passes(rig, WEB, DB, 5432)
+
+
+def _open(rig: Running, source: Host, target: Host, port: int) -> None:
+    """A TCP connection, as far as the fast path can tell."""
+    with heard(rig, PORT_OF[target]) as there, heard(rig, PORT_OF[source]) as here:
+        rig.inject(PORT_OF[source], frames.tcp(source, target, 40001, port, seq=100))
+        next(there)
+        rig.inject(
+            PORT_OF[target],
+            frames.tcp(target, source, port, 40001, frames.SYN | frames.ACK, seq=500, ack=101),
+        )
+        next(here)
+        rig.inject(PORT_OF[source], frames.tcp(source, target, 40001, port, frames.ACK, seq=101, ack=501))
+        next(there)
+
+
+def test_peers_of_a_quarantined_workload_are_reset_if_asked() -> None:
+    data = frames.tcp(WEB, DB, 40001, 5432, frames.ACK, b"hello", seq=101, ack=501)
+    with directory() as where:
+        with running(at=where) as rig:
+            _open(rig, WEB, DB, 5432)
+            quarantine(rig, "web")
+            rig.inject("p1", data)
+            release(rig, "web")
+            _open(rig, OPS, DB, 22)
+            answer = quarantine(rig, "db", reset=True)
+            assert answer.contained[0].reset
+            with heard(rig, "p3") as ops, heard(rig, "p1") as web:  # the first that web hears is of db's
+                more = frames.tcp(OPS, DB, 40001, 22, frames.ACK, b"x", seq=101, ack=501)
+                rig.inject("p3", more)
+                reset = next(ops)[TCP]
+                assert (str(reset.flags), reset.seq, reset.sport, reset.dport) == ("R", 501, 22, 40001)
+                rig.inject("p1", frames.tcp(WEB, DB, 40002, 5432))
+                assert str(next(web)[TCP].flags) == "RA"
+            assert "reset" in str(entries(rig)[-1].after)
+            quarantine(rig, "web")  # not asked: silence, though others are reset
+            rig.settle()
+        with running(at=where) as rig:
+            listed = rig.client.containment.ListContainment(
+                containment_service_pb2.ListContainmentRequest(), timeout=TIMEOUT
+            ).contained
+            assert [(one.workload, one.reset) for one in listed] == [("db", True), ("web", False)]
+            with heard(rig, "p3") as ops:
+                rig.inject("p3", frames.tcp(OPS, WEB, 40003, 22))  # silent
+                rig.inject("p3", frames.tcp(OPS, DB, 40004, 22))
+                told = next(ops)
+                assert (told[TCP].dport, str(told[TCP].flags)) == (40004, "RA")
+            release(rig, "db")
+            rig.inject("p3", frames.tcp(OPS, DB, 40005, 22))
+            assert passes(rig, OPS, DB, 22)

@@ -95,6 +95,7 @@ def contained_to(one: Contained) -> containment_service_pb2.Contained:
         seconds_left=one.left,
         reason=one.reason,
         actor=one.actor,
+        reset=one.reset,
         keep=[
             containment_service_pb2.KeptPath(source=path.source, target=path.target, services=path.services)
             for path in one.keep
