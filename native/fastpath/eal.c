@@ -18,6 +18,7 @@
 #include "eal.h"
 #include "fastpath.h"
 #include "notice.h"
+#include "port.h"
 
 enum { ARGUMENT_MAX = 32 + 2 * STEER_PORT_MAX, TEXT_MAX = 512, TABLE_MB = 64, ORDINARY_MB = 2048 };
 
@@ -154,7 +155,8 @@ static bool add_pci(struct arguments *arguments, const struct config *config)
 	for (unsigned int i = 0; i < config->nr_ports; i++) {
 		const struct steer_port_add *port = &config->ports[i].add;
 
-		if (strcmp(port->backend, "pci"))
+		// What is no address would end EAL's start without saying whose it is; the port's own start says.
+		if (strcmp(port->backend, "pci") || !port_pci_address(port->args))
 			continue;
 		add(arguments, "-a");
 		add(arguments, "%s", port->args);

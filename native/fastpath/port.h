@@ -106,6 +106,9 @@ void port_poll_link(struct port *port);
 int port_probe_vdev(struct port *port, const char *arguments, char why[CONFIG_WHY_MAX]);
 void port_remove_vdev(struct port *port);
 
+// Whether the arguments of a `pci` port begin with an address with domain (0000:03:00.0).
+bool port_pci_address(const char *args);
+
 // Ring ports. Puts a frame on the wire side; takes m over, -ENOBUFS when the ring is full (then m is still the caller's).
 bool port_is_ring(const struct port *port);
 int port_ring_feed(struct port *port, struct rte_mbuf *m);

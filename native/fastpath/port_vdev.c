@@ -48,10 +48,25 @@ static struct port_backend net_af_packet = {
 };
 PORT_BACKEND_REGISTER(net_af_packet)
 
+bool port_pci_address(const char *args)
+{
+	unsigned int domain, bus, device, function;
+	int used = 0;
+
+	return sscanf(args, "%4x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &used) == 4 &&
+	       (size_t)used == strcspn(args, ",");
+}
+
 static int pci_probe(struct port *port, char why[CONFIG_WHY_MAX])
 {
 	int status;
 
+	if (!port_pci_address(port->spec.args)) {
+		snprintf(why, CONFIG_WHY_MAX,
+			"port %s: args \"%s\" do not begin with a PCI address, such as 0000:03:00.0",
+			port->spec.name, port->spec.args);
+		return -EINVAL;
+	}
 	snprintf(port->device, sizeof(port->device), "%.*s", (int)strcspn(port->spec.args, ","),
 		port->spec.args);
 	status = rte_eth_dev_get_port_by_name(port->device, &port->dev);
