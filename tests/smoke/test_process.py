@@ -3,6 +3,8 @@
 """The fast path as a process: start, refusals, strange clients, its end."""
 
 import errno
+import fcntl
+import mmap
 import os
 import random
 import signal
@@ -145,6 +147,44 @@ def test_readers_own_nothing(fastpath: START) -> None:
         with pytest.raises(WireError) as refusal:
             client.request(wire.STEER_OP_PORT_START, bytes(ffi.sizeof("struct steer_port_start")))
         assert refusal.value.errno in (errno.EPERM, errno.EACCES)
+
+
+def test_segments_cannot_be_cut_or_grown_by_a_client(fastpath: START) -> None:
+    running = fastpath({"p0": RING})
+    with Wire(running.socket) as client:
+        hello = ffi.new(
+            "struct steer_hello *",
+            {
+                "magic": wire.STEERING_MAGIC,
+                "abi": wire.STEERING_ABI,
+                "name": b"cutter",
+                "nr_queues": 1,
+                "queue_depth": 64,
+            },
+        )
+        _, own = client.request(wire.STEER_OP_HELLO, bytes(ffi.buffer(hello)))
+        _, stats = client.request(wire.STEER_OP_STATS)
+        try:
+            segments = [fd for fd in (*own, *stats) if "memfd:" in os.readlink(f"/proc/self/fd/{fd}")]
+            assert len(segments) >= 2, "a segment of its own, and the counters"
+            for fd in segments:
+                size = os.fstat(fd).st_size
+                for wanted in (0, size // 2, size + 4096):
+                    with pytest.raises(PermissionError):
+                        os.ftruncate(fd, wanted)
+                assert os.fstat(fd).st_size == size > 0
+                seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
+                assert seals & fcntl.F_SEAL_SEAL, (
+                    "nor may it take the seals off, or add one that stops us writing"
+                )
+            with pytest.raises(PermissionError):
+                mmap.mmap(stats[0], 4096, mmap.MAP_SHARED, mmap.PROT_WRITE)
+            with pytest.raises(PermissionError):
+                os.pwrite(stats[0], b"nonsense", 0)
+        finally:
+            for fd in (*own, *stats):
+                os.close(fd)
+    assert running.port_names() == ["p0"]
 
 
 def test_garbage_on_the_socket_harms_nobody(fastpath: START) -> None:
