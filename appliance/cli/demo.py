@@ -8,8 +8,16 @@ from typing import Any
 
 import click
 
+from appliance.cli.common import err
+
 
 @click.group(invoke_without_command=True)
+@click.option(
+    "--rootless",
+    "no_root",
+    is_flag=True,
+    help="Without root: `demo pipeline --rootless`, on rings in memory.",
+)
 @click.option("--quiet", is_flag=True, help="Only the judgement.")
 @click.option("--keep", is_flag=True, help="Leave it running until Ctrl-C, to play with.")
 @click.option(
@@ -20,16 +28,27 @@ import click
     help="Expect this to work as well.",
 )
 @click.pass_context
-def demo(context: click.Context, quiet: bool, keep: bool, expect: tuple[str, ...]) -> None:
+def demo(context: click.Context, no_root: bool, quiet: bool, keep: bool, expect: tuple[str, ...]) -> None:
     """An AI factory on this machine, real traffic: visibility, policy, enforcement, containment, each measured.
 
     `demo pipeline` is the other one: a DOCA Flow pipeline of your own.
     """
     if context.invoked_subcommand is not None:
+        if no_root:
+            raise click.UsageError(
+                f"--rootless goes behind the name: demo {context.invoked_subcommand} --rootless"
+            )
         return
+    as_json = bool(context.obj and context.obj.json)
+    if no_root:
+        if expect:
+            raise click.UsageError("--expect is for the factory, which needs root")
+        # The factory lives in namespaces, which need root.
+        err.print("This is `demo pipeline --rootless`; the AI factory of `demo` needs root.", style="dim")
+        context.invoke(pipeline, no_root=True, quiet=quiet, keep=keep)
     from appliance.demo.factory import run
 
-    good = run(quiet=quiet, keep=keep, as_json=bool(context.obj and context.obj.json), more=expect)
+    good = run(quiet=quiet, keep=keep, as_json=as_json, more=expect)
     raise SystemExit(0 if good else 1)
 
 

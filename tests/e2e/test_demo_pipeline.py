@@ -64,9 +64,12 @@ def demo(*options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_rootless_demonstration() -> None:
+@pytest.mark.parametrize(
+    "command", [("demo", "pipeline", "--rootless"), ("demo", "--rootless")], ids=" ".join
+)
+def test_the_rootless_demonstration(command: tuple[str, ...]) -> None:
     before = set(Path(tempfile.gettempdir()).glob("ringfield-demo-*"))
-    done = demo("demo", "pipeline", "--rootless")
+    done = demo(*command)
     assert done.returncode == 0, done.stdout + done.stderr
     for words in ("All 14 as expected", "tcp_services", "DROPPED (pipe)", "every packet accounted for"):
         assert words in done.stdout
