@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support import netns as netns_support
+from tests.support.accounts import check_open, watch
 from tests.support.fastpath import Fastpath, running
 from tests.support.netns import Netns, namespace
 from tests.support.tree import BUILD
@@ -62,6 +63,26 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed:
         item.stash[FAILED] = True
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _every_fast_path() -> Iterator[None]:
+    with watch():
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _conserved_by_module(_every_fast_path: None) -> Iterator[None]:
+    # Before all other fixtures of the module, so that it looks after them.
+    yield
+    check_open()
+
+
+@pytest.fixture(autouse=True)
+def _conserved(_conserved_by_module: None) -> Iterator[None]:
+    """After every test: each fast path that runs keeps the conservation law and has its packet buffers back."""
+    yield
+    check_open()
 
 
 @pytest.fixture(scope="session")

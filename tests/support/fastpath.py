@@ -15,29 +15,24 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.accounts import STEERING, Account, port_names
 from tests.support.netns import Netns
 from tests.support.tree import BUILD
-from tests.support.wire import Stats, Wire, ffi
+from tests.support.waiting import wait_for
+from tests.support.wire import Stats, Wire
+
+__all__ = ["EXECUTABLE", "Fastpath", "descriptors", "refused", "running", "wait_for"]
 
 EXECUTABLE = BUILD / "native" / "fastpath" / "fastpath"
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 
 Options = Mapping[str, object]
-
-
-def wait_for(what: str, condition: Callable[[], object], seconds: float = 10.0) -> None:
-    """Wait until a condition holds; the way to wait in tests."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"waited {seconds:g} s for {what}")
-        time.sleep(0.01)
 
 
 def descriptors(pid: int) -> int:
@@ -89,10 +84,10 @@ class Fastpath:
         """Start it, wait for READY. `directory`: a runtime directory that outlives this process (restarts)."""
         self.directory = directory or Path(tempfile.mkdtemp(prefix="rft-"))
         self._own_directory = directory is None
-        self.socket = self.directory / "steering.sock"
+        self.socket = self.directory / STEERING
         self.log = self.directory / "fastpath.log"
         self.ports = dict(ports)
-        self.stats: Stats | None = None
+        self.account: Account | None = None
         self.killed = False
         config = self.directory / "fastpath.conf"
         # Without hugepages unless asked for: they are shared with whatever else runs on this machine.
@@ -107,9 +102,7 @@ class Fastpath:
             )
         try:
             self._wait_ready()
-            with self.wire() as wire:
-                self.stats = wire.stats()
-                self.mbufs_at_start = int(self.stats.header.mbufs_free)
+            self.account = Account(self.socket)
         except BaseException:
             self.kill()
             print(self.log_tail())
@@ -151,68 +144,26 @@ class Fastpath:
     def port_names(self) -> list[str]:
         """Ports by index, as the fast path lists them now."""
         with self.wire() as wire:
-            infos = wire.ports()
-            names = [""] * (1 + max((info.index for info in infos), default=-1))
-            for info in infos:
-                names[info.index] = ffi.string(info.name).decode()
-        return names
+            return port_names(wire)
 
     def counters(self) -> dict[str, dict[str, int]]:
         """Packet counters by port name."""
-        assert self.stats is not None
-        names = self.port_names()
-        return {name: sums for name, sums in zip(names, self.stats.ports(len(names)), strict=True) if name}
+        assert self.account is not None
+        return self.account.counters()
 
     def imbalance(self) -> int:
         """What the conservation law misses, in packets; 0 when it holds."""
-        assert self.stats is not None
-        workers = self.stats.workers()
-        total: dict[str, int] = {}
-        for port in self.stats.ports(self._port_max()):
-            for name, packets in port.items():
-                total[name] = total.get(name, 0) + packets
-        made = total["received"] + total["injected"] + sum(w.generated + w.copies for w in workers)
-        # What a client transmits enters and leaves in one counter pair.
-        gone = total["sent"] - total["transmitted"] + total["software"] + total["dropped"]
-        return int(made - gone - sum(w.held for w in workers))
+        assert self.account is not None
+        return self.account.imbalance()
 
-    @staticmethod
-    def _port_max() -> int:
-        return int(ffi.typeof("struct stats_worker").fields[-1][1].type.length)
-
-    def check_conserved(self, seconds: float = 5.0) -> None:
-        """The conservation law holds and all packet buffers are back, at the latest when packets in flight landed."""
-        stats = self.stats
-        assert stats is not None
-        try:
-            wait_for("conservation", lambda: self.imbalance() == 0, seconds)
-        except TimeoutError:
-            raise AssertionError(
-                f"packets not conserved: {self.imbalance():+d} unaccounted\n{self.dump()}"
-            ) from None
-        try:
-            wait_for("buffers", lambda: stats.header.mbufs_free == self.mbufs_at_start, seconds)
-        except TimeoutError:
-            lost = self.mbufs_at_start - stats.header.mbufs_free
-            raise AssertionError(f"{lost} packet buffers did not come back\n{self.dump()}") from None
-        for port in stats.ports(self._port_max()):
-            reasons = sum(count for name, count in port.items() if name.startswith("drops."))
-            assert reasons == port["dropped"], "a drop without a reason"
+    @property
+    def stats(self) -> Stats | None:
+        """Its counters; None when it is closed."""
+        return self.account.stats if self.account is not None else None
 
     def dump(self) -> str:
         """Counters that are not zero, for a person who looks for what went wrong."""
-        if self.stats is None:
-            return "no counters"
-        try:
-            ports = self.counters()
-        except OSError as error:
-            return f"no counters: {error}"
-        lines = [
-            f"{name}: " + " ".join(f"{key}={count}" for key, count in sums.items() if count)
-            for name, sums in ports.items()
-        ]
-        lines += [f"copies={w.copies} generated={w.generated} held={w.held}" for w in self.stats.workers()]
-        return "\n".join(lines)
+        return "no counters" if self.account is None else self.account.dump()
 
     def log_tail(self, lines: int = 40) -> str:
         """The last lines that the fast path wrote."""
@@ -240,9 +191,9 @@ class Fastpath:
         """Free what is left of it here; the process must have ended."""
         if self.process.stdout is not None:
             self.process.stdout.close()
-        if self.stats is not None:
-            self.stats.close()
-            self.stats = None
+        if self.account is not None:
+            self.account.close()
+            self.account = None
         if self._own_directory:
             shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -251,7 +202,8 @@ class Fastpath:
         if self.killed:
             return
         if self.process.poll() is None:
-            self.check_conserved()
+            assert self.account is not None
+            self.account.check()
         status = self.stop()
         assert status == 0, f"exit status {status}\n{self.log_tail()}"
         assert not self.socket.exists(), "the steering socket is left"
