@@ -156,6 +156,11 @@ class Fastpath:
         assert self.account is not None
         return self.account.imbalance()
 
+    def check_conserved(self) -> None:
+        """The checks of the end, now: packets conserved, buffers back."""
+        assert self.account is not None
+        self.account.check()
+
     @property
     def stats(self) -> Stats | None:
         """Its counters; None when it is closed."""
@@ -202,8 +207,7 @@ class Fastpath:
         if self.killed:
             return
         if self.process.poll() is None:
-            assert self.account is not None
-            self.account.check()
+            self.check_conserved()
         status = self.stop()
         assert status == 0, f"exit status {status}\n{self.log_tail()}"
         assert not self.socket.exists(), "the steering socket is left"
