@@ -361,7 +361,11 @@ def certificates(config: RunConfig) -> Iterator[Finding]:
     for path in filter(None, (tcp.certificate, tcp.client_ca)):
         yield certificate(path)
     if tcp.client_ca is None:
-        yield warning("certificates", "clients need no certificate", "set grpc.tcp.client_ca for mTLS")
+        yield warning(
+            "certificates",
+            f"{tcp.address} takes any client: whoever reaches it can change policy",
+            "set grpc.tcp.client_ca for mTLS",
+        )
     if tcp.key is not None and stat.S_IMODE(tcp.key.stat().st_mode) & 0o077:
         yield warning("certificates", f"{tcp.key} can be read by others", f"chmod 600 {tcp.key}")
 

@@ -58,8 +58,8 @@ class Actor:
 
     name: str = "local"
     credential: str = "unix"
-    """``unix``, ``mtls:<fingerprint>``, ``insecure`` (TCP without TLS), ``appliance`` (schedules, expiry, the
-    configuration)."""
+    """``unix``, ``mtls:<fingerprint>``, ``tls`` (any client), ``insecure`` (TCP without TLS), ``appliance`` (schedules,
+    expiry, the configuration)."""
 
 
 LOCAL: Final = Actor()

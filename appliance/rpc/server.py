@@ -44,6 +44,8 @@ class TcpAddress(Protocol):
     def client_ca(self) -> Path | None: ...
     @property
     def insecure(self) -> bool: ...
+    @property
+    def any_client(self) -> bool: ...
 
 
 class Registers(Protocol):
@@ -112,6 +114,16 @@ class Server:
     def _bind_tcp(self, tcp: TcpAddress) -> None:
         try:
             if tcp.certificate is not None and tcp.key is not None:
+                if tcp.client_ca is None and not tcp.any_client:
+                    raise BadConfig(
+                        f"TLS without certificates of clients is refused at {tcp.address}: give client_ca"
+                    )
+                if tcp.client_ca is None:
+                    log.warning(
+                        "gRPC takes clients without certificate: anyone who reaches it owns the DPU, and the audit log "
+                        "cannot name him",
+                        address=tcp.address,
+                    )
                 credentials = grpc.ssl_server_credentials(
                     [(tcp.key.read_bytes(), tcp.certificate.read_bytes())],
                     tcp.client_ca.read_bytes() if tcp.client_ca else None,

@@ -45,13 +45,16 @@ class PortConfig:
 
 @dataclass(frozen=True, slots=True)
 class TcpConfig:
-    """Where gRPC listens on TCP. Without certificate only when ``insecure`` says so."""
+    """Where gRPC listens on TCP. Without certificate only when ``insecure`` says so; clients without certificate only
+    when ``any_client`` says so.
+    """
 
     address: str
     certificate: Path | None = None
     key: Path | None = None
     client_ca: Path | None = None
     insecure: bool = False
+    any_client: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +184,7 @@ def _tcp(node: Node, base: Path) -> TcpConfig:
         path("key"),
         path("client_ca"),
         node.switch("insecure", False),
+        node.switch("any_client", False),
     )
     if ":" not in tcp.address:
         node.need("address").fail("is written HOST:PORT")
@@ -192,6 +196,13 @@ def _tcp(node: Node, base: Path) -> TcpConfig:
         node.fail("TCP without TLS is refused: give certificate and key, or say 'insecure: true'")
     if tcp.certificate is not None and tcp.insecure:
         node.fail("either a certificate or 'insecure: true', not both")
+    if tcp.any_client and (tcp.client_ca or not tcp.certificate):
+        node.fail("'any_client: true' is for a certificate without client_ca")
+    if tcp.certificate and not tcp.client_ca and not tcp.any_client:
+        node.fail(
+            "TLS without client_ca lets anyone who reaches the port change policy: the certificate proves the "
+            "appliance to its clients, not the clients to it. Give client_ca (mTLS), or say 'any_client: true'"
+        )
     node.done()
     return tcp
 

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -226,7 +227,10 @@ def test_tls_and_mutual_tls(certificates: Path) -> None:
         return certificates / name
 
     with directory() as where:
-        tcp = TcpConfig("localhost:0", file("server.pem"), file("server.key"))
+        plain = TcpConfig("localhost:0", file("server.pem"), file("server.key"))
+        with pytest.raises(BadConfig, match="without certificates of clients"):
+            Server([Echo()], where / "0.sock", plain)
+        tcp = replace(plain, any_client=True)
         server = Server([Echo()], where / "a.sock", tcp)
         try:
             target = f"localhost:{server.tcp_port}"
@@ -237,7 +241,7 @@ def test_tls_and_mutual_tls(certificates: Path) -> None:
                 assert caught.value.status is grpc.StatusCode.UNAVAILABLE
         finally:
             server.close()
-        mutual = TcpConfig("localhost:0", file("server.pem"), file("server.key"), file("ca.pem"))
+        mutual = replace(plain, client_ca=file("ca.pem"))
         server = Server([Echo()], where / "b.sock", mutual)
         try:
             target = f"localhost:{server.tcp_port}"

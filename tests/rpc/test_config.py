@@ -18,6 +18,7 @@ ports:
   p0: {backend: net_ring}
   p1: {backend: net_ring}
 """
+TLS = PORTS + f"grpc: {{tcp: {{address: 'x:1', certificate: {__file__}, key: {__file__}}}}}\n"
 
 
 def read(text: str) -> RunConfig:
@@ -154,6 +155,19 @@ def test_shared_resources() -> None:
         (PORTS + "grpc: {tcp: {address: 'localhost:1'}}", 4, "grpc.tcp", "TCP without TLS is refused"),
         (PORTS + "grpc: {tcp: {address: x, insecure: true}}", 4, "grpc.tcp.address", "HOST:PORT"),
         (PORTS + "grpc: {tcp: {address: 'x:1', certificate: /none}}", 4, "grpc.tcp.certificate", "no file"),
+        (TLS, 4, "grpc.tcp", "lets anyone who reaches the port change policy"),
+        (
+            TLS.replace("key:", f"any_client: true, client_ca: {__file__}, key:"),
+            4,
+            "grpc.tcp",
+            "without client_ca",
+        ),
+        (
+            PORTS + "grpc: {tcp: {address: 'x:1', insecure: true, any_client: true}}",
+            4,
+            "grpc.tcp",
+            "client_ca",
+        ),
         (PORTS + "fastpath: {workers: many}", 4, "fastpath.workers", "a number"),
         (PORTS + "pipes:\n  - {name: a}", 5, "pipes[0]", "'port' is missing"),
         (PORTS + "pipes:\n  - {name: a, port: p7}", 5, "pipes[0].port", "no port 'p7' (ports: p0, p1)"),

@@ -102,7 +102,8 @@ def test_doctor_says_and_exits(tmp_path: Path) -> None:
     file = tmp_path / "expired.yaml"
     file.write_text(
         "ports:\n  p0: {backend: net_ring}\n"
-        f"grpc: {{tcp: {{address: '127.0.0.1:7443', certificate: {certificate_file.name}, key: key.pem}}}}\n"
+        f"grpc: {{tcp: {{address: '127.0.0.1:7443', certificate: {certificate_file.name}, "
+        "key: key.pem, any_client: true}}\n"
     )
     runner = CliRunner()
     where = ["-t", str(tmp_path / "none.sock")]
