@@ -83,6 +83,12 @@ class CtTimeouts:
 NO_TIMEOUTS_GIVEN: Final = CtTimeouts()
 
 
+CT_CAPACITY_MOST: Final = 1 << 24
+"""Connections of a CT pipe, and likewise its remembered denials."""
+CT_TIMEOUT_MOST: Final = 7 * 24 * 3600.0
+"""Seconds."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CtConfig:
     """An autonomous CT pipe (``PipeSpec.ct``). Its ``fwd`` is the pipe for what the policy allows, its

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
 from typing import Final
 
-from appliance.flow.ct import CtConfig, CtFull, CtTimeouts
+from appliance.flow.ct import CT_CAPACITY_MOST, CT_TIMEOUT_MOST, CtConfig, CtFull, CtTimeouts
 from appliance.flow.values import parse_mac
 from appliance.policy.compiler import ROOM
 from appliance.policy.model import KINDS, ORIGINS, Default, Dhcp, Interface, Network, State, Uplink, Workload
@@ -183,7 +183,7 @@ def _single(node: Node, networks: Mapping[str, Network], ports: Mapping[str, int
     return made
 
 
-def _seconds(node: Node, key: str, default: float, least: float = 0.0, most: float = 1e7) -> float:
+def _seconds(node: Node, key: str, default: float, least: float, most: float) -> float:
     given = node.get(key)
     if given is None:
         return default
@@ -200,7 +200,10 @@ def _connections(node: Node | None) -> CtConfig:
     timeouts = CtTimeouts()
     if (given := node.get("timeouts")) is not None:
         timeouts = CtTimeouts(
-            **{name: _seconds(given, name, getattr(timeouts, name), 0.001) for name in _TIMEOUTS}
+            **{
+                name: _seconds(given, name, getattr(timeouts, name), 0.001, CT_TIMEOUT_MOST)
+                for name in _TIMEOUTS
+            }
         )
         given.done()
     total, each = node.get("limits"), node.get("per_identity")
@@ -209,8 +212,8 @@ def _connections(node: Node | None) -> CtConfig:
         return 0 if section is None else section.number(key, 0, 0, 0xFFFFFFFF)
 
     made = CtConfig(
-        capacity=node.number("capacity", plain.capacity, 1, 1 << 26),
-        denied_capacity=node.number("denied_capacity", plain.denied_capacity, 0, 1 << 26),
+        capacity=node.number("capacity", plain.capacity, 1, CT_CAPACITY_MOST),
+        denied_capacity=node.number("denied_capacity", plain.denied_capacity, 0, CT_CAPACITY_MOST),
         full=CtFull[node.choice("when_full", "refuse", "refuse", "evict", "untracked").upper()],
         pass_invalid=node.switch("pass_invalid", False),
         timeouts=timeouts,
