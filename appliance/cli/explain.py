@@ -26,11 +26,10 @@ from appliance.v1 import containment_service_pb2, observer_service_pb2, policy_p
 PASSES: Final = (policy_pb2.POLICY_ACTION_ALLOW, policy_pb2.POLICY_ACTION_ALERT)
 NO: Final = 1
 FAILED: Final = 2
+"""Exit statuses of `can`: 0 is yes."""
 LOOKED_AT: Final = 200
 """Records among which `why` looks for the connection that began last."""
-"""Exit statuses of `can`: 0 is yes."""
 PolicyQuestion = policy_service_pb2.PolicyQuestion
-RELEASE: Final = "ringfield release NAME --reason ..."
 CONTAINED: Final = {"quarantine": "quarantined", "restrict": "restricted"}
 """Rules that containment makes, and the state they stand for."""
 _SERVICE: Final = re.compile(r"(tcp|udp|sctp)/\d+|icmp(v6)?(/\d+)?|\d+|any", re.IGNORECASE)

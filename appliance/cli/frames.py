@@ -16,7 +16,6 @@ import click
 LINKTYPE_ETHERNET: Final = 1
 _MAGIC_US: Final = 0xA1B2C3D4
 _MAGIC_NS: Final = 0xA1B23C4D
-MAX_FRAMES: Final = 1_000_000
 
 
 def read_frames(what: str) -> list[bytes]:

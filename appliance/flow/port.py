@@ -12,14 +12,12 @@ from appliance.errors import AlreadyExists, BadState, NotFound
 from appliance.flow import convert
 from appliance.flow.engine import Engine
 from appliance.flow.pipe import Entry, Pipe, pipe_handle
-from appliance.flow.types import Counter, DefaultMiss, Domain, PipeRef, PipeSpec, PipeType
+from appliance.flow.types import DefaultMiss, Domain, PipeRef, PipeSpec, PipeType
 from appliance.steering import ct, pipes, session
 from appliance.steering.native import Cdata
 
 if TYPE_CHECKING:
     from appliance.flow.dpu import Dpu
-
-_ROUND_OVER = -1
 
 
 class Port:
@@ -139,13 +137,9 @@ class Port:
         """vnf mode: let two ports forward to each other (``doca_flow_port_pair``)."""
         session.port_pair(self.handle, other.handle)
 
-    def set_default_miss(self, miss: DefaultMiss, counter: bool = False) -> None:
+    def set_default_miss(self, miss: DefaultMiss) -> None:
         """Where pipes without ``fwd_miss`` send what they miss (``doca_flow_port_update_default_miss``)."""
-        session.port_default_miss(self.handle, miss, counter)
-
-    def query_default_miss(self) -> Counter:
-        """What the default miss has counted."""
-        return Counter(*session.port_query_default_miss(self.handle))
+        session.port_default_miss(self.handle, miss)
 
     def find(self, number: int) -> Entry | None:
         """The entry of a bulk call whose handle has this address."""

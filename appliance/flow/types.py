@@ -82,6 +82,7 @@ from appliance.flow.values import (
     Ip4Value,
     Ip6Value,
     MacValue,
+    parse_mac,
     prefix_mask,
 )
 from appliance.steering.records import FLOW_RECORD
@@ -526,6 +527,7 @@ __all__ = [
     "Udp",
     "VxlanType",
     "desc_field",
+    "parse_mac",
     "pipe_name",
     "prefix_mask",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import string
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final, TypeAlias
@@ -28,6 +29,7 @@ CHANGEABLE: Final = _Changeable(-1)
 field.
 """
 
+_HEX: Final = frozenset(string.hexdigits)
 MacValue: TypeAlias = "int | str | bytes"
 """``"aa:bb:cc:dd:ee:ff"``, six bytes, or an integer."""
 Ip4Value: TypeAlias = "int | str | IPv4Address"
@@ -37,9 +39,12 @@ Ip6Value: TypeAlias = "int | str | IPv6Address"
 
 
 def parse_mac(value: MacValue) -> int:
-    """A MAC address as a 48-bit integer."""
+    """A MAC address as a 48-bit integer. ``ValueError``."""
     if isinstance(value, str):
-        value = bytes.fromhex(value.replace(":", "").replace("-", ""))
+        digits = value.replace(":", "").replace("-", "")
+        if len(digits) != 12 or not set(digits) <= _HEX:
+            raise ValueError(f"{value!r} is not a MAC address (6 bytes, as 02:00:00:00:00:0a)")
+        return int(digits, 16)
     if isinstance(value, bytes):
         if len(value) != 6:
             raise ValueError(f"a MAC address has 6 bytes, not {len(value)}")

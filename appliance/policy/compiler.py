@@ -15,12 +15,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.flow.types import CtConfig, Fwd, L3Meta, L4Meta
+from appliance.flow.types import CtConfig, Fwd, L3Meta, L4Meta, prefix_mask
 from appliance.policy import layout as ly
 from appliance.policy import verdicts as vd
 from appliance.policy.identity import BITS, AddressMap, MapRow, Relevant, address_map
 from appliance.policy.inner import Clause, clauses
-from appliance.policy.link import Capacity, Link, encoded, prefix_bits, room, table
+from appliance.policy.link import Capacity, Link, encoded, room, table
 from appliance.policy.model import (
     NO_CONTAINMENT,
     Action,
@@ -232,7 +232,7 @@ def map_rows(version: int, source: bool, found: Sequence[tuple[int, MapRow]]) ->
         ly.ZONE: np.array([zone for zone, _ in found], np.int64),
         name: encoded(name, [row.prefix[1] for _, row in found]),
     })  # fmt: skip
-    bits = {length: prefix_bits(length, BITS[version]) for length in set(lengths)}
+    bits = {length: prefix_mask(length, BITS[version]) for length in set(lengths)}
     masks = ly.rows(count, {
         ly.L3_TYPE: 0xFF, ly.ZONE: 0xFFFFFFFF, name: encoded(name, [bits[length] for length in lengths]),
     })  # fmt: skip

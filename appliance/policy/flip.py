@@ -16,14 +16,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from appliance.policy import layout as ly
 from appliance.policy.model import State, Workload
-from appliance.policy.program import U32_ZONE, Program, Table, base_of, identity_number, state_of
+from appliance.policy.program import Program, Table, base_of, identity_number, state_of
 
 _TABLES: Final = {
-    4: (("seg/src4", "outer.ipv4.src_ip"), ("seg/dst4", "outer.ipv4.dst_ip")),
-    6: (("seg/src6", "outer.ipv6.src_ip"), ("seg/dst6", "outer.ipv6.dst_ip")),
+    4: (("seg/src4", ly.SRC4), ("seg/dst4", ly.DST4)),
+    6: (("seg/src6", ly.SRC6), ("seg/dst6", ly.DST6)),
 }
-_ZONE: Final = f"meta.u32[{U32_ZONE}]"
 
 Rows = dict[str, NDArray[np.int64]]
 Places = Mapping[str, Sequence[int]]
@@ -122,4 +122,4 @@ def _rows(table: Table, zone: int, address: bytes, column: str) -> NDArray[np.in
     else:
         wanted = np.frombuffer(address, np.uint8)
         same = (keys[column] == wanted).all(axis=1) & (table.masks[column] == 0xFF).all(axis=1)
-    return np.flatnonzero(same & (keys[_ZONE] == zone)).astype(np.int64)
+    return np.flatnonzero(same & (keys[ly.ZONE] == zone)).astype(np.int64)

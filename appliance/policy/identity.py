@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Final, NamedTuple
 
+from appliance.flow.types import parse_mac
 from appliance.policy.model import Interface, Inventory, Network, State, Workload
 from appliance.policy.program import (
     APPLIANCE_BASE,
@@ -46,17 +47,6 @@ def parse_prefix(text: str) -> Prefix:
     """A prefix, or an address as one of full length. ``ValueError``."""
     network = ip_network(text)
     return network.version, int(network.network_address), network.prefixlen
-
-
-def parse_mac(text: str) -> int:
-    """A MAC address as a number. ``ValueError``."""
-    plain = text.replace(":", "").replace("-", "")
-    if len(plain) != 12:
-        raise ValueError(f"{text!r} is not a MAC address")
-    try:
-        return int(plain, 16)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a MAC address") from None
 
 
 def cut(version: int, address: int, length: int) -> int:

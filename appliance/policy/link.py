@@ -16,9 +16,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.flow.types import Fwd, FwdPort, L2Meta, L3Meta, L4Meta, PipeType
+from appliance.flow.types import Fwd, FwdPort, L2Meta, L3Meta, L4Meta, PipeType, parse_mac, prefix_mask
 from appliance.policy import layout as ly
-from appliance.policy.identity import BITS, AddressMap, Bound, Prefix, cut, parse_mac, parse_prefix
+from appliance.policy.identity import BITS, AddressMap, Bound, Prefix, cut, parse_prefix
 from appliance.policy.model import Inventory, Network
 from appliance.policy.program import Table
 from appliance.policy.refusal import refuse
@@ -151,14 +151,9 @@ class _Rows:
             full = shape.match[name] if shape.match[name] != ly.FULL else (1 << ly.ft_bits(name)) - 1
             width = ly.row_dtype([name]).itemsize * 8
             columns[name] = encoded(name, [full & (1 << width) - 1])
-        each = {length: prefix_bits(length, bits) for length in set(lengths)}
+        each = {length: prefix_mask(length, bits) for length in set(lengths)}
         columns[address] = encoded(address, [each[length] for length in lengths])
         return ly.rows(len(lengths), columns)
-
-
-def prefix_bits(length: int, bits: int) -> int:
-    """The mask of a prefix."""
-    return ((1 << length) - 1) << (bits - length)
 
 
 class Link:

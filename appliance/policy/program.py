@@ -19,20 +19,11 @@ from numpy.typing import NDArray
 from appliance.flow.types import Fwd, PipeSpec
 from appliance.policy.model import Action, Band, State
 
-ANY_BASE: Final = 0
 UNKNOWN_BASE: Final = 1
 APPLIANCE_BASE: Final = 2
 WORLD_BASE: Final = 3
 FIRST_BASE: Final = 16
 """Bases below are reserved."""
-
-U32_ZONE: Final = 4
-U32_SOURCE: Final = 5
-U32_TARGET: Final = 6
-U32_SOURCE_CLASS: Final = 7
-U32_TARGET_CLASS: Final = 8
-U32_SERVICES: Final = 9
-"""Words of ``meta.u32`` that the program uses; 0 to 3 are scratch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -304,12 +304,6 @@ class Store:
             rows = [(kind, _signed(number), content) for number, content in added.items()]
             with self.transaction():
                 self._sql.executemany("INSERT OR IGNORE INTO interned VALUES (?, ?, ?)", rows)
-
-    def forget_interned(self, kind: str, numbers: Iterable[int]) -> None:
-        """Numbers that nothing names any more."""
-        rows = [(kind, _signed(number)) for number in numbers]
-        with self.transaction():
-            self._sql.executemany("DELETE FROM interned WHERE kind = ? AND number = ?", rows)
 
     # -- workloads and containment, as JSON
 

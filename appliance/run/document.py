@@ -61,11 +61,6 @@ class Node:
         return isinstance(self._node, yaml.MappingNode)
 
     @property
-    def is_list(self) -> bool:
-        """Whether it has items."""
-        return isinstance(self._node, yaml.SequenceNode)
-
-    @property
     def scalar(self) -> Any:
         """A string, number, boolean or None."""
         if not isinstance(self._node, yaml.ScalarNode):

@@ -119,6 +119,7 @@ def _networks(node: Node, ports: Mapping[str, int]) -> tuple[Network, ...]:
 
 
 def _interface(node: Node, networks: Mapping[str, Network], ports: Mapping[str, int]) -> Interface:
+    """The keys of an interface; those of a workload may stand beside them."""
     network = node.get("network")
     name = network.as_choice(*networks) if network is not None else next(iter(networks))
     port = node.need("port")
@@ -133,7 +134,6 @@ def _interface(node: Node, networks: Mapping[str, Network], ports: Mapping[str, 
     )
     if not made.addresses and not made.prefixes:
         node.fail("'addresses' or 'prefixes' is missing: the port would admit nothing")
-    node.done()
     return made
 
 
@@ -142,13 +142,19 @@ def read_workloads(
 ) -> tuple[Workload, ...]:
     """Workloads by name; without ``interfaces``, the one interface's keys stand beside the others."""
     known = {network.name: network for network in networks}
+
+    def listed(one: Node) -> Interface:
+        made = _interface(one, known, ports)
+        one.done()
+        return made
+
     found = []
     for name, item in node.children():
         labels = item.get("labels")
         if item.get("interfaces") is not None:
-            interfaces = item.list_of("interfaces", lambda one: _interface(one, known, ports))
+            interfaces = item.list_of("interfaces", listed)
         elif item.get("port") is not None:
-            interfaces = (_single(item, known, ports),)
+            interfaces = (_interface(item, known, ports),)
         else:
             interfaces = ()
         found.append(
@@ -164,23 +170,6 @@ def read_workloads(
         )
         item.done()
     return tuple(found)
-
-
-def _single(node: Node, networks: Mapping[str, Network], ports: Mapping[str, int]) -> Interface:
-    network = node.get("network")
-    port, mac = node.need("port"), node.need("mac")
-    if port.as_text() not in ports:
-        port.fail(f"there is no port {port.raw!r} (ports: {', '.join(ports)})")
-    made = Interface(
-        network=network.as_choice(*networks) if network is not None else next(iter(networks)),
-        port=port.raw,
-        mac=_mac(mac),
-        addresses=node.list_of("addresses", _address),
-        prefixes=node.list_of("prefixes", _prefix),
-    )
-    if not made.addresses and not made.prefixes:
-        node.fail("'addresses' or 'prefixes' is missing: the port would admit nothing")
-    return made
 
 
 def _seconds(node: Node, key: str, default: float, least: float, most: float) -> float:

@@ -228,12 +228,6 @@ def port_flush(port: Cdata) -> None:
     lib.doca_flow_port_pipes_flush(port)
 
 
-def port_switch(port: Cdata) -> Cdata | None:
-    """``doca_flow_port_switch_get``; None if the port is no part of a switch."""
-    found = lib.doca_flow_port_switch_get(port)
-    return None if found == NULL else found
-
-
 def port_index(port: Cdata) -> int:
     """The fast path's number of a started port."""
     out = ffi.new("uint16_t *")
@@ -241,20 +235,15 @@ def port_index(port: Cdata) -> int:
     return int(out[0])
 
 
-def port_default_miss(port: Cdata, miss: int, counter: bool) -> None:
-    """``doca_flow_port_update_default_miss``."""
-    check(lib.doca_flow_port_update_default_miss(port, miss, counter))
+def port_default_miss(port: Cdata, miss: int) -> None:
+    """``doca_flow_port_update_default_miss``, without counter."""
+    check(lib.doca_flow_port_update_default_miss(port, miss, False))
 
 
 def _query(call: Callable[[Cdata, Cdata], int], handle: Cdata) -> tuple[int, int]:
     out = ffi.new("struct doca_flow_resource_query *")
     check(call(handle, out))
     return out.counter.total_pkts, out.counter.total_bytes
-
-
-def port_query_default_miss(port: Cdata) -> tuple[int, int]:
-    """Packets and bytes that the default miss counted."""
-    return _query(lib.doca_flow_port_query_default_miss, port)
 
 
 def process(port: Cdata, queue: int, timeout_us: int, most: int) -> None:

@@ -67,10 +67,6 @@ class Telemetry:
             self._totals[place] = total
             self.store.report_lost(place, total - before if total > before else total)
 
-    def attached(self) -> None:
-        """A new session: its ring's count of lost records begins at 0."""
-        self._totals.pop("ring", None)
-
     def _count(self, rows: Rows) -> None:
         event = rows["event"]
         self.newest_ns = int(rows["time_ns"][-1])
