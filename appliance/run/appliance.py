@@ -41,7 +41,7 @@ from appliance.rpc.system_service import SystemServicer
 from appliance.rpc.trace_service import TraceServicer
 from appliance.run.config import RunConfig
 from appliance.run.declare import declared, fastpath_ports, reserves
-from appliance.run.lab import Lab, remove
+from appliance.run.lab import Lab, remove, remove_taps
 from appliance.run.segmentation import FLOW_RING_BYTES, Runtime
 from appliance.run.telemetry import Exports, make_telemetry
 from appliance.telemetry import NameBook
@@ -419,6 +419,8 @@ class Appliance:
             else:
                 self._journal.forget()
             self._journal = None
+        if not linger and self.fastpath_pid:
+            remove_taps(self.config.ports)
         if self.lab is not None and not linger:
             self.lab.close()
             self.lab = None

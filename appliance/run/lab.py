@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 
 from appliance.errors import AlreadyExists, InitializationFailed, NotPermitted
-from appliance.run.config import Namespace, RunConfig
+from appliance.run.config import Namespace, PortConfig, RunConfig
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +47,25 @@ def remove(name: str) -> None:
             except ProcessLookupError:
                 continue
     ip("netns", "delete", name)
+
+
+def remove_taps(ports: Sequence[PortConfig]) -> None:
+    """Delete the taps that outlive a fast path, so that its next start finds their addresses. Harmless when gone."""
+    for port in ports:
+        if port.options.get("persist") != "yes":
+            continue
+        given = [
+            word.removeprefix("iface=")
+            for word in port.options.get("args", "").split(",")
+            if "iface=" in word
+        ]
+        command = ["ip", "link", "delete", given[0] if given else port.name]
+        if port.netns:
+            path = port.netns if port.netns.startswith("/") else str(NETNS / port.netns)
+            command = ["nsenter", f"--net={path}", *command]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            log.debug("no tap to remove", port=port.name, reason=done.stderr.strip())
 
 
 class Lab:

@@ -8,7 +8,8 @@
 //   namespace of the calling thread. So everything from probe to start, and the close, runs between tap_enter() and
 //   tap_leave(), which move the control thread (only) into the port's namespace and back.
 // - With "persist" the interface outlives the process, with addresses and routes; a second probe of the same name
-//   attaches to it. mac= must then be fixed, since net_tap sets a new random one otherwise.
+//   attaches to it. mac= must then be fixed, since net_tap sets a new random one otherwise; it sets the same one anew,
+//   at which Linux forgets the interface's neighbours, so that static ones are put back.
 // - It asks for SIGRT signals on received packets to save system calls; main() ignores all of those signals before any
 //   probe, on which net_tap gives up on them and reads at every poll: no EINTR, no signal per packet.
 // - It offers as many tx as rx queues only.
@@ -36,6 +37,7 @@
 #include <rte_ethdev.h>
 
 #include "control.h"
+#include "neighbours.h"
 #include "notice.h"
 #include "port.h"
 
@@ -271,7 +273,10 @@ static int tap_probe(struct port *port, char why[CONFIG_WHY_MAX])
 		port->persist && !has_key(port->spec.args, "persist") ? ",persist" : "");
 	status = check_interface(port, tap, why);
 	if (!status) {
+		struct neighbours *kept = neighbours_keep(tap->interface);
+
 		status = port_probe_vdev(port, arguments, why);
+		neighbours_restore(kept);
 		if (status)
 			try_interface(port, tap, why);
 	}

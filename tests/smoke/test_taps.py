@@ -90,12 +90,21 @@ def test_persistent_tap_survives_a_crash_with_its_address(
     web = netns("web")
     ports = {"pf0vf0": tap(web, persist="yes")}
     first = fastpath(ports, directory=tmp_path)
-    web.address("eth0", "10.0.0.1/24")
-    before = mac(web)
+    web.address("eth0", "10.0.0.1/24", "fd00::1/64")
+    many = [f"10.0.0.{i}" for i in range(100, 200)]
+    for address in ("10.0.0.9", "fd00::9", *many):
+        web.ip("neigh", "add", address, "lladdr", "02:00:00:00:00:09", "dev", "eth0")
+
+    def neighbours() -> list[str]:
+        return sorted(web.ip("neigh", "show", "nud", "permanent").splitlines())
+
+    before, known = mac(web), neighbours()
     first.kill()
     assert "10.0.0.1/24" in web.ip("address", "show", "eth0")
     second = fastpath(ports, directory=tmp_path)
     assert "10.0.0.1/24" in web.ip("address", "show", "eth0")
+    assert neighbours() == known
+    assert len(known) == 2 + len(many)
     assert mac(web) == before
     wait_for("the port to be up", lambda: port_state(second, "pf0vf0") == wire.STEER_PORT_UP)
     web.run("ping", "-c", "1", "-W", "1", "10.0.0.9")
