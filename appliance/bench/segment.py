@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from appliance.bench import traffic
 from appliance.bench.traffic import CLIENTS, SERVERS
 from appliance.flow import Dpu, FastpathProcess, PortConfig, Reserves
-from appliance.flow.types import CtConfig, CtTimeouts
+from appliance.flow.types import CtConfig, CtFull, CtTimeouts
 from appliance.policy import compiler
 from appliance.policy.compiler import Options
 from appliance.policy.model import Band, Interface, Inventory, Network, PolicySet, Rule, Workload
@@ -31,6 +31,7 @@ from appliance.policy.selector import parse_selector
 PORTS = {"p0": 0, "pf0vf0": 1}
 FLOW_RING = 1 << 24
 NORMAL = CtTimeouts()
+LONG = CtTimeouts(udp=3600.0)
 SHORT = CtTimeouts(udp=0.5)
 SERVICES = tuple(f"udp/{port}" for port in traffic.SERVICES) + tuple(
     f"tcp/{port}" for port in traffic.SERVICES
@@ -52,6 +53,24 @@ def ports(pair: tuple[Path, Path | None]) -> list[PortConfig]:
             )
         )
     return made
+
+
+SIDES = (
+    f"src=10.0.0.0/16,dst=10.128.0.0/20,smac=02:00:00:00:01:00/{CLIENTS},dmac=02:00:00:00:02:00/{SERVERS},"
+    f"dport={'+'.join(str(port) for port in traffic.SERVICES)}"
+)
+"""Connections of the same workloads, made by generator ports."""
+
+
+def generators(opener: str, answers: bool = True, rate: int = 0) -> list[PortConfig]:
+    """The same two ports as generators: ``opener`` is ``flows=N`` or ``new=N``, ``rate`` packets a second on either
+    one. Without ``answers`` the second one only takes.
+    """
+    first, second = ports((Path(), None))
+    first = replace(first, backend="gen", args=f"{opener},rate={rate},{SIDES}")
+    if answers:
+        second = replace(second, backend="gen", args=f"reply=p0,rate={rate}")
+    return [first, second]
 
 
 def _workload(server: bool, index: int, prefixes: tuple[str, ...]) -> Workload:
@@ -148,13 +167,14 @@ def segmented(
     capacity: int = 1 << 20,
     record_interval: float = 10.0,
     timeouts: CtTimeouts = NORMAL,
+    full: CtFull = CtFull.REFUSE,
     on_records: Callable[[NDArray[np.void], int], object] | None = None,
     on_start: Callable[[Segmented], object] | None = None,
 ) -> Iterator[Segmented]:
     """Attach, compile, install; records are taken by a thread meanwhile. ``on_start`` is called before any packet is
     judged.
     """
-    ct = CtConfig(capacity=capacity, record_interval=record_interval, timeouts=timeouts)
+    ct = CtConfig(capacity=capacity, record_interval=record_interval, timeouts=timeouts, full=full)
     program = compiled(rules, ct)
     with Dpu.attach(
         process.runtime_dir, mode="switch", session="bench", flow_ring_bytes=FLOW_RING,

@@ -24,6 +24,7 @@ enum {
 	FIRST_PORT = 1024,
 	REPLY_LAG = 1024, // packets of a queue that an answer stays behind its opening
 	RATE_MAX = 100000000,
+	ROUNDS_MAX = 1000,
 	CREDIT_PER_SECOND = 100, // a queue makes up for what it missed in a hundredth of a second, no more
 };
 
@@ -168,6 +169,11 @@ static int parse_pair(const char *key, char *value, struct gen_spec *spec, char 
 		spec->rate = status ? 0 : (uint32_t)number;
 		return status;
 	}
+	if (!strcmp(key, "rounds")) {
+		status = parse_number(key, value, 1, ROUNDS_MAX, &number, why);
+		spec->rounds = status ? 0 : (uint32_t)number;
+		return status;
+	}
 	if (!strcmp(key, "kind"))
 		return parse_kind(value, spec, why);
 	if (!strcmp(key, "src") || !strcmp(key, "dst"))
@@ -181,7 +187,8 @@ static int parse_pair(const char *key, char *value, struct gen_spec *spec, char 
 		return 0;
 	}
 	return refuse(why,
-		"there is no argument \"%.32s\" (there are flows, new, rate, kind, src, dst, smac, dmac, "
+		"there is no argument \"%.32s\" (there are flows, new, rounds, rate, kind, src, dst, smac, "
+		"dmac, "
 		"dport, reply)",
 		key);
 }
@@ -214,6 +221,7 @@ int gen_parse(const char *text, struct gen_spec *spec, char why[CONFIG_WHY_MAX])
 
 	*spec = (struct gen_spec){
 		.flows = 1024,
+		.rounds = 1,
 		.side = {{.base = 0x0a000000, .bits = 16, .mac = {2, 0, 0, 0, 0, 1}, .macs = 1},
 			{.base = 0x0a800000, .bits = 12, .mac = {2, 0, 0, 0, 0, 2}, .macs = 1}},
 		.service = {443, 8080, 5432, 6379},
@@ -288,7 +296,8 @@ static void start_queue(struct gen *gen, uint16_t number, uint64_t tsc_hz)
 	for (uint32_t i = 0; gen->spec.once && i < number; i++)
 		q->at = q->at * STEP + ADDEND;
 	q->at &= gen->mask;
-	q->end = gen->spec.once ? (places + stride - 1 - number) / stride : places;
+	// Of several rounds each goes on where the one before ended.
+	q->end = gen->spec.once ? (places * gen->spec.rounds + stride - 1 - number) / stride : places;
 	q->per_cycle = ((uint64_t)gen->spec.rate << 32) / gen->nr_queues / tsc_hz;
 	q->most = tsc_hz / CREDIT_PER_SECOND * q->per_cycle + (UINT64_C(1) << 32);
 }

@@ -40,8 +40,9 @@ struct gen_side {
 
 struct gen_spec {
 	uint64_t flows; // connections, up to 2^32
-	bool once;      // each is visited once ("new"), else again and again
-	uint32_t rate;  // packets a second, all queues together; 0 = as fast as they are taken
+	bool once;      // each is visited `rounds` times ("new"), else again and again
+	uint32_t rounds;
+	uint32_t rate; // packets a second, all queues together; 0 = as fast as they are taken
 	enum gen_kind kind;
 	struct gen_side side[2]; // opener, responder
 	uint16_t service[GEN_SERVICES];

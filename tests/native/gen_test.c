@@ -187,6 +187,14 @@ static void test_new(void)
 	gen_release(gen);
 	forget();
 
+	gen = make("new=5000,rounds=3," SIDES, NULL, 2);
+	total = take(gen, 0, 20000, look_opener) + take(gen, 1, 20000, look_opener);
+	for (uint32_t i = answers = 0; i < TUPLES; i++)
+		answers += seen.count[i] == 3;
+	ok(total == 15000 && answers == 5000, "three rounds: each three times (%u, %u)", total, answers);
+	gen_release(gen);
+	forget();
+
 	gen = make("new=0", NULL, 1);
 	ok(take(gen, 0, 200000, look_default) == 200000, "without end");
 	ok(seen.distinct == 200000, "every one new (%u)", seen.distinct);
@@ -288,6 +296,7 @@ static void test_words(void)
 	refused("flows=many", "many");
 	refused("new=-1", "new");
 	refused("rate=100000001", "rate");
+	refused("rounds=0", "rounds");
 	refused("kind=icmp", "icmp");
 	refused("src=10.0.0.0/8", "16 to 32");
 	refused("src=10.0.0.1/24", "beyond its length");
