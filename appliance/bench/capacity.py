@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from appliance.bench import segment
 from appliance.bench.machine import BenchError
 from appliance.bench.segment import Segmented
+from appliance.flow import PortConfig
 from appliance.flow.types import CtFull, CtStats
 
 SECONDS = 120.0
@@ -31,7 +32,7 @@ class Offered:
     """Of connections, when all packets had their end."""
 
 
-def ports(connections: int, rounds: int = ROUNDS) -> list[segment.PortConfig]:
+def ports(connections: int, rounds: int = ROUNDS) -> list[PortConfig]:
     """A generator that makes so many, and a port that takes what passes."""
     return segment.generators(f"new={connections},rounds={rounds}", answers=False)
 

@@ -15,7 +15,9 @@ NOISY = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One number, as measured in each run. ``goal``: of performance.md; ``less``: less is better."""
+    """One number, as measured in each run. ``goal``: what it is to reach; ``less``: less is better; ``key``: P1 and so
+    on for the figures that stand in the one table of segmentation.
+    """
 
     name: str
     unit: str
@@ -23,6 +25,7 @@ class Figure:
     goal: float | None = None
     less: bool = False
     note: str = ""
+    key: str = ""
     refused: str = ""
     """Why there is no value."""
 
@@ -52,6 +55,7 @@ class Figure:
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         return {
+            "key": self.key,
             "name": self.name,
             "unit": self.unit,
             "value": self.value,
@@ -65,16 +69,16 @@ class Figure:
         }
 
 
-def ratio(name: str, one: Figure, other: Figure, goal: float | None = None, note: str = "") -> Figure:
+def ratio(name: str, one: Figure, other: Figure, goal: float | None = None, key: str = "") -> Figure:
     """How much of ``other`` ``one`` is, run by run; refused when either is too noisy."""
     for figure in (one, other):
         if not figure.runs:
-            return Figure(name=name, unit="ratio", goal=goal, refused=f"no figure for {figure.name}")
+            return Figure(name=name, unit="ratio", goal=goal, key=key, refused=f"no figure for {figure.name}")
         if figure.noisy:
             why = f"{figure.name}: runs lie {figure.spread:.0%} apart"
-            return Figure(name=name, unit="ratio", goal=goal, refused=why)
+            return Figure(name=name, unit="ratio", goal=goal, key=key, refused=why)
     runs = tuple(a / b for a, b in zip(one.runs, other.runs, strict=False) if b)
-    return Figure(name=name, unit="ratio", runs=runs, goal=goal, note=note)
+    return Figure(name=name, unit="ratio", runs=runs, goal=goal, key=key)
 
 
 @dataclass(slots=True)
@@ -85,7 +89,7 @@ class Collection:
     about: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def add(self, name: str, unit: str, value: float, **about: Any) -> None:
-        """One run's value. ``about``: goal, less, note of the figure."""
+        """One run's value. ``about``: goal, less, key, note of the figure."""
         self.runs.setdefault(name, []).append(value)
         self.about[name] = {"unit": unit, **about}
 

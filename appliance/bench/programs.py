@@ -42,6 +42,8 @@ class Settings:
     """A directory for traffic files, removed at the end."""
     events: tuple[str, ...] = ()
     """What the part ``disruption`` does to the appliance."""
+    floods: tuple[str, ...] = ()
+    """What the part ``hostile`` sends; empty: everything."""
 
     @property
     def window_ms(self) -> int:
@@ -82,17 +84,23 @@ def buffers(flows: int) -> int:
 
 @contextmanager
 def fastpath(
-    settings: Settings, ports: Sequence[PortConfig], *, mbufs: int = SPARE_BUFFERS, spin: bool = True
+    settings: Settings,
+    ports: Sequence[PortConfig],
+    *,
+    mbufs: int = SPARE_BUFFERS,
+    spin: bool = True,
+    huge: bool = True,
 ) -> Iterator[FastpathProcess]:
-    """A fast path with its worker on a core of its own."""
+    """A fast path with its worker on a core of its own; without ``huge`` in ordinary memory in any case."""
+    huge = huge and settings.huge
     options: dict[str, object] = {
         "lcores": settings.cores.lcores,
         "idle": "spin" if spin else "adaptive",
-        "huge": "yes" if settings.huge else "no",
+        "huge": "yes" if huge else "no",
         "mbufs": mbufs,
         "counters": 1 << 20,
     }
-    if settings.huge:
+    if huge:
         options["memory_mb"] = MEMORY_MIB
     process = FastpathProcess(ports, options)
     try:
@@ -161,6 +169,17 @@ def rings(settings: Settings, **options: object) -> dict[str, Any]:
     # DPDK leaves a directory where this says.
     with tempfile.TemporaryDirectory(prefix="ringfield-bench-") as directory:
         return run_json(words, RUNTIME_DIRECTORY=directory)
+
+
+def generator_io(settings: Settings, arguments: str) -> float:
+    """Millions of packets that a pair of generator ports makes per second of the worker's time when nobody looks at
+    them. ``arguments``: of the opener.
+    """
+    words = [program("bench-gen"), "--core", str(settings.cores.worker), "--args", arguments]
+    words += ["--memory", "huge" if settings.huge else "no-huge", "--milliseconds", str(settings.window_ms)]
+    with tempfile.TemporaryDirectory(prefix="ringfield-bench-") as directory:
+        found = run_json(words, RUNTIME_DIRECTORY=directory)
+    return 1e3 * float(found["sent"]) / float(found["ran_ns"])
 
 
 # -- testpmd ------------------------------------------------------------------------------------------------------

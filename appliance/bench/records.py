@@ -123,8 +123,8 @@ def _stream(settings: Settings, found: Collection, interval: float) -> None:
     stored, cpu, made, worker, ring = (now - then for now, then in zip(after, before, strict=True))
     name = f"{flows:,} connections, a record each {1000 * interval:.0f} ms"
     found.add(f"{name}: made by the worker", "records/s", (made + worker) / seconds)
-    found.add(f"{name}: stored (P13)", "records/s", stored / seconds, goal=GOAL_RATE)
-    found.add(f"{name}: lost, and counted", "records", worker + ring, less=True)
+    found.add(f"{name}: stored (P13)", "records/s", stored / seconds, goal=GOAL_RATE, key="P13")
+    found.add(f"{name}: lost, and counted", "records", worker + ring, less=True, key="P13")
     found.add(f"{name}: of a core, by the store", "part", cpu / seconds, less=True)
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Group
@@ -28,6 +29,14 @@ def _goal(figure: Figure) -> str:
     return f"{sign} {_amount(figure.goal)}{verdict}"
 
 
+def _row(figure: Figure) -> tuple[str, str, str, str, str]:
+    value = figure.value
+    shown = "-" if value is None else _amount(value)
+    spread = f"{figure.spread:.0%}" + (" noisy" if figure.noisy else "") if len(figure.runs) > 1 else ""
+    note = f"not compared: {figure.refused}" if figure.refused else _goal(figure)
+    return figure.name, shown, figure.unit, spread, note
+
+
 def section_table(section: Section) -> Group:
     """One part, as a table with its remarks."""
     table = Table(
@@ -42,12 +51,29 @@ def section_table(section: Section) -> Group:
     for name in ("median", "unit", "spread", "goal"):
         table.add_column(name, justify="right" if name in ("median", "spread") else "left")
     for figure in section.figures:
-        value = figure.value
-        shown = "-" if value is None else _amount(value)
-        spread = f"{figure.spread:.0%}" + (" noisy" if figure.noisy else "") if len(figure.runs) > 1 else ""
-        note = f"not compared: {figure.refused}" if figure.refused else _goal(figure)
-        table.add_row(figure.name, shown, figure.unit, spread, note)
+        table.add_row(*_row(figure))
     return Group(table, *(f"  {remark}" for remark in section.remarks), "")
+
+
+def one_table(figures: Sequence[Figure], title: str) -> Table:
+    """Figures of many parts, by their key."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold cyan",
+        box=None,
+        pad_edge=False,
+    )
+    table.add_column("", no_wrap=True)
+    table.add_column("figure", overflow="fold")
+    for name in ("median", "unit", "spread", "goal"):
+        table.add_column(name, justify="right" if name in ("median", "spread") else "left")
+    before = ""
+    for figure in figures:
+        table.add_row("" if figure.key == before else figure.key, *_row(figure))
+        before = figure.key
+    return table
 
 
 def describe_settings(suite: Suite) -> str:
@@ -65,8 +91,8 @@ def describe_settings(suite: Suite) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_json(suite: Suite) -> dict[str, Any]:
-    """All of it."""
+def as_json(suite: Suite, keys: Sequence[str] = ()) -> dict[str, Any]:
+    """All of it; ``table`` is what ``one_table`` shows."""
     settings = suite.settings
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -79,6 +105,7 @@ def as_json(suite: Suite) -> dict[str, Any]:
             "quick": settings.quick,
         },
         "notices": suite.notices,
+        "table": [figure.as_json() for figure in suite.table(keys)],
         "sections": [section.as_json() for section in suite.done],
         "failed": suite.failed,
     }

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.bench import (
+    connections,
     disruption,
     entries,
     forward,
@@ -26,7 +27,7 @@ from appliance.bench import (
     segmentation,
     start,
 )
-from appliance.bench.figures import Section
+from appliance.bench.figures import Figure, Section
 from appliance.bench.machine import (
     BUSY,
     BenchError,
@@ -46,14 +47,45 @@ PARTS: dict[str, Callable[[Settings], Section]] = {
     "posts": entries.posts,
     "latency": latency.latency,
     "start": start.start,
-    "segmentation": segmentation.established,
-    "connections": segmentation.opening,
+    "established": segmentation.established,
+    "million": connections.million,
+    "connections": connections.opening,
+    "full": connections.full_table,
     "policy": policies.policies,
     "disruption": disruption.disruption,
     "hostile": hostile.hostile,
     "protection": protection.protection,
     "records": records.records,
+    "quarantine": disruption.quarantine,
 }
+
+
+KEYS: dict[str, str] = {
+    "P1": "established",
+    "P2": "million",
+    "judged": "million",
+    "P5": "connections",
+    "P8": "quarantine",
+    "P9": "policy",
+    "compile": "policy",
+    "P10": "full",
+    "full": "full",
+    "P13": "records",
+    "P14": "protection",
+}
+"""What ``bench segmentation`` tells in one table, by ``Figure.key``, and the part that measures it."""
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "segmentation": tuple(dict.fromkeys(KEYS.values())),
+    "all": tuple(PARTS),
+}
+
+
+def chosen(name: str, keys: Sequence[str] = ()) -> tuple[str, ...]:
+    """The parts that a part's or group's name means; with ``keys`` those of them that measure one of these."""
+    parts = GROUPS.get(name, (name,))
+    wanted = {KEYS[key] for key in keys}
+    return tuple(part for part in parts if part in wanted) if keys else parts
 
 
 @dataclass(slots=True)
@@ -66,6 +98,11 @@ class Suite:
     notices: list[str]
     done: list[Section] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+
+    def table(self, keys: Sequence[str] = ()) -> list[Figure]:
+        """Figures of the one table of segmentation, in its order; ``keys``: only these."""
+        figures = [figure for section in self.done for figure in section.figures]
+        return [figure for key in keys or KEYS for figure in figures if figure.key == key]
 
     def sections(self, say: Callable[[str], object]) -> Iterator[Section]:
         """Run the parts. One that cannot be done is told and left out."""
@@ -83,7 +120,13 @@ class Suite:
 
 @contextmanager
 def run_parts(
-    names: Sequence[str], runs: int, *, quick: bool, huge: bool, events: tuple[str, ...] = disruption.EVENTS
+    names: Sequence[str],
+    runs: int,
+    *,
+    quick: bool,
+    huge: bool,
+    events: tuple[str, ...] = disruption.EVENTS,
+    floods: tuple[str, ...] = (),
 ) -> Iterator[Suite]:
     """What the parts need: cores, hugepages, precedence, a directory. All is given back at the end."""
     cores = pick_cores()
@@ -115,5 +158,6 @@ def run_parts(
             quick=quick,
             scratch=Path(scratch),
             events=events,
+            floods=floods,
         )
         yield Suite(names, settings, machine, notices)

@@ -24,7 +24,7 @@ enum {
 	FIRST_PORT = 1024,
 	REPLY_LAG = 1024, // packets of a queue that an answer stays behind its opening
 	RATE_MAX = 100000000,
-	ROUNDS_MAX = 1000,
+	ROUNDS_MAX = 1000000,
 	CREDIT_PER_SECOND = 100, // a queue makes up for what it missed in a hundredth of a second, no more
 };
 
@@ -160,8 +160,10 @@ static int parse_pair(const char *key, char *value, struct gen_spec *spec, char 
 		spec->once = key[0] == 'n';
 		status = parse_number(
 			key, value, !spec->once, spec->once ? UINT32_MAX : GEN_FLOWS_MAX, &spec->flows, why);
-		if (!status && !spec->flows)
+		if (!status && !spec->flows) {
 			spec->flows = UINT64_C(1) << 32;
+			spec->endless = true;
+		}
 		return status;
 	}
 	if (!strcmp(key, "rate")) {
@@ -208,7 +210,7 @@ static int check(struct gen_spec *spec, char why[CONFIG_WHY_MAX])
 		bits += side->bits;
 	}
 	// What is without end may come back to its beginning earlier than after 2^32 packets.
-	if (spec->once && spec->flows == UINT64_C(1) << 32 && bits < 32)
+	if (spec->endless && bits < 32)
 		spec->flows = UINT64_C(1) << bits;
 	if (bits < 32 && spec->flows > UINT64_C(1) << bits)
 		return refuse(why, "src, dst and dport have room for %llu connections only", 1ull << bits);
@@ -452,7 +454,7 @@ static inline uint64_t bound(const struct gen *gen, uint16_t queue)
 	uint64_t opened;
 
 	if (!gen->forward)
-		return gen->spec.once && gen->spec.flows <= UINT32_MAX ? q->end : UINT64_MAX;
+		return gen->spec.once && !gen->spec.endless ? q->end : UINT64_MAX;
 	opened = __atomic_load_n(&gen->forward->queue[queue].steps, __ATOMIC_ACQUIRE);
 	if (gen->spec.once)
 		return opened == q->end ? opened : opened > REPLY_LAG ? opened - REPLY_LAG : 0;

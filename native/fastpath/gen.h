@@ -41,6 +41,7 @@ struct gen_side {
 struct gen_spec {
 	uint64_t flows; // connections, up to 2^32
 	bool once;      // each is visited `rounds` times ("new"), else again and again
+	bool endless;   // and without an end
 	uint32_t rounds;
 	uint32_t rate; // packets a second, all queues together; 0 = as fast as they are taken
 	enum gen_kind kind;

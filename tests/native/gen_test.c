@@ -195,6 +195,12 @@ static void test_new(void)
 	gen_release(gen);
 	forget();
 
+	gen = make("new=0,src=10.0.0.1/32,dst=10.0.0.2/32,dport=80", NULL, 1);
+	ok(take(gen, 0, 100000, look_default) == 100000 && seen.distinct == 32768,
+		"what has no more begins again (%u)", seen.distinct);
+	gen_release(gen);
+	forget();
+
 	gen = make("new=0", NULL, 1);
 	ok(take(gen, 0, 200000, look_default) == 200000, "without end");
 	ok(seen.distinct == 200000, "every one new (%u)", seen.distinct);

@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""A whole appliance under traffic, for what happens to it: a process of its own that may be killed, the worker on its
+own core.
+
+On ring ports ``web`` and ``agent`` each send a stream of numbered datagrams to ``db``, past the appliance's management
+plane; both are taken on the other side. On generator ports a ``crowd`` has any number of connections to a ``shop``. On
+taps, with root, two namespaces have a TCP connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from appliance.bench.machine import BenchError, opened
+from appliance.bench.programs import Settings
+from appliance.flow import Dpu
+from appliance.rpc.client import Client
+from appliance.run import frames
+from appliance.run.appliance import kill_recorded
+from appliance.run.frames import Host
+from appliance.run.lab import remove
+from appliance.v1 import containment_service_pb2, policy_pb2, policy_service_pb2
+
+CONFIG: Final = """\
+runtime_dir: {directory}
+fastpath: {{hugepages: {huge}, lcores: "{lcores}", mbufs: 65536}}
+linger: false
+ports:
+  p0: {{backend: net_ring}}
+  p1: {{backend: net_ring}}
+  p2: {{backend: net_ring}}
+  p3: {agent_port}
+{more_ports}
+segmentation:
+  networks: {{lab: {{prefixes: [10.0.0.0/8], gateways: [10.0.255.254]}}}}
+  policy: policy.yaml
+  connections:
+    capacity: {capacity}
+    timeouts: {{udp: 3600}}
+    per_identity: {{{per_identity}}}
+  workloads:
+    web: {{port: p1, mac: "02:00:00:00:00:01", addresses: 10.0.0.1, labels: {{app: web}}}}
+    db: {{port: p2, mac: "02:00:00:00:00:02", addresses: 10.0.0.2, labels: {{app: db}}, kind: dataset}}
+    agent: {{port: p3, mac: "02:00:00:00:00:03", addresses: 10.0.0.3, labels: {{app: agent}}, kind: agent}}
+{more_workloads}
+"""
+CROWD_PORTS: Final = """\
+  p4: {{backend: gen, args: "{opener},rate={rate},src=10.64.0.0/16,dst=10.128.0.0/20,dport=443+8080+5432+6379,\
+smac=02:00:00:00:01:00,dmac=02:00:00:00:02:00"}}
+  p5: {{backend: gen, args: "reply=p4,rate={rate}"}}
+"""
+CROWD_WORKLOADS: Final = """\
+    crowd: {port: p4, mac: "02:00:00:00:01:00", prefixes: 10.64.0.0/16, labels: {app: crowd}}
+    shop: {port: p5, mac: "02:00:00:00:02:00", prefixes: 10.128.0.0/20, labels: {app: shop}}
+"""
+TAPS: Final = ("rfb-one", "rfb-two")
+TAP_PORTS: Final = """\
+  p6: {backend: net_tap, netns: rfb-one, mac: "02:00:00:00:00:06"}
+  p7: {backend: net_tap, netns: rfb-two, mac: "02:00:00:00:00:07"}
+namespaces:
+  rfb-one:
+    port: p6
+    addresses: [10.88.0.1/24]
+    neighbours: [{address: 10.88.0.2, mac: "02:00:00:00:00:07"}]
+  rfb-two:
+    port: p7
+    addresses: [10.88.0.2/24]
+    neighbours: [{address: 10.88.0.1, mac: "02:00:00:00:00:06"}]
+"""
+TAP_WORKLOADS: Final = """\
+    one: {port: p6, mac: "02:00:00:00:00:06", addresses: 10.88.0.1, labels: {app: one}}
+    two: {port: p7, mac: "02:00:00:00:00:07", addresses: 10.88.0.2, labels: {app: two}}
+"""
+POLICY: Final = """\
+rules:
+  - {name: web-to-db, band: allow, from: app=web, to: app=db, services: [udp/1-65535]}
+  - {name: agent-to-db, band: allow, from: app=agent, to: app=db, services: [udp/9001, tcp/9100-9199]}
+"""
+CROWD_RULE: Final = """\
+  - {name: crowd, band: allow, from: app=crowd, to: app=shop, services: [udp/443, udp/8080, udp/5432, udp/6379]}
+"""
+TAP_RULE: Final = "  - {name: taps, band: allow, from: app=one, to: app=two, services: [tcp/5001]}\n"
+OTHER_RULE: Final = "  - {name: more, band: allow, from: app=db, to: app=web, services: [tcp/80-%d]}\n"
+WEB, DB = Host("02:00:00:00:00:01", "10.0.0.1"), Host("02:00:00:00:00:02", "10.0.0.2")
+AGENT = Host("02:00:00:00:00:03", "10.0.0.3")
+BURST, PAUSE = 8, 0.001
+"""Frames of each stream at a time, and seconds between."""
+SOURCE_PORTS = 1000
+"""Each stream is that many connections, by turns."""
+CALL_SECONDS: Final = 30.0
+READY_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a laboratory has besides ``web``, ``db`` and ``agent``."""
+
+    crowd: int = 0
+    """Connections from the crowd to the shop."""
+    rounds: int = 0
+    """How many packets each of them gets in either direction; 0: without end."""
+    rate: int = 0
+    """Packets a second of the crowd, and as many of the shop."""
+    flood: str = ""
+    """Arguments of a generator at the agent's port; empty: a ring for its stream."""
+    taps: bool = False
+    capacity: int = 1_200_000
+    per_identity: str = ""
+
+    def config(self, settings: Settings, directory: Path) -> str:
+        """The appliance's configuration file."""
+        opener = f"new={self.crowd},rounds={self.rounds}" if self.rounds else f"flows={self.crowd}"
+        ports = CROWD_PORTS.format(opener=opener, rate=self.rate) if self.crowd else ""
+        return CONFIG.format(
+            directory=directory,
+            huge="auto" if settings.huge else "no",
+            lcores=settings.cores.lcores,
+            agent_port=f'{{backend: gen, args: "{self.flood}"}}' if self.flood else "{backend: net_ring}",
+            more_ports=ports + (TAP_PORTS if self.taps else ""),
+            capacity=self.capacity,
+            per_identity=self.per_identity,
+            more_workloads=(CROWD_WORKLOADS if self.crowd else "") + (TAP_WORKLOADS if self.taps else ""),
+        )
+
+    @property
+    def policy(self) -> str:
+        """The policy at its start."""
+        return POLICY + (CROWD_RULE if self.crowd else "") + (TAP_RULE if self.taps else "")
+
+
+@dataclass(slots=True)
+class Stream:
+    """Numbered datagrams from one workload."""
+
+    port: str
+    source: Host
+    service: int
+    sent: int = 0
+    got: list[int] = field(default_factory=list)
+    last_ns: int = 0
+    """When the fast path handed over the latest one."""
+    stopped: bool = False
+    """Nothing more is sent."""
+    begun: list[tuple[int, int]] = field(default_factory=list)
+    """Number of the first packet of each burst, and when it was sent."""
+
+    def first_stopped_ns(self, since_ns: int) -> int:
+        """When the first burst from then on was sent of which nothing came; 0: none was."""
+        arrived = set(self.got)
+        return next(
+            (at for first, at in self.begun if at >= since_ns and first not in arrived),
+            0,
+        )
+
+    def next(self, number: int) -> list[bytes]:
+        """The next frames."""
+        first, self.sent = self.sent, self.sent + number
+        self.begun.append((first, time.time_ns()))
+        return [
+            frames.udp(
+                self.source, DB, 7000 + i % SOURCE_PORTS, self.service, i.to_bytes(8, "big") + bytes(10)
+            )
+            for i in range(first, first + number)
+        ]
+
+
+class Traffic:
+    """Both streams, sent and taken by threads of this process through a session of its own."""
+
+    def __init__(self, runtime_dir: Path) -> None:
+        self.dpu = Dpu.attach(runtime_dir, session="bench-load", mode="switch")
+        self.web = Stream("p1", WEB, 9000)
+        self.agent = Stream("p3", AGENT, 9001)
+        self._by_service = {stream.service.to_bytes(2, "big"): stream for stream in (self.web, self.agent)}
+        self._stop = threading.Event()
+        self.dpu.receive(software=False, port="p2")
+        self._threads = [threading.Thread(target=run, name="bench") for run in (self._send, self._take)]
+        for thread in self._threads:
+            thread.start()
+
+    def _send(self) -> None:
+        while not self._stop.wait(PAUSE):
+            for stream in (self.web, self.agent):
+                if not stream.stopped:
+                    self.dpu.inject(stream.port, stream.next(BURST))
+
+    def _take(self) -> None:
+        while not self._stop.is_set():
+            for packet in self.dpu.packets(timeout=0.05):
+                stream = self._by_service.get(packet.frame[36:38])
+                if stream is not None:
+                    stream.got.append(int.from_bytes(packet.frame[42:50], "big"))
+                    stream.last_ns = packet.timestamp_ns
+
+    def lost(self, stream: Stream) -> int:
+        """Packets of a stream that nothing should have stopped, sent and not come. Waits for the last."""
+        end = time.monotonic() + 2.0
+        wanted = stream.sent
+        while len(stream.got) < wanted and time.monotonic() < end:
+            time.sleep(0.01)
+        return int(wanted - np.count_nonzero(np.unique(np.array(stream.got, np.int64)) < wanted))
+
+    def crowd_lost(self) -> int:
+        """Packets of the crowd and the shop that were dropped for whatever reason."""
+        ports = self.dpu.stats().ports
+        return sum(ports[name].dropped.total_pkts for name in ("p4", "p5") if name in ports)
+
+    def close(self) -> None:
+        """End both threads and the session."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        self.dpu.close()
+
+
+class Managed:
+    """The appliance's process, which may be killed and started again."""
+
+    def __init__(self, directory: Path, settings: Settings, plan: Plan) -> None:
+        self.directory, self.plan = directory, plan
+        self.file = directory / "bench.yaml"
+        self.file.write_text(plan.config(settings, directory))
+        (directory / "policy.yaml").write_text(plan.policy)
+        self._log = (directory / "run.log").open("ab")
+        self._process: subprocess.Popen[str] | None = None
+        self._client: Client | None = None
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self) -> None:
+        """Returns when it serves."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "appliance", "run", "-c", str(self.file)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log, text=True,
+        )  # fmt: skip
+        for line in opened(self._process.stdout):
+            if line.startswith("READY"):
+                self._client = Client(f"unix:{self.directory / 'ringfield.sock'}")
+                return
+        words = (self.directory / "run.log").read_text().strip().splitlines()[-1:]
+        raise BenchError(f"the appliance does not start: {' '.join(words)}")
+
+    @property
+    def client(self) -> Client:
+        """Calls to it."""
+        if self._client is None:
+            raise BenchError("the appliance is not there")
+        return self._client
+
+    def kill(self) -> None:
+        """kill -9 of the management plane; the fast path goes on."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def close(self) -> None:
+        """Take everything down."""
+        if self._client is not None:
+            self._client.close()
+        if self._process is not None:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.communicate(timeout=20)
+            self._process.kill()
+            self._process.communicate()
+        kill_recorded(self.directory)
+        if self.plan.taps:
+            for name in TAPS:
+                remove(name)
+        self._log.close()
+
+    # -- events
+
+    def publish(self, number: int) -> None:
+        """A policy that differs in a rule that no traffic meets."""
+        text = self.plan.policy + OTHER_RULE % (1000 + number)
+        source = policy_pb2.PolicySource(file="bench.yaml", yaml=text)
+        request = policy_service_pb2.PublishPolicyRequest(source=source, reason="bench")
+        self.client.policy.PublishPolicy(request, timeout=CALL_SECONDS)
+
+    def rollback(self) -> None:
+        """Back to the one before."""
+        request = policy_service_pb2.RollbackPolicyRequest(reason="bench")
+        self.client.policy.RollbackPolicy(request, timeout=CALL_SECONDS)
+
+    def quarantine(self) -> None:
+        """The agent."""
+        target = containment_service_pb2.ContainmentTarget(workloads=["agent"])
+        request = containment_service_pb2.QuarantineRequest(target=target, reason="bench")
+        self.client.containment.Quarantine(request, timeout=CALL_SECONDS)
+
+    def release(self) -> None:
+        """The agent."""
+        target = containment_service_pb2.ContainmentTarget(workloads=["agent"])
+        request = containment_service_pb2.ReleaseRequest(target=target, reason="bench")
+        self.client.containment.Release(request, timeout=CALL_SECONDS)
+
+
+def until(done: Callable[[], bool], what: str, seconds: float = READY_SECONDS) -> None:
+    """Wait for something."""
+    end = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > end:
+            raise BenchError(f"waited {seconds:.0f} s for {what}")
+        time.sleep(0.005)
+
+
+@contextmanager
+def lab(settings: Settings, plan: Plan) -> Iterator[tuple[Managed, Traffic]]:
+    """A running appliance, its streams coming through, and all connections of its crowd open."""
+    if plan.taps and os.geteuid():
+        raise BenchError("taps and namespaces need root")
+    directory = settings.scratch / f"lab-{time.monotonic_ns()}"
+    directory.mkdir()
+    managed = Managed(directory, settings, plan)
+    try:
+        traffic = Traffic(directory)
+        try:
+            traffic.agent.stopped = bool(plan.flood)
+            until(
+                lambda: bool(traffic.web.got and (plan.flood or traffic.agent.got)),
+                "the streams to come through",
+            )
+            if not plan.rounds:
+                until(
+                    lambda: traffic.dpu.ct_stats().live >= plan.crowd,
+                    f"{plan.crowd} connections",
+                )
+            yield managed, traffic
+        finally:
+            traffic.close()
+    finally:
+        managed.close()
