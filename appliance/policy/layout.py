@@ -11,7 +11,8 @@ A packet's way::
                             -> src_class -> dst_class     identities to classes
                             -> pair -> pair_wn -> pair_nw -> pair_ww   classes to a service list, or to a verdict
                             -> service -> icmp -> ports -> range -> list -> default     verdict
-         forward -> forward6 -> behind4|6 -> gateway -> ttl4 -> route4 -> ttl6 -> route6
+         forward -> forward6 -> behind4|6 -> gateway -> ttl4 -> route4 -> fabric4 -> away4
+                                          -> ttl6 -> route6 -> fabric6 -> away6 -> lost4|6
 
 Each arrow between tables of one line is a miss. Words of ``meta.u32``: 0 and 1 wide classes of source and target
 (0 to 3 and 5 scratch in link control), 2 the range class, 3 whether the sender may be a router, the rest as
@@ -175,6 +176,8 @@ NO_MULTICAST: Final = FwdDrop("no_multicast")
 NO_ROUTE: Final = FwdDrop("no_route")
 UNTRACKABLE: Final = FwdDrop("ct_untrackable")
 TTL: Final = FwdDrop("ttl")
+EXCEEDED: Final = ft.FwdReject("ttl")
+UNREACHABLE: Final = ft.FwdReject("no_route")
 DENY: Final = FwdDrop("policy")
 REJECT: Final = ft.FwdReject("policy")
 ALLOW: Final = to("forward")
@@ -183,6 +186,13 @@ SOFTWARE: Final = FwdRss()
 EACH: Final = FwdChangeable()
 
 _LPM: Final = PipeType.LPM
+_HOP4: Final = {"outer.ipv4.ttl": 255}
+_HOP6: Final = {"outer.ipv6.hop_limit": 255}
+_LESS4: Final = (ActionDesc.add("outer.ipv4.ttl"),)
+_LESS6: Final = (ActionDesc.add("outer.ipv6.hop_limit"),)
+_ROUTER4: Final = (u32(0),)
+_ROUTER6: Final = tuple(u32(i) for i in range(4))
+"""Whose address a router's refusal has."""
 _SENDER: Final = {PORT: FULL, VLAN: VLAN_ID, SRC_MAC: FULL}
 
 
@@ -191,12 +201,23 @@ def _copy(source: DescField | str, word: int, width: int) -> ActionDesc:
 
 
 _FORWARDING: Final = (
-    Shape("route6", {L3_TYPE: FULL, ZONE: FULL, DST6: FULL}, NO_ROUTE, EACH, (SRC_MAC, DST_MAC),
-          {"outer.ipv6.hop_limit": 255}, (ActionDesc.add("outer.ipv6.hop_limit"),), _LPM),
-    Shape("ttl6", {L3_TYPE: FULL, "outer.ipv6.hop_limit": FULL}, to("route6"), TTL),
-    Shape("route4", {L3_TYPE: FULL, ZONE: FULL, DST4: FULL}, to("ttl6"), EACH, (SRC_MAC, DST_MAC),
-          {"outer.ipv4.ttl": 255}, (ActionDesc.add("outer.ipv4.ttl"),), _LPM),
-    Shape("ttl4", {L3_TYPE: FULL, "outer.ipv4.ttl": FULL}, to("route4"), TTL),
+    # Refused as by a router: from the gateway in the sender's subnet.
+    Shape("lost6", {L3_TYPE: FULL, ZONE: FULL, SRC6: FULL}, NO_ROUTE, UNREACHABLE, _ROUTER6, type=_LPM),
+    Shape("lost4", {L3_TYPE: FULL, ZONE: FULL, SRC4: FULL}, to("lost6"), UNREACHABLE, _ROUTER4, type=_LPM),
+    Shape("expired6", {L3_TYPE: FULL, ZONE: FULL, SRC6: FULL}, TTL, EXCEEDED, _ROUTER6, type=_LPM),
+    Shape("expired4", {L3_TYPE: FULL, ZONE: FULL, SRC4: FULL}, TTL, EXCEEDED, _ROUTER4, type=_LPM),
+    Shape("away6", {L3_TYPE: FULL, ZONE: FULL, DST6: FULL}, to("lost4"), EACH, (SRC_MAC, DST_MAC), _HOP6, _LESS6,
+          _LPM),
+    Shape("fabric6", {L3_TYPE: FULL, ZONE: FULL, DST6: FULL}, to("away6"), EACH, type=_LPM),
+    Shape("route6", {L3_TYPE: FULL, ZONE: FULL, DST6: FULL}, to("fabric6"), EACH, (SRC_MAC, DST_MAC), _HOP6, _LESS6,
+          _LPM),
+    Shape("ttl6", {L3_TYPE: FULL, "outer.ipv6.hop_limit": FULL}, to("route6"), to("expired6")),
+    Shape("away4", {L3_TYPE: FULL, ZONE: FULL, DST4: FULL}, to("ttl6"), EACH, (SRC_MAC, DST_MAC), _HOP4, _LESS4,
+          _LPM),
+    Shape("fabric4", {L3_TYPE: FULL, ZONE: FULL, DST4: FULL}, to("away4"), EACH, type=_LPM),
+    Shape("route4", {L3_TYPE: FULL, ZONE: FULL, DST4: FULL}, to("fabric4"), EACH, (SRC_MAC, DST_MAC), _HOP4, _LESS4,
+          _LPM),
+    Shape("ttl4", {L3_TYPE: FULL, "outer.ipv4.ttl": FULL}, to("route4"), to("expired4")),
     Shape("gateway", {ZONE: FULL, DST_MAC: FULL}, NO_ROUTE, to("ttl4")),
     Shape("behind6", {L3_TYPE: FULL, ZONE: FULL, DST_MAC: FULL, DST6: FULL}, to("gateway"), EACH, type=_LPM),
     Shape("behind4", {L3_TYPE: FULL, ZONE: FULL, DST_MAC: FULL, DST4: FULL}, to("behind6"), EACH, type=_LPM),

@@ -390,68 +390,115 @@ class Link:
     # -- where packets leave -------------------------------------------------------------------------------------------
 
     def _forwarding(self) -> list[Table]:
-        exact = {4: _Rows("forward"), 6: _Rows("forward6")}
-        behind = {4: _Rows("behind4"), 6: _Rows("behind6")}
-        route = {4: _Rows("route4"), 6: _Rows("route6")}
-        gateway = _Rows("gateway")
-        routed = {
+        made = {
+            name: _Rows(name)
+            for kind in ("forward", "behind", "route", "fabric", "away")
+            for name in ((kind, "forward6") if kind == "forward" else (f"{kind}4", f"{kind}6"))
+        }
+        made["gateway"] = _Rows("gateway")
+        routers = {
             network.name: parse_mac(network.gateway_mac)
             for network in self.inventory.networks
             if network.gateways
         }
+        fabric = {
+            network.name: [parse_prefix(text) for text in network.prefixes]
+            for network in self.inventory.networks
+        }
+        self._to_workloads(made, routers, fabric)
+        self._to_gateways(made, routers, fabric)
+        self._to_uplinks(made, routers, fabric)
+        named: dict[str, tuple[Fwd, ...]] = {
+            "forward": self.ports, "behind": (ly.NO_ROUTE, ly.NO_MULTICAST, *self.ports), "route": self.ports,
+            "fabric": (ly.NO_MULTICAST, ly.to("lost4"), ly.to("lost6")), "away": self.ports, "gateway": (),
+        }  # fmt: skip
+        if any(network.dhcp.is_on for network in self.inventory.networks):
+            named["forward"] = (*self.ports, ly.SOFTWARE)
+        return [rows.table(self.capacity, named[name.rstrip("46")]) for name, rows in made.items()] + [
+            *self._refusing()
+        ]
+
+    def _to_workloads(
+        self, made: Mapping[str, _Rows], routers: Mapping[str, int], fabric: Mapping[str, Sequence[Prefix]]
+    ) -> None:
         for bound in self.local:
-            port, router, whose = (
-                FwdPort(bound.port),
-                routed.get(bound.network.name),
-                f"workload {bound.workload.name}",
-            )
+            port, whose = FwdPort(bound.port), f"workload {bound.workload.name}"
+            router = routers.get(bound.network.name)
             for version, address in bound.addresses:
-                exact[version].add((bound.zone, bound.mac, address), (), port, whose=whose)
+                name = "forward" if version == 4 else "forward6"
+                made[name].add((bound.zone, bound.mac, address), (), port, whose=whose)
             for version, address, length in bound.prefixes:
-                behind[version].add((_L3[version], bound.zone, bound.mac, address), (), port, length, whose)
+                key = (_L3[version], bound.zone, bound.mac, address)
+                made[f"behind{version}"].add(key, (), port, length, whose)
             hosts: list[Prefix] = [(v, address, BITS[v]) for v, address in bound.addresses]
-            if router is not None:
-                for version, address, length in (*hosts, *bound.prefixes):
-                    route[version].add(
-                        (_L3[version], bound.zone, address), (router, bound.mac), port, length, whose
-                    )
+            if router is None:
+                continue
+            for one in (*hosts, *bound.prefixes):
+                version, address, length = one
+                near = length == BITS[version] or _is_in(one, fabric[bound.network.name])
+                name = f"route{version}" if near else f"away{version}"
+                made[name].add((_L3[version], bound.zone, address), (router, bound.mac), port, length, whose)
+
+    def _to_gateways(
+        self, made: Mapping[str, _Rows], routers: Mapping[str, int], fabric: Mapping[str, Sequence[Prefix]]
+    ) -> None:
         for network in self.inventory.networks:
-            zone, router = self.zones[network.name], routed.get(network.name)
-            if router is not None:
-                if network.dhcp.is_on:  # renewals, and what a server answers to the relay
-                    for version, address, _ in map(parse_prefix, network.gateways):
-                        if version == 4:
-                            exact[4].add((zone, router, address), (), ly.SOFTWARE)
-                gateway.add((zone, router))
-                for version, address, length in map(parse_prefix, network.prefixes):
-                    if ((_L3[version], zone, address), length) not in route[version].found:
-                        route[version].add((_L3[version], zone, address), (0, 0), ly.NO_ROUTE, length)
+            zone, router = self.zones[network.name], routers.get(network.name)
+            if router is None:
+                continue
+            made["gateway"].add((zone, router))
+            if network.dhcp.is_on:  # renewals, and what a server answers to the relay
+                for version, address, _ in map(parse_prefix, network.gateways):
+                    if version == 4:
+                        made["forward"].add((zone, router, address), (), ly.SOFTWARE)
+            for version, address, length in fabric[network.name]:
+                lost = ly.to(f"lost{version}")
+                made[f"fabric{version}"].add((_L3[version], zone, address), (), lost, length)
+
+    def _to_uplinks(
+        self, made: Mapping[str, _Rows], routers: Mapping[str, int], fabric: Mapping[str, Sequence[Prefix]]
+    ) -> None:
         for network, zone, number, mac in self._uplinks():
-            fabric, whose = [parse_prefix(text) for text in network.prefixes], f"network {network.name}"
-            router = routed.get(network.name)
+            whose, router = f"network {network.name}", routers.get(network.name)
             for version in BITS:
-                behind[version].add((_L3[version], zone, mac, 0), (), FwdPort(number), 0, whose)
-                for _, address, length in (one for one in fabric if one[0] == version):
-                    behind[version].add((_L3[version], zone, mac, address), (), ly.NO_ROUTE, length, whose)
-                if router is not None and ((_L3[version], zone, 0), 0) not in route[version].found:
-                    route[version].add((_L3[version], zone, 0), (router, mac), FwdPort(number), 0, whose)
+                behind, inside, away = (made[f"{kind}{version}"] for kind in ("behind", "fabric", "away"))
+                behind.add((_L3[version], zone, mac, 0), (), FwdPort(number), 0, whose)
+                for _, address, length in (one for one in fabric[network.name] if one[0] == version):
+                    behind.add((_L3[version], zone, mac, address), (), ly.NO_ROUTE, length, whose)
+                beyond = (_L3[version], zone, 0)
+                if router is not None and (beyond, 0) not in away.found:
+                    away.add(beyond, (router, mac), FwdPort(number), 0, whose)
                 # By a unicast MAC, but to nobody in particular, or to nobody beyond this link.
                 for _, address, length in _STAYS[version]:
-                    behind[version].add(
-                        (_L3[version], zone, mac, address), (), ly.NO_MULTICAST, length, whose
-                    )
-                    if (
-                        router is not None
-                        and ((_L3[version], zone, address), length) not in route[version].found
-                    ):
-                        route[version].add((_L3[version], zone, address), (0, 0), ly.NO_MULTICAST, length)
-        fwds: tuple[Fwd, ...] = (ly.NO_ROUTE, ly.NO_MULTICAST, *self.ports)
-        local = (
-            (*self.ports, ly.SOFTWARE) if any(n.dhcp.is_on for n in self.inventory.networks) else self.ports
-        )
-        made = [one.table(self.capacity, local) for one in exact.values()]
-        made += [one.table(self.capacity, fwds) for one in (*behind.values(), *route.values())]
-        return [*made, gateway.table(self.capacity, ())]
+                    key = (_L3[version], zone, address)
+                    behind.add((_L3[version], zone, mac, address), (), ly.NO_MULTICAST, length, whose)
+                    if router is not None and (key, length) not in inside.found:
+                        inside.add(key, (), ly.NO_MULTICAST, length)
+
+    def _refusing(self) -> list[Table]:
+        """Which gateway speaks to whom: that of the sender's subnet, or the network's first one."""
+        made = []
+        for version in BITS:
+            for name in (f"lost{version}", f"expired{version}"):
+                rows = _Rows(name)
+                for network in self.inventory.networks:
+                    gateways = [one[1] for one in map(parse_prefix, network.gateways) if one[0] == version]
+                    subnets = [one for one in map(parse_prefix, network.prefixes) if one[0] == version]
+                    for _, base, length in [(version, 0, 0), *subnets] if gateways else ():
+                        near = (one for one in gateways if cut(version, one, length) == base)
+                        router = next(near, gateways[0])
+                        key = (_L3[version], self.zones[network.name], base)
+                        rows.add(key, (router,) if version == 4 else _words(router), None, length)
+                made.append(rows.table(self.capacity, ()))
+        return made
+
+
+def _is_in(prefix: Prefix, others: Sequence[Prefix]) -> bool:
+    """Whether a prefix is part of one of the others."""
+    version, address, length = prefix
+    return any(
+        v == version and length >= most and cut(version, address, most) == base for v, base, most in others
+    )
 
 
 def _words(address: int) -> tuple[int, ...]:

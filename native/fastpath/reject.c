@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The Ringfield authors
 //
-// Refusals of rejected packets. They are built anew, from nobody's address but the packet's destination, as if that had
-// refused: a fast path has no addresses of its own.
+// Refusals of rejected packets. They are built anew, from the address of the packet's destination, as if that had refused:
+// a fast path has no addresses of its own. What a router refuses is told from the address that the actions have named.
 
 #include <string.h>
 
@@ -50,6 +50,7 @@ struct refusal {
 	const struct saying *saying;
 	struct packet *p;
 	const uint8_t *ip;
+	const uint8_t *from; // whose address the answer has
 	const struct packet_layer *l;
 	uint8_t *out; // the answer's IP header
 	uint32_t l2;
@@ -126,7 +127,19 @@ static void put32(uint8_t *to, uint32_t number)
 	put16(to + 2, number);
 }
 
-// The IP header from the packet's destination to its source; returns where its payload begins.
+// Who refuses: the packet's destination, or a router that says its own address.
+static const uint8_t *speaker(const struct refusal *r)
+{
+	static const uint8_t nothing[16];
+	const uint8_t *router = (const uint8_t *)r->p->meta.u32;
+	size_t bytes = r->ip6 ? 16 : 4;
+
+	if (!r->saying->rst && memcmp(router, nothing, bytes))
+		return router;
+	return r->ip + (r->ip6 ? 24 : 16);
+}
+
+// The IP header to the packet's source; returns where its payload begins.
 static uint8_t *put_ip(const struct refusal *r, uint8_t protocol, uint32_t payload)
 {
 	uint8_t *out = r->out;
@@ -138,7 +151,7 @@ static uint8_t *put_ip(const struct refusal *r, uint8_t protocol, uint32_t paylo
 		put16(out + 4, payload);
 		out[6] = protocol;
 		out[7] = HOPS;
-		memcpy(out + 8, r->ip + 24, 16);
+		memcpy(out + 8, r->from, 16);
 		memcpy(out + 24, r->ip + 8, 16);
 		return out + 40;
 	}
@@ -148,7 +161,7 @@ static uint8_t *put_ip(const struct refusal *r, uint8_t protocol, uint32_t paylo
 	out[6] = 0x40; // do not fragment
 	out[8] = HOPS;
 	out[9] = protocol;
-	memcpy(out + 12, r->ip + 16, 4);
+	memcpy(out + 12, r->from, 4);
 	memcpy(out + 16, r->ip + 12, 4);
 	sum = (uint16_t)~checksum_fold(checksum_add(0, out, 20));
 	memcpy(out + 10, &sum, 2);
@@ -220,6 +233,7 @@ struct rte_mbuf *reject_build(struct packet *p, struct rte_mempool *pool)
 	r.ip = p->data + r.l->l3;
 	if (!may_answer(&r))
 		return NULL;
+	r.from = speaker(&r);
 	tcp = r.l->l4_proto == IPPROTO_TCP && r.saying->rst;
 	head = r.ip6 ? 40 : 20;
 	if (!tcp) {

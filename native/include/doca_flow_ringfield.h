@@ -193,7 +193,8 @@ doca_error_t doca_flow_ringfield_txn_abort(void);
 enum doca_flow_ringfield_fwd_type {
 	DOCA_FLOW_RINGFIELD_FWD_DROP = 1000,
 	// Drop, and answer the sender: TCP with RST, the rest with ICMP or ICMPv6 "administratively prohibited"; for the reasons ttl
-	// and no_route with "time exceeded" and "host unreachable". Rate bound.
+	// and no_route with "time exceeded" and "host unreachable". Rate bound. It comes from the packet's destination; for ttl and
+	// no_route from the router's address that the actions left in meta.u32[0] (IPv6: [0] to [3]), unless that is zero.
 	DOCA_FLOW_RINGFIELD_FWD_REJECT,
 	// An ARP request or neighbour solicitation goes back, out of the port it came in on, as its answer; outer.eth.src_mac
 	// as the actions left it is the address that is told. Anything else is dropped.
