@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from appliance.policy.compiler import BUDGET, EPOCH
-from appliance.policy.evaluate import Evaluator
+from appliance.policy.evaluate import Evaluator, evaluator_of
 from appliance.policy.inner import Clause, Level, Role, clauses
 from appliance.policy.model import NO_CONTAINMENT, PolicySet
 from appliance.policy.pairs import Ragged, TooLargeError, expand
@@ -50,7 +50,7 @@ def analyze(policy: PolicySet, program: Program, at: datetime = EPOCH) -> list[F
     mine = [one for one in inner if one.role is Role.DECIDE and one.level >= Level.OVERRIDE_ALLOW]
     found: list[Finding] = []
     idle = set()
-    evaluator = Evaluator(program)
+    evaluator = evaluator_of(program)
     named = _named(program)
     for clause in mine:
         one = _idle(clause, used, named, evaluator, universe)

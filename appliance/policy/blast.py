@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.policy.evaluate import Evaluator, Service
+from appliance.policy.evaluate import Evaluator, Service, evaluator_of
 from appliance.policy.model import Inventory, PolicySet
 from appliance.policy.program import Program
 from appliance.policy.service import Protocol, resolve
@@ -47,7 +47,7 @@ def blast_radius(program: Program, inventory: Inventory, policy: PolicySet, name
     zones = np.array([zone for zone, _, _ in ends], np.int64)
     identities = np.array([identity for _, identity, _ in ends], np.int64)
     begins = np.array([name in asked for _, _, name in ends], bool)
-    reach = _Reach(Evaluator(program), zones, identities, services_of(policy))
+    reach = _Reach(evaluator_of(program), zones, identities, services_of(policy))
     direct = reach.of(np.flatnonzero(begins))
     everything, reached = direct.copy(), begins.copy()
     while True:

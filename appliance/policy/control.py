@@ -71,6 +71,8 @@ class Segmentation:
         self._confirm_at = monotonic()
         self.fault = ""
         """What is wrong with what is in force."""
+        self._candidate: tuple[object, InForce] | None = None
+        """What ``candidate`` was last asked about, and its answer."""
         self.force.begin(self._prepared())
 
     # -- what is in force
@@ -181,10 +183,22 @@ class Segmentation:
         return self.store.set_draft(source, file, actor.name, expected=expected)
 
     def candidate(self, source: str, file: str, *, check: bool = True) -> InForce:
-        """A policy as it would be in force now; nothing is changed. ``Refused`` as of ``read`` and the compiler."""
+        """A policy as it would be in force now; nothing is changed. ``Refused`` as of ``read`` and the compiler.
+
+        The last one is kept: a draft that nothing has changed under is compiled once, however much is asked about it.
+        """
+        inventory, numbers, now = self.workloads.inventory, self.in_force.program.numbers, self.force.now()
+        seen = source, file, check, self.contained.model(), numbers
+        known = self._candidate
+        if known is not None and known[0] == seen:
+            made = known[1]
+            if made.inventory is inventory and (made.next_change is None or now < made.next_change):
+                return made
         policy = self.read(source, file, check=check)
         with placed(source, file):
-            return self.force.made(0, policy, self.workloads.inventory)
+            made = self.force.made(0, policy, inventory)
+        self._candidate = seen, made
+        return made
 
     def publish(self, how: Publish, actor: Actor) -> Revision:
         """Bring a policy into force under a new number. Whatever is refused leaves the running one in force."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from appliance.policy.evaluate import Evaluator, Service
+from appliance.policy.evaluate import Service, evaluator_of
 from appliance.policy.program import (
     UNKNOWN_BASE,
     WORLD_BASE,
@@ -76,7 +76,7 @@ def _differing(
     new = np.array([now for _, now in ends], np.uint32)
     protocol = np.array([one.protocol for one in services])[None, :]
     port = np.array([one.port for one in services])[None, :]
-    first, second = Evaluator(before), Evaluator(after)
+    first, second = evaluator_of(before), evaluator_of(after)
     for was, now in ends:
         tags_before = first.tags(was, old[:, None], protocol, port)
         tags_after = second.tags(now, new[:, None], protocol, port)

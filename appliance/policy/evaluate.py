@@ -26,6 +26,8 @@ _L4: Final = {
     Protocol.TCP: L4Meta.TCP, Protocol.UDP: L4Meta.UDP, Protocol.ICMP: L4Meta.ICMP, Protocol.ICMP6: L4Meta.ICMP,
 }  # fmt: skip
 MISSING: Final = 0xFFFFFFFF
+MOST_ANSWERS: Final = 1 << 24
+"""Of a truth table; 128 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,10 @@ def _packed(table: Table, *columns: tuple[str, int]) -> Words:
 
 
 class Evaluator:
-    """Answers for one program; make it once and ask often."""
+    """Answers for one program. ``evaluator_of`` makes it once."""
 
     def __init__(self, program: Program) -> None:
-        self.program = program
+        self.verdicts = program.verdicts
         tables = {table.name.removeprefix(ly.PREFIX): table for table in program.tables}
         self._classes = []
         for name, key, narrow, wide in (
@@ -191,11 +193,19 @@ class Evaluator:
 
     def verdict(self, tag: int) -> Verdict:
         """What a tag stands for."""
-        return self.program.verdicts[int(tag)]
+        return self.verdicts[int(tag)]
 
     def judge(self, source: int, target: int, service: Service) -> Verdict:
         """One question, on identity numbers."""
         return self.verdict(int(self.tags(source, target, service.protocol, service.port)))
+
+
+def evaluator_of(program: Program) -> Evaluator:
+    """The evaluator of a program: made when somebody first asks, kept with it."""
+    found: Evaluator | None = program.kept.get(Evaluator)
+    if found is None:
+        found = program.kept[Evaluator] = Evaluator(program)
+    return found
 
 
 class _Addresses:
@@ -306,7 +316,7 @@ def find_end(program: Program, inventory: Inventory, text: str, network: str = "
     column: NDArray[Any] = np.array([address], np.uint64) if version == 4 else np.frombuffer(
         address.to_bytes(BITS[6] // 8, "big"), np.uint8
     ).reshape(1, 16)  # fmt: skip
-    number = int(Evaluator(program).identities(np.array([zones[name]]), version, column)[0])
+    number = int(evaluator_of(program).identities(np.array([zones[name]]), version, column)[0])
     return End(text, number, program.identities[base_of(number)])
 
 
@@ -317,7 +327,7 @@ def ask(
     """One question: workload names or addresses, and a service. ``ValueError``: unknown ones."""
     a, b = find_end(program, inventory, source, network), find_end(program, inventory, target, network)
     asked = one_service(service, named)
-    return Answer(a, b, asked, Evaluator(program).judge(a.identity, b.identity, asked))
+    return Answer(a, b, asked, evaluator_of(program).judge(a.identity, b.identity, asked))
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,15 +340,27 @@ class TruthTable:
 
 
 def truth_table(
-    program: Program, services: Sequence[Service], identities: Iterable[int] | None = None
+    program: Program,
+    services: Sequence[Service],
+    identities: Iterable[int] | None = None,
+    *,
+    most: int = MOST_ANSWERS,
 ) -> TruthTable:
-    """Every identity to every identity (by default those that some address has now) on every service."""
-    evaluator = Evaluator(program)
+    """Every identity to every identity (by default those that some address has now) on every service. ``ValueError``:
+    that would be more than ``most`` answers.
+    """
+    evaluator = evaluator_of(program)
     if identities is None:
         used = [table.arg(ly.SOURCE) for table in map(program.table, ("seg/src4", "seg/src6"))]
         chosen = np.unique(np.concatenate(used)).astype(np.int64)
     else:
         chosen = np.array(sorted(identities), np.int64)
+    count = len(chosen) ** 2 * len(services)
+    if count > most:
+        raise ValueError(
+            f"{len(chosen):,} identities and {len(services):,} services make {count:,} answers, and a truth table "
+            f"has at most {most:,}: name fewer services, or ask questions"
+        )
     protocol = np.array([one.protocol for one in services])
     port = np.array([one.port for one in services])
     tags = np.stack([

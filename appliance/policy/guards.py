@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from appliance.errors import InvalidValue
-from appliance.policy.evaluate import Evaluator, Service, find_end, one_service
+from appliance.policy.evaluate import Service, evaluator_of, find_end, one_service
 from appliance.policy.model import Inventory, State, Workload
 from appliance.policy.program import Program, state_of
 from appliance.policy.selecting import means
@@ -59,7 +59,7 @@ def cut_off(before: Sides, after: Sides, publisher: str, service: str) -> list[s
     def passes(sides: Sides) -> bool:
         inventory = sides.inventory
         ends = [find_end(sides.program, inventory, text, where[0].network) for text in (publisher, host)]
-        return Evaluator(sides.program).judge(ends[0].identity, ends[1].identity, asked).passes
+        return evaluator_of(sides.program).judge(ends[0].identity, ends[1].identity, asked).passes
 
     try:
         lost = passes(before) and not passes(after)
@@ -101,7 +101,7 @@ def _cut(
         return []
 
     def passes(program: Program, numbers: dict[str, int]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        evaluator = Evaluator(program)
+        evaluator = evaluator_of(program)
         source = np.array([numbers[s] for s, _ in pairs], np.uint32)
         target = np.array([numbers[t] for _, t in pairs], np.uint32)
         count = len(pairs)

@@ -236,6 +236,8 @@ class Program:
     """Every bound address."""
     numbers: Numbers
     sizes: Sizes
+    kept: dict[type, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What others have worked out from it, once, by its type; lives as long as the program."""
 
     def __iter__(self) -> Iterator[Table]:
         return iter(self.tables)

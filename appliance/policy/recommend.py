@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.policy.evaluate import MISSING, Evaluator, Service
+from appliance.policy.evaluate import MISSING, Service, evaluator_of
 from appliance.policy.model import Band, Rule
 from appliance.policy.program import Identity, Program
 from appliance.policy.selector import Op, Requirement, Selector
@@ -53,7 +53,7 @@ class Recommended:
 
 def seen_in(program: Program, flows: Flows) -> list[Seen]:
     """Observed connections by base."""
-    source, target = flows.identities(Evaluator(program))
+    source, target = flows.identities(evaluator_of(program))
     known = (source != MISSING) & (target != MISSING)
     packed = np.stack([
         source[known].astype(np.int64) >> 2, target[known].astype(np.int64) >> 2,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.policy.evaluate import MISSING, Evaluator, Service
+from appliance.policy.evaluate import MISSING, Evaluator, Service, evaluator_of
 from appliance.policy.layout import SOURCE
 from appliance.policy.program import Program, Verdict
 from appliance.policy.service import Protocol
@@ -78,7 +78,7 @@ class Change:
 
 def what_if(before: Program, after: Program, flows: Flows) -> tuple[list[Change], NDArray[np.int64]]:
     """The flows whose verdict differs: grouped, most frequent first; and their indices."""
-    old, new = Evaluator(before), Evaluator(after)
+    old, new = evaluator_of(before), evaluator_of(after)
     old_tags, new_tags = flows.tags(old), flows.tags(new)
     differ = np.flatnonzero(old_tags != new_tags)  # tags are made of what verdicts say
     source, target = (one[differ] for one in flows.identities(new))

@@ -71,8 +71,10 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
         return self._control.write(self._control.in_force.policy), "default"
 
     def _candidate(self, has: bool, source: policy_pb2.PolicySource) -> InForce:
-        text, file = self._given(has, source)
-        return self._control.candidate(text, file)
+        """The policy of a request as it would be in force; what is, when it names none and there is no draft."""
+        if not has and self._control.draft() is None:
+            return self._control.in_force
+        return self._control.candidate(*self._given(has, source))
 
     def _revision(self, revision: Revision) -> policy_pb2.PolicyRevision:
         status = self._control.status(revision)
@@ -150,7 +152,7 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
         else:
             old_text, old_file = self._running_text()[0], f"revision {self._control.revision}"
             before = self._control.in_force
-        after = self._control.candidate(text, file)
+        after = self._candidate(request.HasField("source"), request.source)
         old, new = _by_name(before.policy), _by_name(after.policy)
         lines = difflib.unified_diff(
             old_text.splitlines(keepends=True), text.splitlines(keepends=True), old_file, file
@@ -203,7 +205,10 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
             asked = [one_service(text, made.policy.services) for text in given]
         except ValueError as error:
             raise BadField("services", str(error)) from None
-        table = truth_table(made.program, asked or services_of(made.policy))
+        try:
+            table = truth_table(made.program, asked or services_of(made.policy), most=MAX_ANSWERS)
+        except ValueError as error:
+            raise BadField("services", str(error)) from None
         identities = made.program.identities
         answers: list[policy_service_pb2.PolicyAnswer] = []
         for s, source in enumerate(table.identities.tolist()):
@@ -222,8 +227,6 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
                             count=1,
                         )
                     )
-                    if len(answers) >= MAX_ANSWERS:
-                        return policy_service_pb2.SimulatePolicyResponse(answers=answers)
         return policy_service_pb2.SimulatePolicyResponse(answers=answers)
 
     def RecommendPolicy(  # noqa: N802

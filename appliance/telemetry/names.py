@@ -212,23 +212,14 @@ class _Prefixes:
 
 
 @dataclass(slots=True)
-class _Indices:
-    """Built from what the book says, when somebody asks."""
-
-    prefixes: tuple[_Prefixes, ...]
-    identities: _Numbers
-    verdicts: _Numbers
-
-
-@dataclass(slots=True)
 class _Bound:
     code: int
     bindings: tuple[Binding, ...] = field(default=())
 
 
 class NameBook:
-    """``Names`` to write into. Safe to use from several threads; look-ups after a change rebuild an index once, so
-    changes in bulk are cheap one by one too.
+    """``Names`` to write into. Safe to use from several threads; the first look-up after a change rebuilds the index
+    that it concerns, so changes in bulk are cheap one by one too.
     """
 
     def __init__(self) -> None:
@@ -245,7 +236,9 @@ class NameBook:
         self._tags: dict[int, int] = {}
         self._ports: dict[int, str] = {}
         self._networks: dict[int, Network] = {}
-        self._indices: _Indices | None = None
+        self._by_prefix: tuple[_Prefixes, ...] | None = None
+        self._by_base: _Numbers | None = None
+        self._by_tag: _Numbers | None = None
 
     # -- what is true now
 
@@ -253,13 +246,13 @@ class NameBook:
         """A new workload, or an old one's new labels and addresses."""
         with self._lock:
             self._bound[workload.name] = _Bound(self._workloads.code(workload), tuple(bindings))
-            self._indices = None
+            self._by_prefix = None
 
     def remove_workload(self, name: str) -> None:
         """Its addresses are nobody's from now on."""
         with self._lock:
             self._bound.pop(name, None)
-            self._indices = None
+            self._by_prefix = None
 
     def set_identities(self, identities: Mapping[int, Identity]) -> None:
         """Meaning of base numbers, beside those that are known already."""
@@ -267,7 +260,7 @@ class NameBook:
             return
         with self._lock:
             self._bases.update({base: self._identities.code(one) for base, one in identities.items()})
-            self._indices = None
+            self._by_base = None
 
     def set_verdicts(self, verdicts: Mapping[int, Verdict]) -> None:
         """Meaning of tags, beside those that are known already."""
@@ -275,7 +268,7 @@ class NameBook:
             return
         with self._lock:
             self._tags.update({tag: self._verdicts.code(one) for tag, one in verdicts.items()})
-            self._indices = None
+            self._by_tag = None
 
     def set_ports(self, ports: Mapping[int, str]) -> None:
         """Names of the fast path's ports by their index; replaces what was."""
@@ -287,8 +280,8 @@ class NameBook:
 
     # -- look-ups
 
-    def _built(self) -> _Indices:
-        found = self._indices
+    def _prefixes(self) -> tuple[_Prefixes, ...]:
+        found = self._by_prefix
         if found is not None:
             return found
         with self._lock:
@@ -298,18 +291,17 @@ class NameBook:
                     prefix = binding.prefix
                     group = groups.setdefault((prefix.prefixlen, prefix.version), {})
                     group[binding.zone, prefix.network_address.packed] = bound.code
-            prefixes = tuple(
+            self._by_prefix = found = tuple(
                 _Prefixes(version, length, [(*key, code) for key, code in groups[length, version].items()])
                 for length, version in sorted(groups, reverse=True)
             )
-            self._indices = found = _Indices(prefixes, _Numbers(self._bases), _Numbers(self._tags))
             return found
 
     def workload_codes(self, zones: U32, versions: U8, addresses: U8) -> I32:
         """Owners of addresses, the longest prefix first."""
         found = np.zeros(len(zones), np.int32)
         words = np.ascontiguousarray(addresses).view(np.uint64)
-        for group in self._built().prefixes:
+        for group in self._prefixes():
             left = np.flatnonzero((found == 0) & (versions == group.version))
             if len(left):
                 found[left] = group.find(zones[left], words[left])
@@ -317,11 +309,19 @@ class NameBook:
 
     def identity_codes(self, identities: U32) -> I32:
         """Label sets behind identities."""
-        return self._built().identities.find((identities >> np.uint32(2)).astype(np.uint64))
+        index = self._by_base
+        if index is None:
+            with self._lock:
+                self._by_base = index = _Numbers(self._bases)
+        return index.find((identities >> np.uint32(2)).astype(np.uint64))
 
     def verdict_codes(self, tags: U64) -> I32:
         """Verdicts behind tags."""
-        return self._built().verdicts.find(tags)
+        index = self._by_tag
+        if index is None:
+            with self._lock:
+                self._by_tag = index = _Numbers(self._tags)
+        return index.find(tags)
 
     @property
     def workloads(self) -> Sequence[Workload]:

@@ -19,6 +19,7 @@ from typing import Protocol
 from appliance.flow import Dpu
 from appliance.flow.results import PacketKind
 from appliance.flow.types import CtConfig, FwdChangeable, FwdDrop, FwdPipe, FwdPort, Match, PipeSpec, PipeType
+from appliance.run.frames import checksum
 from tests.support import nft
 from tests.support.netns import Netns
 
@@ -27,15 +28,6 @@ MACS = {"A": "02:00:00:00:01:01", "B": "02:00:00:00:02:01"}
 TCP, UDP, ICMP, ICMP6, FRAGMENT = 6, 17, 1, 58, 44
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 MARKER = 7777
-
-
-def checksum(data: bytes) -> int:
-    """The Internet checksum."""
-    data += bytes(len(data) % 2)
-    total = int(sum(struct.unpack(f">{len(data) // 2}H", data)))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return 0xFFFF - total
 
 
 def ip(source: str, target: str, protocol: int, payload: bytes, ident: int = 1, fragment: int = 0) -> bytes:

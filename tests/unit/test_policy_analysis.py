@@ -12,7 +12,7 @@ import pytest
 from appliance.policy import compiler
 from appliance.policy.analysis import analyze
 from appliance.policy.blast import blast_radius
-from appliance.policy.evaluate import Service, ask, truth_table
+from appliance.policy.evaluate import Service, ask, evaluator_of, truth_table
 from appliance.policy.inner import next_change
 from appliance.policy.model import (
     NO_CONTAINMENT,
@@ -150,6 +150,9 @@ def test_one_question_is_answered_in_a_sentence() -> None:
     assert "may not reach 8.8.8.8 (world) on tcp/443: the default" in str(no)
     table = truth_table(program, [Service(6, 443)])
     assert table.tags.shape == (len(table.identities), len(table.identities), 1)
+    with pytest.raises(ValueError, match="name fewer services"):
+        truth_table(program, [Service(6, port) for port in range(1000)], most=1000)
+    assert evaluator_of(program) is evaluator_of(program)
 
 
 def test_audit_rules_are_recorded_and_decide_nothing() -> None:

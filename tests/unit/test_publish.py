@@ -3,6 +3,7 @@
 """Publishing, while there is no fast path: what is on disk when the appliance dies in the middle."""
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,10 +12,12 @@ import pytest
 from appliance.errors import NotConnected
 from appliance.policy.audit import LOCAL
 from appliance.policy.control import Segmentation
+from appliance.policy.model import Workload
 from appliance.policy.operation import Publish, Settings
 
 FIRST = "rules: []\n"
 SECOND = "default: allow\n"
+SOON = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
 
 def appliance(directory: Path) -> Segmentation:
@@ -54,3 +57,20 @@ def test_a_revision_to_be_confirmed_is_never_there_without_its_confirmation(
     assert again.confirm is not None
     assert again.confirm.back_to == 1
     again.close()
+
+
+def test_a_draft_is_compiled_once_while_nothing_changes_under_it(tmp_path: Path) -> None:
+    control = appliance(tmp_path)
+    first = control.candidate(SECOND, "p.yaml")
+    assert control.candidate(SECOND, "p.yaml") is first
+    assert control.candidate(FIRST, "p.yaml") is not first
+    again = control.candidate(SECOND, "p.yaml")
+    control.declare_workloads((Workload(name="new"),), "digest")
+    assert control.candidate(SECOND, "p.yaml") is not again
+    expiring = f"rules: [{{name: x, band: allow, from: any, to: any, services: any, schedule: {{expires: '{SOON}'}}}}]"
+    due = control.candidate(expiring, "p.yaml")
+    assert due.next_change is not None
+    assert control.candidate(expiring, "p.yaml") is due
+    control.force._clock = due.next_change.timestamp
+    assert control.candidate(expiring, "p.yaml") is not due
+    control.close()
