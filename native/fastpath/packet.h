@@ -111,7 +111,8 @@ struct packet {
 	bool stale;          // structure changed: parse again before fields are used
 	bool judged;         // packet_judge was done since the last change
 	uint16_t tunnel_end; // offset of what the tunnel carries (inner Ethernet or IP header), 0 = no tunnel
-	uint8_t sender[6];   // ARP, neighbour discovery: the source MAC before any action
+	uint8_t sender[6];   // ARP, neighbour discovery: the source MAC as it was when that was first seen
+	bool sender_kept;    // on this walk
 
 	// Walk.
 	struct rte_mbuf *m;    // NULL in tests over plain memory

@@ -78,12 +78,15 @@ static void regions_reset(struct packet *p)
 	p->judged = false;
 }
 
-// Answers go to who asked, whatever actions do to the header until then: the first parse keeps the address.
+// Answers go to who asked, whatever actions do to the header until then: the first parse that finds the question keeps the
+// address, behind a tunnel too.
 static void keep_sender(struct packet *p)
 {
 	p->inner_set = true;
-	if (!p->depth)
-		memcpy(p->sender, p->base[REGION_ETH] + 6, sizeof(p->sender));
+	if (p->sender_kept)
+		return;
+	p->sender_kept = true;
+	memcpy(p->sender, p->base[REGION_ETH] + 6, sizeof(p->sender));
 }
 
 // ARP for IPv4 over Ethernet at the cursor; any other kind is no header that we know.

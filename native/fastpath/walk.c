@@ -176,8 +176,9 @@ static struct packet *copy_of(struct walker *w, const struct packet *p)
 	packet_begin(q, p->in_port);
 	q->m = m;
 	q->meta = p->meta;
-	// Before its frame is parsed: only at the start of a walk the sender is taken from it.
-	q->depth = p->depth;
+	// Before its frame is parsed: actions may have changed it.
+	q->sender_kept = p->sender_kept;
+	memcpy(q->sender, p->sender, sizeof(q->sender));
 	packet_load(q, rte_pktmbuf_mtod(m, void *), m->data_len, m->pkt_len);
 	packet_parse(q);
 	q->pipe = p->pipe;
@@ -185,9 +186,9 @@ static struct packet *copy_of(struct walker *w, const struct packet *p)
 	q->out_port = p->out_port;
 	q->domain = p->domain;
 	q->algorithm = p->algorithm;
+	q->depth = p->depth;
 	q->index = p->index;
 	q->tag = p->tag;
-	memcpy(q->sender, p->sender, sizeof(q->sender));
 	// What the first fragment said of this one holds for the copy too.
 	q->frag_protocol = p->frag_protocol;
 	q->frag_icmp_type = p->frag_icmp_type;

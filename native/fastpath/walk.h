@@ -91,6 +91,7 @@ static inline void packet_begin(struct packet *p, uint16_t in_port)
 	p->out_port = STEER_PORT_NONE;
 	p->copy = 0;
 	p->nr_copies = 0;
+	p->sender_kept = false;
 	// In order and without a gap: one store.
 	p->verdict = PACKET_WALKING;
 	p->reason = STEER_DROP_NONE;

@@ -89,6 +89,38 @@ static void test_arp(void)
 	bed_settle();
 }
 
+// The asker of what a tunnel carried is who sent it into the tunnel, not who asked last in the same context.
+static void test_decapsulated(void)
+{
+	static const uint8_t last[6] = {0x02, 0, 0, 0, 0, 0x77};
+	struct steer_action tell = set_source(told), decap = {.kind = STEER_ACT_DECAP, .flags = STEER_ACT_L2};
+	struct spec *s = spec_new("answer", 0, STEER_PIPE_BASIC, 1);
+	uint32_t answer, root, bytes;
+	struct work w;
+
+	s->head.fwd = (struct steer_fwd){.type = STEER_FWD_ANSWER};
+	spec_template(s);
+	spec_action(s, tell, 0);
+	answer = spec_create(s, NULL);
+	w = work_new(answer, NULL, 0, NULL, 0);
+	require(answer && !work_add(&w, NULL), "a pipe that answers");
+	root = all(&decap, fwd_pipe(answer));
+	put_arp(frame, 1, 0x0a000001, 0x0a000002);
+	memcpy(frame + 6, last, 6);
+	ok(!judge(0, frame, 60), "a question outside of a tunnel");
+	bytes = put_arp(frame + 50, 1, 0x0a000001, 0x0a000002);
+	put_eth(frame, 0x0800);
+	put_ip4(frame + 14, 0x01020304, 0x05060708, 17, 16 + bytes);
+	put_udp(frame + 14, frame + 34, 1000, 4789, 8 + bytes);
+	memset(frame + 42, 0, 8);
+	frame[42] = 8;
+	put_arp(frame + 50, 1, 0x0a000001, 0x0a000002);
+	ok(judge(0, frame, 50 + bytes) == bytes && !memcmp(out, asker, 6),
+		"one of a tunnel goes to its asker");
+	require(!pipe_destroy(bed.space, root, NULL) && !pipe_destroy(bed.space, answer, NULL), "destroyed");
+	bed_settle();
+}
+
 // fe80::<n> or 2001::<n> as put_ip6 makes them.
 static uint32_t put_ns(uint8_t *f, bool duplicate, bool option)
 {
@@ -357,6 +389,7 @@ int main(void)
 	bed_start(2);
 	test_fields();
 	test_arp();
+	test_decapsulated();
 	test_solicitations();
 	test_tcp();
 	test_reasons();
