@@ -47,7 +47,7 @@ enum packet_region {
 	REGION_MAX,
 };
 
-// Values of parser_meta types: DOCA's.
+// Values of parser_meta types: DOCA's. CUSTOM_VLAN: a single tag of another type than 0x8100.
 enum { L2_META_NO_VLAN = 0, L2_META_MULTI_VLAN, L2_META_SINGLE_VLAN, L2_META_CUSTOM_VLAN };
 enum { L3_META_NONE = 0, L3_META_IPV4, L3_META_IPV6 };
 enum { L4_META_NONE = 0, L4_META_TCP, L4_META_UDP, L4_META_ICMP, L4_META_ESP };

@@ -299,13 +299,13 @@ static int parse_eth(struct cursor *c, unsigned int layer)
 	struct packet *p = c->p;
 	uint8_t **base = &p->base[layer * REGION_LAYER];
 	unsigned int tags = 0;
-	uint16_t type;
+	uint16_t type, first;
 
 	if (!fits(c, 14))
 		return -EBADMSG;
 	base[REGION_ETH] = p->data + c->at;
 	p->layer[layer].l2 = (uint16_t)c->at;
-	type = be16(p->data + c->at + 12);
+	type = first = be16(p->data + c->at + 12);
 	c->at += 14;
 	while (type == TYPE_VLAN || type == TYPE_QINQ || type == TYPE_QINQ_OLD) {
 		if (!fits(c, 4))
@@ -317,9 +317,11 @@ static int parse_eth(struct cursor *c, unsigned int layer)
 		c->at += 4;
 	}
 	base[REGION_ETYPE] = p->data + c->at - 2;
-	p->meta.layer[layer].l2_type = tags == 0   ? L2_META_NO_VLAN
-				       : tags == 1 ? L2_META_SINGLE_VLAN
-						   : L2_META_MULTI_VLAN;
+	// A tag of a provider bridge is none of this one: its VIDs are others.
+	p->meta.layer[layer].l2_type = tags == 0            ? L2_META_NO_VLAN
+				       : tags > 1           ? L2_META_MULTI_VLAN
+				       : first == TYPE_VLAN ? L2_META_SINGLE_VLAN
+							    : L2_META_CUSTOM_VLAN;
 	return type;
 }
 

@@ -50,6 +50,7 @@ class Layer:
 
     start: int
     vlans: int = 0
+    vlan_type: int = 0
     l3: int | None = None
     l3_type: int = 0
     l4: int | None = None
@@ -140,6 +141,8 @@ def _ethernet(frame: bytes, at: int, layer: str, parsed: Parsed, info: Layer) ->
     while int.from_bytes(frame[offset : offset + 2], "big") in VLAN_TYPES:
         if offset + 6 > len(frame):
             raise Cut
+        if not info.vlans:
+            info.vlan_type = int.from_bytes(frame[offset : offset + 2], "big")
         if info.vlans < 2:
             _put(parsed, f"{layer}.eth_vlan{info.vlans}.tci", offset + 2, 2)
         info.vlans += 1
@@ -346,7 +349,8 @@ def _layer_meta(frame: bytes, name: str, parsed: Parsed, meta: dict[str, int]) -
     layer = parsed.outer if name == "outer" else parsed.inner
     if layer is None:
         return
-    vlans = {0: L2Meta.NO_VLAN, 1: L2Meta.SINGLE_VLAN}.get(layer.vlans, L2Meta.MULTI_VLAN)
+    single = L2Meta.SINGLE_VLAN if layer.vlan_type == VLAN_TYPES[0] else L2Meta.CUSTOM_VLAN
+    vlans = {0: L2Meta.NO_VLAN, 1: single}.get(layer.vlans, L2Meta.MULTI_VLAN)
     meta[f"{name}_l2_type"] = vlans
     meta[f"{name}_l3_type"] = layer.l3_type
     meta[f"{name}_l4_type"] = layer.l4_type

@@ -67,7 +67,7 @@ POOLS: dict[str, Sequence[int]] = {
     "meta.u32[0]": (0, 1, 2),
     "meta.u32[4]": (0, 1, 2),
     "parser_meta.port_id": (0, 1, 2),
-    "_l2_type": (0, 1, 2),
+    "_l2_type": (0, 1, 2, 3),
     "_l3_type": (0, 1, 2),
     "_l4_type": (0, 1, 2, 3),
     "_fragmented": (0, 1),

@@ -233,6 +233,13 @@ static void test_vlans(void)
 			value(STEER_F_PM_OUTER_L2_TYPE) == L2_META_MULTI_VLAN &&
 			value(STEER_F_OUTER_L4_DST_PORT) == 4,
 		"QinQ");
+	memcpy(f + 16, inner + 12, bytes - 12);
+	put32(f + 12, 0x81000000);
+	ok(!parse(f, bytes + 4) && value(STEER_F_PM_OUTER_L2_TYPE) == L2_META_SINGLE_VLAN, "a tag of 802.1Q");
+	put16(f + 12, 0x88a8);
+	ok(!parse(f, bytes + 4) && value(STEER_F_PM_OUTER_L2_TYPE) == L2_META_CUSTOM_VLAN &&
+			value(STEER_F_OUTER_L4_DST_PORT) == 4,
+		"a provider's alone is another kind");
 }
 
 // Everything that reads a packet must stay within it.

@@ -429,3 +429,30 @@ def test_icmp_errors_are_believed_from_who_may_send_them(fast: Segmented) -> Non
     assert error("b", "pf0vf1", B, "10.0.1.11") == "policy", "a quarantined target is not heard any more"
     assert error("behind r", "pf0vf1", B, "10.0.1.11") == "ct_untrackable"
     assert error("outside", "p0", HOP, "192.0.2.1") == "", "others lose nothing"
+
+
+def test_tags_of_other_kinds_are_not_those_of_a_binding(fast: Segmented) -> None:
+    """A frame with a priority but no VLAN is untagged (802.1Q); a provider's tag is not a VLAN of ours (802.1ad)."""
+    d = "02:00:00:00:01:04"
+    tagged = Network(name="t", vlan=7, prefixes=("10.5.0.0/24",))
+    seats = [
+        Workload(name=name, interfaces=(Interface(network="t", port=port, mac=mac, addresses=(address,)),))
+        for name, port, mac, address in (("d", "pf0vf0", d, "10.5.0.1"), ("e", "pf0vf1", HOP, "10.5.0.2"))
+    ]
+    inventory = replace(SMALL, networks=(*SMALL.networks, tagged), workloads=(*SMALL.workloads, *seats))
+    fast.load(compiler.compile(PolicySet(default=Default.ALLOW), inventory))
+
+    def reason(sender: str, to: str, source: str, target: str, tag: str) -> str:
+        frame = pc.udp4(sender, to, source, target, 1, 2)
+        outcome, _, _ = fast.ask("pf0vf0", frame[:12] + bytes.fromhex(tag) + frame[12:])
+        return outcome.reason
+
+    untagged, seven = (A, C, "10.0.0.10", "10.0.0.12"), (d, HOP, "10.5.0.1", "10.5.0.2")
+    assert reason(*untagged, "") == ""
+    assert reason(*untagged, "8100a000") == "", "a priority is no VLAN"
+    assert reason(*untagged, "81000007") == "unauthenticated"
+    assert reason(*seven, "81006007") == ""
+    for kind in ("88a8", "9100"):
+        assert reason(*untagged, f"{kind}0000") == "ct_untrackable"
+        assert reason(*seven, f"{kind}0007") == "ct_untrackable"
+    assert reason(*seven, "8100000781000007") == "ct_untrackable"
