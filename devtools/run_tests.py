@@ -4,6 +4,7 @@
 
 ./ringfield test                    C tests, then pytest
 ./ringfield test ARGUMENT...        pytest alone, with these arguments (a file, -k NAME, -m soak ...)
+./ringfield test --soak [ARGUMENT.] what takes too long for every day: 30 s of links up, a full table ...
 ./ringfield test --sanitize [ARG..] C tests, tests/smoke, tests/behaviour with ASan and UBSan (build/asan)
 ./ringfield test --fuzz [SECONDS]   every libFuzzer target for so long (default 30; build/fuzz, needs clang-14)
 """
@@ -142,6 +143,8 @@ def main(arguments: list[str]) -> int:
             return 0
         case ["--sanitize", *rest]:
             return sanitize(rest)
+        case ["--soak", *rest]:
+            return pytest(["-m", "soak", *rest])
         case ["--fuzz"]:
             return fuzz(30)
         case ["--fuzz", seconds] if seconds.isdigit():
