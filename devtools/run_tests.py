@@ -6,6 +6,7 @@
 ./ringfield test ARGUMENT...        pytest alone, with these arguments (a file, -k NAME, -m soak ...)
 ./ringfield test --soak [ARGUMENT.] what takes too long for every day: 30 s of links up, a full table ...
 ./ringfield test --sanitize [ARG..] C tests, tests/smoke, tests/behaviour with ASan and UBSan (build/asan)
+./ringfield test --rootless [ARG..] what needs no root, without root (root becomes nobody), and a demonstration
 ./ringfield test --fuzz [SECONDS]   every libFuzzer target for so long (default 30; build/fuzz, needs clang-14)
 """
 
@@ -22,6 +23,20 @@ BUILD = ROOT / "build" / "cp311"
 ASAN = ROOT / "build" / "asan"
 FUZZ = ROOT / "build" / "fuzz"
 SANITIZED = ["tests/smoke", "tests/behaviour"]
+ROOTLESS = [
+    "tests/flow/test_dpu.py",
+    "tests/rpc/test_cli.py",
+    "tests/smoke/test_backends.py",
+    "tests/smoke/test_hugepages.py",
+    "tests/smoke/test_process.py",
+    "tests/unit/test_package.py",
+]
+# Nobody, who may read this tree wherever it lies, and no more.
+_READ = "+dac_read_search"
+NOBODY = [
+    *("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"),
+    *(f"--{kind}=-all,{_READ}" for kind in ("inh-caps", "ambient-caps", "bounding-set")),
+]
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 
 
@@ -99,6 +114,27 @@ def sanitize(arguments: Sequence[str]) -> int:
     return max(statuses)
 
 
+def rootless(arguments: Sequence[str]) -> int:
+    """Tests without root, and the demonstration that needs none."""
+    become = NOBODY if os.geteuid() == 0 else []
+    with tempfile.TemporaryDirectory(prefix="rf-") as home:
+        if become:
+            shutil.chown(home, "nobody", "nogroup")
+        variables = {
+            "HOME": home,
+            "TMPDIR": home,
+            "HYPOTHESIS_STORAGE_DIRECTORY": f"{home}/hypothesis",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        say("tests without root")
+        pytest_words = ["-p", "no:cacheprovider", *(arguments or ROOTLESS)]
+        statuses = [run([*become, ROOT / "ringfield", "test", *pytest_words], **variables)]
+        if not arguments:
+            say("the demonstration without root")
+            statuses.append(run([*become, ROOT / "ringfield", "demo", "--rootless", "--quiet"], **variables))
+    return max(statuses)
+
+
 def fuzz(seconds: int) -> int:
     """Every fuzz target, beginning with its kept corpus; a finding is left in build/fuzz."""
     if shutil.which("clang-14") is None:
@@ -145,6 +181,8 @@ def main(arguments: list[str]) -> int:
             return sanitize(rest)
         case ["--soak", *rest]:
             return pytest(["-m", "soak", *rest])
+        case ["--rootless", *rest]:
+            return rootless(rest)
         case ["--fuzz"]:
             return fuzz(30)
         case ["--fuzz", seconds] if seconds.isdigit():

@@ -155,7 +155,7 @@ def run(*, quiet: bool, keep: bool, as_json: bool, more: Iterable[str] = ()) -> 
     console = Console(quiet=quiet or as_json, highlight=False)
     if os.geteuid() != 0:
         raise click.ClickException(
-            "namespaces and taps need root: sudo ./ringfield demo; without root: ./ringfield demo pipeline --rootless"
+            "namespaces and taps need root: sudo ./ringfield demo; without root: ./ringfield demo --rootless"
         )
     expected = expectations(more)
     if pid := others(HOSTS[VICTIM].namespace):

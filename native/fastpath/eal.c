@@ -67,11 +67,16 @@ static uint64_t free_huge_mb(void)
 	while (dir && (entry = readdir(dir))) {
 		char path[512];
 		unsigned long long page_kb;
+		uint64_t have, promised;
 
 		if (sscanf(entry->d_name, "hugepages-%llukB", &page_kb) != 1)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s/free_hugepages", root, entry->d_name);
-		kb += page_kb * read_number(path);
+		have = read_number(path);
+		// Free still, but promised to a process that has mapped them and not touched them yet.
+		snprintf(path, sizeof(path), "%s/%s/resv_hugepages", root, entry->d_name);
+		promised = read_number(path);
+		kb += page_kb * (have > promised ? have - promised : 0);
 	}
 	if (dir)
 		closedir(dir);
