@@ -56,7 +56,7 @@ class Segmentation:
         self._clock, self._monotonic = clock, monotonic
         self.store = Store(directory, clock=clock)
         self.audit = AuditLog(directory, clock=clock)
-        self.workloads = Workloads(self.store, settings.networks, settings.ports)
+        self.workloads = Workloads(self.store, settings.networks, settings.ports, settings.overlay)
         self.contained = ContainmentBook(self.store, clock=clock, monotonic=monotonic)
         self.force = Enforcement(settings, self.store, self.contained, use, clock=clock)
         self._changes = threading.RLock()  # one change that compiles at a time

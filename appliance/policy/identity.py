@@ -361,8 +361,6 @@ def _networks_wrong(inventory: Inventory) -> Iterator[Problem]:
         if network.name in names:
             yield Problem(item, "name", "there are two networks of this name")
         names.add(network.name)
-        if network.vni:
-            yield Problem(item, "vni", "tunnels between appliances are not part of this version; use a VLAN")
         if not 0 <= network.vlan < 4095:
             yield Problem(item, "vlan", f"{network.vlan} is not between 0 and 4094")
         other = vlans.setdefault(network.vlan, network.name) if network.vlan else network.name

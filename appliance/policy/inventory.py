@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from appliance.errors import AlreadyExists, BadState, InUse, InvalidValue, NotFound
 from appliance.policy.identity import bind
-from appliance.policy.model import KINDS, ORIGINS, Interface, Inventory, Network, State, Workload
+from appliance.policy.model import KINDS, ORIGINS, Interface, Inventory, Network, Overlay, State, Workload
 from appliance.policy.program import Numbers
 from appliance.policy.store import Store
 
@@ -69,12 +69,19 @@ def check(workload: Workload) -> None:
 class Workloads:
     """The registry. Any thread may call; versions are values."""
 
-    def __init__(self, store: Store, networks: Sequence[Network], ports: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        networks: Sequence[Network],
+        ports: Mapping[str, int],
+        overlay: Overlay | None = None,
+    ) -> None:
         self._store = store
         self._lock = threading.RLock()
         self._declared: set[str] = set()
         self._byname: dict[str, Workload] = {}
         self.networks = tuple(networks)
+        self.overlay = overlay
         self.ports = dict(ports)
         self._waiting: dict[str, Workload] = {}
         """Kept workloads behind ports that were added by a call and are not there (yet)."""
@@ -102,7 +109,7 @@ class Workloads:
 
     def _with(self, byname: Mapping[str, Workload]) -> Inventory:
         workloads = tuple(byname[name] for name in sorted(byname))
-        return Inventory(networks=self.networks, workloads=workloads, ports=self.ports)
+        return Inventory(networks=self.networks, workloads=workloads, ports=self.ports, overlay=self.overlay)
 
     def set_ports(self, ports: Mapping[str, int]) -> bool:
         """Ports have come or gone; whether workloads that waited for one are plugged in now. ``InUse`` names those

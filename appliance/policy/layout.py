@@ -14,14 +14,18 @@ A packet's way::
          forward -> forward6 -> behind4|6 -> gateway -> ttl4 -> route4 -> fabric4 -> away4
                                           -> ttl6 -> route6 -> fabric6 -> away6 -> lost4|6
 
+To a workload behind another appliance, forwarding ends in ``horizon -> tunnel`` (VXLAN). What comes from a known
+VTEP goes ``prefix4 -> vtep -> tunnel4 -> tunnel6``, which ask whether that VTEP owns the inner sender, and
+decapsulated to ``ct``.
+
 Each arrow between tables of one line is a miss. Words of ``meta.u32``: 0 and 1 wide classes of source and target
-(0 to 3 and 5 scratch in link control), 2 the range class, 3 whether the sender may be a router, the rest as
-``program`` has them.
+(0 to 3 and 5 scratch in link control), 2 the VTEP that sent it, later the range class, 3 whether the sender may be a
+router, the rest as ``program`` has them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,6 +70,21 @@ PROTO4: Final = "outer.ipv4.next_proto"
 SRC_PORT: Final = "outer.transport.src_port"
 DST_PORT: Final = "outer.transport.dst_port"
 ICMP_TYPE: Final = "outer.icmp.type"
+VNI: Final = "tunnel.vxlan.vni"
+INNER_L3_TYPE: Final = "parser_meta.inner_l3_type"
+INNER_SRC4: Final = "inner.ipv4.src_ip"
+INNER_SRC6: Final = "inner.ipv6.src_ip"
+ENCAP: Final = "encap.data"
+"""The outer headers of a tunnel, as bytes (``overlay.Tunnels.header``)."""
+ENCAP_BYTES: Final = 50
+_WIDE: Final = {VNI: 24, ENCAP: 8 * ENCAP_BYTES}
+_FIELDS: Final = {
+    VNI: ("tunnel.vxlan.vxlan_tun_id",),
+    ENCAP: (
+        "encap.is_l2", "encap.outer.ipv4.dst_ip", "encap.outer.udp.src_port", "encap.tunnel.vxlan.vxlan_tun_id",
+    ),
+}  # fmt: skip
+"""Columns that are not called as the fields that a pipe names for them, and their widths in bits."""
 
 
 def u32(index: int) -> str:
@@ -82,6 +101,7 @@ SERVICES: Final = u32(9)
 SOURCE_WIDE: Final = u32(0)
 TARGET_WIDE: Final = u32(1)
 RANGE: Final = u32(2)
+VTEP: Final = u32(2)
 ROUTER: Final = u32(3)
 """Not 0: the sender may be a router (``CtConfig.router_u32``)."""
 
@@ -99,6 +119,8 @@ def _bytes(name: str) -> int:
 
 def ft_bits(name: str) -> int:
     """Width of a field in bits, as the fast path stores it."""
+    if name in _WIDE:
+        return _WIDE[name]
     return fields.ACTIONS[name].bits if name not in fields.MATCH else fields.MATCH[name].bits
 
 
@@ -147,15 +169,16 @@ class Shape:
         return _SPECS[key]
 
     def _spec(self, nr_entries: int) -> PipeSpec:
-        ones = {name: (1 << ft_bits(name)) - 1 for name in (*self.match, *self.sets)}
-        actions = {name: ones[name] for name in self.sets} | dict(self.constants or {})
-        masks = {name: ones[name] if mask == FULL else mask for name, mask in self.match.items()}
+        sets = _ones(self.sets, fields.ACTIONS)
+        match = _ones(self.match, fields.MATCH)
+        actions = sets | dict(self.constants or {})
+        masks = match | {n: m for n, m in self.match.items() if m != FULL}
         return PipeSpec(
             name=PREFIX + self.name,
             type=self.type,
             is_root=self.is_root,
             nr_entries=nr_entries,
-            match=Match.from_flat({name: ones[name] for name in self.match}),
+            match=Match.from_flat(match),
             match_mask=Match.from_flat(masks) if masks else None,
             actions=(Actions.from_flat(actions),) if actions or self.descs else (),
             action_descs=(self.descs,) if self.descs else (),
@@ -164,12 +187,18 @@ class Shape:
         )
 
 
+def _ones(columns: Iterable[str], known: Mapping[str, fields.Field]) -> dict[str, int]:
+    """The fields of columns, each changeable."""
+    return {name: known[name].ones for column in columns for name in _FIELDS.get(column, (column,))}
+
+
 def to(name: str) -> Fwd:
     """To another pipe of the program."""
     return FwdPipe(PREFIX + name)
 
 
 UNAUTHENTICATED: Final = FwdDrop("unauthenticated")
+TUNNEL_SPOOFED: Final = FwdDrop("tunnel_spoofed")
 LINK_CONTROL: Final = FwdDrop("link_control")
 ROGUE_CONTROL: Final = FwdDrop("rogue_control")
 NO_MULTICAST: Final = FwdDrop("no_multicast")
@@ -201,6 +230,9 @@ def _copy(source: DescField | str, word: int, width: int) -> ActionDesc:
 
 
 _FORWARDING: Final = (
+    Shape("tunnel", {ZONE: FULL, DST_MAC: FULL}, NO_ROUTE, EACH, (ENCAP,)),
+    # What came out of one tunnel does not go into another.
+    Shape("horizon", {PORT: FULL}, to("tunnel"), NO_ROUTE),
     # Refused as by a router: from the gateway in the sender's subnet.
     Shape("lost6", {L3_TYPE: FULL, ZONE: FULL, SRC6: FULL}, NO_ROUTE, UNREACHABLE, _ROUTER6, type=_LPM),
     Shape("lost4", {L3_TYPE: FULL, ZONE: FULL, SRC4: FULL}, to("lost6"), UNREACHABLE, _ROUTER4, type=_LPM),
@@ -246,7 +278,12 @@ _POLICY: Final = (
     Shape("new", {PORT: FULL, L4_TYPE: FULL, SRC_PORT: FULL, DST_PORT: FULL}, to("src4"), ROGUE_CONTROL),
 )  # fmt: skip
 
+_OWNER: Final = {INNER_L3_TYPE: FULL, ZONE: FULL, VTEP: FULL}
+_DECAP: Final = {"decap_type": int(ft.ResourceType.NON_SHARED), "decap.is_l2": 1}
 _BINDING: Final = (
+    Shape("tunnel6", {**_OWNER, INNER_SRC6: FULL}, TUNNEL_SPOOFED, to("ct"), (ROUTER,), _DECAP, type=_LPM),
+    Shape("tunnel4", {**_OWNER, INNER_SRC4: FULL}, to("tunnel6"), to("ct"), (ROUTER,), _DECAP, type=_LPM),
+    Shape("vtep", {SRC4: FULL, DST4: FULL, VNI: FULL}, TUNNEL_SPOOFED, to("tunnel4"), (ZONE, VTEP)),
     Shape(
         "prefix6",
         {L3_TYPE: FULL, **_SENDER, SRC6: FULL},

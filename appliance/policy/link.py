@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from appliance.flow.types import Fwd, FwdPort, L2Meta, L3Meta, L4Meta, PipeType, parse_mac, prefix_mask
 from appliance.policy import layout as ly
+from appliance.policy import overlay
 from appliance.policy.identity import BITS, AddressMap, Bound, Prefix, cut, parse_prefix
 from appliance.policy.model import Inventory, Network
 from appliance.policy.program import Table
-from appliance.policy.refusal import refuse
+from appliance.policy.refusal import Refused, refuse
 
 _L3: Final = {4: L3Meta.IPV4, 6: L3Meta.IPV6}
 _ANY: Final = {4: (4, 0, 0), 6: (6, 0, 0)}
@@ -56,7 +57,12 @@ def encoded(name: str, values: Sequence[int]) -> Any:
     """A column as ``layout.rows`` takes it."""
     if name in (ly.SRC_MAC, ly.DST_MAC):
         return mac_bytes(values)
-    if name in (ly.SRC6, ly.DST6):
+    if name in (ly.VNI, ly.ENCAP):
+        width = -(-ly.ft_bits(name) // 8)
+        return np.frombuffer(b"".join(value.to_bytes(width, "big") for value in values), np.uint8).reshape(
+            -1, width
+        )
+    if name in (ly.SRC6, ly.DST6, ly.INNER_SRC6):
         return ip6_bytes(values)
     return np.array(values, np.int64)
 
@@ -169,6 +175,9 @@ class Link:
         uplinks = {network.uplink.port for network in inventory.networks if network.uplink is not None}
         self.uplink_ports = {inventory.ports[name] for name in uplinks}
         self.workload_ports = sorted({bound.port for bound in self.local} - self.uplink_ports)
+        if wrong := list(overlay.problems(inventory)):
+            raise Refused(wrong)
+        self.tunnels = overlay.tunnels(inventory)
         # What is bound, by zone and version: address, prefix length, whose it is.
         self._bound_in: defaultdict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)
         for bound in addresses.bounds:
@@ -187,6 +196,7 @@ class Link:
             *self._arp(),
             *self._nd(),
             *self._forwarding(),
+            *self._tunnels(),
             *self._fixed(),
         ]
         return {one.name.removeprefix(ly.PREFIX): one for one in made}
@@ -269,7 +279,12 @@ class Link:
                     prefix[version].add(
                         (_L3[version], port, network.vlan, mac, address), (zone,), way, length, whose
                     )
-        fwds = (ct, ly.LINK_CONTROL, ly.UNAUTHENTICATED)
+        tunnel = ly.to("vtep")
+        if self.tunnels is not None:
+            for end in self.tunnels.peers.values():
+                key = (_L3[4], self.tunnels.port, 0, end.mac, end.address)
+                prefix[4].add(key, (overlay.UNDERLAY_ZONE,), tunnel, 32, "overlay")
+        fwds = (ct, ly.LINK_CONTROL, ly.UNAUTHENTICATED, tunnel)
         return [one.table(self.capacity, ()) for one in exact.values()] + [
             one.table(self.capacity, fwds) for one in prefix.values()
         ]
@@ -320,7 +335,19 @@ class Link:
         for zone, version, address, mac in self._answers():
             if version == 4:
                 answer.add((zone, address, 1), (mac,))
+        if self.tunnels is not None:
+            self._arp_of_tunnels(self.tunnels, arp, router, answer)
         return [one.table(self.capacity, ()) for one in (arp, sender, router, own, answer)]
+
+    @staticmethod
+    def _arp_of_tunnels(made: overlay.Tunnels, arp: _Rows, router: _Rows, answer: _Rows) -> None:
+        """The next hops may ask for the VTEP; one that is a network's uplink, too, asks in that network."""
+        for mac in {end.mac for end in made.peers.values()}:
+            sender = (made.port, 0, mac)
+            zone = arp.found[sender, -1][0][0] if (sender, -1) in arp.found else overlay.UNDERLAY_ZONE
+            arp.add(sender, (zone,), whose="overlay")
+            router.add((made.port, zone, mac & 0xFFFFFFFF, mac >> 32))
+            answer.add((zone, made.own.address, 1), (made.own.mac,), whose="overlay")
 
     def _answers(self) -> list[tuple[int, int, int, int]]:
         """Zone, version, address, MAC of all that the appliance answers for."""
@@ -408,12 +435,13 @@ class Link:
         self._to_workloads(made, routers, fabric)
         self._to_gateways(made, routers, fabric)
         self._to_uplinks(made, routers, fabric)
+        ways: tuple[Fwd, ...] = (ly.to("horizon"), *self.ports)
         named: dict[str, tuple[Fwd, ...]] = {
-            "forward": self.ports, "behind": (ly.NO_ROUTE, ly.NO_MULTICAST, *self.ports), "route": self.ports,
-            "fabric": (ly.NO_MULTICAST, ly.to("lost4"), ly.to("lost6")), "away": self.ports, "gateway": (),
+            "forward": ways, "behind": (ly.NO_ROUTE, ly.NO_MULTICAST, *ways), "route": ways,
+            "fabric": (ly.NO_MULTICAST, ly.to("lost4"), ly.to("lost6")), "away": ways, "gateway": (),
         }  # fmt: skip
         if any(network.dhcp.is_on for network in self.inventory.networks):
-            named["forward"] = (*self.ports, ly.SOFTWARE)
+            named["forward"] = (*ways, ly.SOFTWARE)
         return [rows.table(self.capacity, named[name.rstrip("46")]) for name, rows in made.items()] + [
             *self._refusing()
         ]
@@ -421,8 +449,12 @@ class Link:
     def _to_workloads(
         self, made: Mapping[str, _Rows], routers: Mapping[str, int], fabric: Mapping[str, Sequence[Prefix]]
     ) -> None:
-        for bound in self.local:
-            port, whose = FwdPort(bound.port), f"workload {bound.workload.name}"
+        for bound in self.addresses.bounds:
+            here = bound.port >= 0
+            if not here and (self.tunnels is None or self.tunnels.owner(bound) is None):
+                continue
+            port: Fwd = FwdPort(bound.port) if here else ly.to("horizon")
+            whose = f"workload {bound.workload.name}"
             router = routers.get(bound.network.name)
             for version, address in bound.addresses:
                 name = "forward" if version == 4 else "forward6"
@@ -474,6 +506,14 @@ class Link:
                     behind.add((_L3[version], zone, mac, address), (), ly.NO_MULTICAST, length, whose)
                     if router is not None and (key, length) not in inside.found:
                         inside.add(key, (), ly.NO_MULTICAST, length)
+            # Workloads do not reach what carries their tunnels.
+            for version, address, length in self.tunnels.underlay if self.tunnels is not None else ():
+                key, lost = (_L3[version], zone, address), ly.to(f"lost{version}")
+                made[f"behind{version}"].add(
+                    (_L3[version], zone, mac, address), (), ly.NO_ROUTE, length, "overlay"
+                )
+                if router is not None and (key, length) not in made[f"fabric{version}"].found:
+                    made[f"fabric{version}"].add(key, (), lost, length)
 
     def _refusing(self) -> list[Table]:
         """Which gateway speaks to whom: that of the sender's subnet, or the network's first one."""
@@ -491,6 +531,30 @@ class Link:
                         rows.add(key, (router,) if version == 4 else _words(router), None, length)
                 made.append(rows.table(self.capacity, ()))
         return made
+
+    # -- tunnels -------------------------------------------------------------------------------------------------------
+
+    def _tunnels(self) -> list[Table]:
+        tunnel, horizon, vtep = _Rows("tunnel"), _Rows("horizon"), _Rows("vtep")
+        owner = {4: _Rows("tunnel4"), 6: _Rows("tunnel6")}
+        if (made := self.tunnels) is not None:
+            horizon.add((made.port,))
+            for bound in self.addresses.bounds:
+                if (end := made.owner(bound)) is not None:
+                    header, whose = made.header(end, bound.network.vni), f"workload {bound.workload.name}"
+                    tunnel.add((bound.zone, bound.mac), (header,), FwdPort(made.port), whose=whose)
+                    for version, address, length in made.prefixes(bound):
+                        key = (_L3[version], bound.zone, end.address, address)
+                        owner[version].add(key, (int(length < BITS[version]),), None, length, whose)
+            for network in self.inventory.networks:
+                for end in made.peers.values() if network.vni else ():
+                    vtep.add(
+                        (end.address, made.own.address, network.vni), (self.zones[network.name], end.address)
+                    )
+        return [
+            tunnel.table(self.capacity, self.ports),
+            *(one.table(self.capacity, ()) for one in (horizon, vtep, *owner.values())),
+        ]
 
 
 def _is_in(prefix: Prefix, others: Sequence[Prefix]) -> bool:

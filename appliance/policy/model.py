@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, IntEnum
+from ipaddress import ip_address
 from typing import Final
 
 from appliance.policy.selector import ANY, Selector
@@ -151,6 +152,7 @@ class Network:
     vlan: int = 0
     """802.1Q id on every port of the network; 0: untagged."""
     vni: int = 0
+    """VXLAN network identifier between appliances; 0: the network ends at this one's ports and uplink."""
     prefixes: tuple[str, ...] = ()
     """Its subnets. An address in them that is no workload's is ``unknown``, any other is ``world``."""
     gateways: tuple[str, ...] = ()
@@ -161,6 +163,39 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Vtep:
+    """Where another appliance's tunnels end."""
+
+    address: str
+    """IPv4, in the underlay."""
+    next_hop_mac: str = ""
+    """Who takes frames for it on this appliance's overlay port, and the only MAC from which its packets come. Empty:
+    the one that the appliance makes of its address (``vtep_mac``).
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlay:
+    """Tunnels between appliances: VXLAN (RFC 7348) over IPv4, for the networks that have a VNI."""
+
+    port: str
+    """Name of the port towards the underlay."""
+    address: str
+    """This appliance's VTEP."""
+    mac: str = ""
+    """Of frames that leave by the port; empty: made of the address (``vtep_mac``)."""
+    peers: Mapping[str, Vtep] = field(default_factory=dict)
+    """By appliance, as ``Interface.appliance`` names it."""
+    prefixes: tuple[str, ...] = ()
+    """The underlay's addresses, which no workload reaches; the VTEPs are always among them."""
+
+
+def vtep_mac(address: str) -> str:
+    """The MAC that an appliance takes for its VTEP unless told otherwise: 02:56 and the four bytes of the address."""
+    return ":".join(f"{byte:02x}" for byte in (0x02, 0x56, *ip_address(address).packed))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
     """All that is plugged in here."""
 
@@ -168,6 +203,8 @@ class Inventory:
     workloads: tuple[Workload, ...] = ()
     ports: Mapping[str, int] = field(default_factory=dict)
     """Logical port id (``parser_meta.port_id``) by port name."""
+    overlay: Overlay | None = None
+    """None: workloads behind other appliances are known, and not reached."""
 
 
 # --- rules ----------------------------------------------------------------------------------------------------------

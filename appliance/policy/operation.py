@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from appliance.flow.types import CtConfig
 from appliance.policy.compiler import ROOM
-from appliance.policy.model import Default, Inventory, Network, PolicySet, State, Workload
+from appliance.policy.model import Default, Inventory, Network, Overlay, PolicySet, State, Workload
 from appliance.policy.program import Program
 
 Use = Callable[[float | None], AbstractContextManager[Any]]
@@ -27,6 +27,7 @@ class Settings:
     networks: tuple[Network, ...]
     ports: Mapping[str, int]
     """Logical id by name."""
+    overlay: Overlay | None = None
     ct: CtConfig = NO_CT
     default: Default = Default.BLOCK
     """While no policy was published."""

@@ -14,7 +14,20 @@ from typing import Final
 from appliance.flow.ct import CT_CAPACITY_MOST, CT_TIMEOUT_MOST, CtConfig, CtFull, CtTimeouts
 from appliance.flow.values import parse_mac
 from appliance.policy.compiler import ROOM
-from appliance.policy.model import KINDS, ORIGINS, Default, Dhcp, Interface, Network, State, Uplink, Workload
+from appliance.policy.model import (
+    KINDS,
+    ORIGINS,
+    Default,
+    Dhcp,
+    Interface,
+    Network,
+    Overlay,
+    State,
+    Uplink,
+    Vtep,
+    Workload,
+)
+from appliance.policy.overlay import VNI_MAX
 from appliance.run.document import Node, read_document
 
 _TIMEOUTS: Final = tuple(CtTimeouts.__slots__)
@@ -26,6 +39,7 @@ class SegmentationConfig:
     """The whole section."""
 
     networks: tuple[Network, ...]
+    overlay: Overlay | None = None
     state_dir: Path
     """Policy revisions, audit log, what is contained."""
     appliance: str = "local"
@@ -92,15 +106,13 @@ def _networks(node: Node, ports: Mapping[str, int]) -> tuple[Network, ...]:
     for name, item in node.children():
         uplink = None
         if (given := item.get("uplink")) is not None:
-            port = given.need("port")
-            if port.as_text() not in ports:
-                port.fail(f"there is no port {port.raw!r} (ports: {', '.join(ports)})")
-            uplink = Uplink(port=port.raw, next_hop_mac=_mac(given.need("mac")))
+            uplink = Uplink(port=_port(given, ports), next_hop_mac=_mac(given.need("mac")))
             given.done()
         mac = item.get("gateway_mac")
         made = Network(
             name=name,
             vlan=item.number("vlan", 0, 0, 4094),
+            vni=item.number("vni", 0, 0, VNI_MAX),
             prefixes=item.list_of("prefixes", _prefix),
             gateways=item.list_of("gateways", _address),
             uplink=uplink,
@@ -118,19 +130,23 @@ def _networks(node: Node, ports: Mapping[str, int]) -> tuple[Network, ...]:
     return tuple(found)
 
 
-def _interface(node: Node, networks: Mapping[str, Network], ports: Mapping[str, int]) -> Interface:
-    """The keys of an interface; those of a workload may stand beside them."""
-    network = node.get("network")
-    name = network.as_choice(*networks) if network is not None else next(iter(networks))
+def _port(node: Node, ports: Mapping[str, int]) -> str:
     port = node.need("port")
     if port.as_text() not in ports:
         port.fail(f"there is no port {port.raw!r} (ports: {', '.join(ports)})")
+    return port.raw
+
+
+def _interface(node: Node, networks: Mapping[str, Network], ports: Mapping[str, int]) -> Interface:
+    """The keys of an interface; those of a workload may stand beside them. Another appliance's ports are its own."""
+    network, appliance = node.get("network"), node.text("appliance", "")
     made = Interface(
-        network=name,
-        port=port.raw,
+        network=network.as_choice(*networks) if network is not None else next(iter(networks)),
+        port=node.text("port", "") if appliance else _port(node, ports),
         mac=_mac(node.need("mac")),
         addresses=node.list_of("addresses", _address),
         prefixes=node.list_of("prefixes", _prefix),
+        appliance=appliance,
     )
     if not made.addresses and not made.prefixes:
         node.fail("'addresses' or 'prefixes' is missing: the port would admit nothing")
@@ -153,7 +169,7 @@ def read_workloads(
         labels = item.get("labels")
         if item.get("interfaces") is not None:
             interfaces = item.list_of("interfaces", listed)
-        elif item.get("port") is not None:
+        elif item.get("port") is not None or item.get("appliance") is not None:
             interfaces = (_interface(item, known, ports),)
         else:
             interfaces = ()
@@ -227,6 +243,34 @@ def _protect(node: Node) -> tuple[str, str, str]:
     return made
 
 
+def _seen_from(appliance: str, workload: Workload) -> Workload:
+    """One file may serve all appliances: what it says is behind this one, is here."""
+    interfaces = tuple(
+        replace(one, appliance="") if one.appliance == appliance else one for one in workload.interfaces
+    )
+    return replace(workload, interfaces=interfaces)
+
+
+def _overlay(node: Node | None, ports: Mapping[str, int]) -> Overlay | None:
+    if node is None:
+        return None
+    peers = {}
+    for name, item in node.need("peers").children():
+        mac = item.get("mac")
+        peers[name] = Vtep(address=_address(item.need("address")), next_hop_mac=_mac(mac) if mac else "")
+        item.done()
+    mac = node.get("mac")
+    made = Overlay(
+        port=_port(node, ports),
+        address=_address(node.need("address")),
+        mac=_mac(mac) if mac else "",
+        peers=peers,
+        prefixes=node.list_of("prefixes", _prefix),
+    )
+    node.done()
+    return made
+
+
 def read_segmentation(
     node: Node, ports: Mapping[str, int], base: Path, runtime_dir: Path
 ) -> SegmentationConfig:
@@ -239,14 +283,16 @@ def read_segmentation(
     if (given := node.get("workloads")) is not None:
         workloads, digest = _workloads(given, networks, ports, base)
     policy, text = _file(node, "policy", base)
+    appliance = node.text("appliance", "local")
     made = SegmentationConfig(
         networks=networks,
+        overlay=_overlay(node.get("overlay"), ports),
         state_dir=directory,
-        appliance=node.text("appliance", "local"),
+        appliance=appliance,
         default=Default(node.choice("default", "block", "block", "alert", "allow")),
         policy=policy,
         policy_text=text,
-        workloads=workloads,
+        workloads=tuple(_seen_from(appliance, one) for one in workloads),
         workloads_digest=digest,
         ct=_connections(node.get("connections")),
         reject_contained=node.switch("reject_contained", False),

@@ -147,7 +147,10 @@ class Names:
     def _numbers(self, now: InForce) -> None:
         """A tag and a base keep their meaning, so only new ones are told."""
         program, book = now.program, self._book
-        book.set_networks({zone: tn.Network(name) for name, zone in program.numbers.zones.items()})
+        vnis = {network.name: network.vni for network in now.inventory.networks}
+        book.set_networks(
+            {zone: tn.Network(name, vnis.get(name, 0)) for name, zone in program.numbers.zones.items()}
+        )
         tags = program.verdicts.keys() - self._tags
         book.set_verdicts({tag: _verdict(program.verdicts[tag]) for tag in tags})
         bases = program.identities.keys() - self._bases
@@ -218,6 +221,7 @@ class Runtime:
         self._dhcp: DhcpService | None = None
         settings = Settings(
             networks=config.networks,
+            overlay=config.overlay,
             ports=ports,
             ct=config.ct,
             default=config.default,

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""Tunnels from a configuration file: what is behind another appliance is reached through one."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.run import frames
+from appliance.run.document import ConfigError
+from appliance.v1 import trace_pb2, trace_service_pb2
+from tests.support.rig import TIMEOUT, config, directory
+from tests.support.segmentation import CONFIG, DB, WEB, running
+
+OVERLAY = """\
+  appliance: east
+  overlay: {port: p0, address: 192.0.2.1, peers: {west: {address: 192.0.2.2}}, prefixes: [192.0.2.0/24]}
+"""
+FAR = (
+    CONFIG.replace("lab: {prefixes", "lab: {vni: 7, prefixes")
+    .replace("db: {port: p2", "db: {appliance: west, port: vf9")
+    .replace("ops: {port: p3", "ops: {appliance: east, port: p3")
+    + OVERLAY
+)
+
+
+def test_a_workload_behind_another_appliance_is_reached() -> None:
+    """Its appliance's port needs not exist here; `appliance` with this one's name means here."""
+    with running(settings=FAR) as rig:
+        asked = frames.tcp(WEB, DB, 40000, 5432, frames.SYN)
+        request = trace_service_pb2.TracePacketRequest(port="p1", frame=asked)
+        outcome = rig.client.trace.TracePacket(request, timeout=TIMEOUT).trace.outcomes[0]
+        assert (outcome.verdict, outcome.port) == (trace_pb2.VERDICT_PORT, "p0")
+        assert (outcome.frame[50 : 50 + len(asked)], outcome.frame[46:49]) == (asked, b"\0\0\x07")
+
+
+WRONG = {
+    "no such port": ("port: p0, address", "port: p9, address", "there is no port 'p9'"),
+    "no address": ("address: 192.0.2.1, ", "", "segmentation.overlay: 'address' is missing"),
+    "no peers": ("peers: {west: {address: 192.0.2.2}}, ", "", "segmentation.overlay: 'peers' is missing"),
+    "a peer without address": ("west: {address: 192.0.2.2}", "west: {}", "peers.west: 'address' is missing"),
+    "an unknown key": ("prefixes: [192.0.2.0/24]", "prefixs: []", "prefixs"),
+    "a VNI too large": ("vni: 7", "vni: 16777216", "vni"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_wrong_sections_are_refused(what: str) -> None:
+    """With the field's name."""
+    old, new, why = WRONG[what]
+    assert old in FAR
+    with directory() as made:
+        (made / "policy.yaml").write_text("rules: []")
+        with pytest.raises(ConfigError) as caught:
+            config(FAR.replace(old, new), made)
+    assert why in str(caught.value)
