@@ -42,7 +42,9 @@ def set_up_logging(how: str, level: str = "info") -> None:
 
 
 class Signals:
-    """SIGINT and SIGTERM set an event instead of ending the process; a second one of them ends it at once."""
+    """SIGINT, SIGTERM and SIGHUP set an event instead of ending the process. Further ones change nothing: what is being
+    taken down is taken down whole.
+    """
 
     def __init__(self) -> None:
         self.event = threading.Event()
