@@ -24,7 +24,9 @@ EVENTS: Final = ("", *(event.name.lower() for event in types.FlowEvent))
 CREATES: Final = ("", "policy", "adopted")
 CLOSE_QUARANTINE: Final = 1 + max(types.FlowClose)
 CLOSES: Final = ("", *(close.name.lower() for close in types.FlowClose if close), "quarantine")
-"""What ``policy`` becomes when a rule of the system band decided is the last one."""
+"""What ``policy`` becomes when the quarantine decided is the last one."""
+QUARANTINE: Final = ("system", "quarantine")
+"""Band and rule of its verdicts. ``restrict`` cuts as policy does: what it leaves open is a matter of rules."""
 TCP_STATES: Final = ("", *(state.name.lower() for state in types.TcpState if state))
 
 ALLOW, ALERT, DROP, REJECT = range(1, 5)

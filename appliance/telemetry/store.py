@@ -66,7 +66,7 @@ class _Meanings:
         self.sides: U8 = np.zeros(0, np.uint8)
         """By workload code: 1 local, 2 known elsewhere, 0 nobody."""
         self.verdicts: U8 = np.zeros(0, np.uint8)
-        self.system: Mask = np.zeros(0, np.bool_)
+        self.quarantine: Mask = np.zeros(0, np.bool_)
 
     def grow(self) -> None:
         """After the tables have."""
@@ -82,7 +82,8 @@ class _Meanings:
                 schema.VERDICTS.index(one.verdict) if one.verdict in schema.VERDICTS else 0 for one in fresh
             ]
             self.verdicts = np.append(self.verdicts, np.array(numbers, np.uint8))
-            self.system = np.append(self.system, np.array([one.band == "system" for one in fresh], np.bool_))
+            quarantine = [(one.band, one.rule) == schema.QUARANTINE for one in fresh]
+            self.quarantine = np.append(self.quarantine, np.array(quarantine, np.bool_))
 
 
 def _by_sides(meaning: Callable[[int, int], int]) -> U8:
@@ -185,7 +186,7 @@ class FlowStore:
             "judged": judged,
             "verdict": verdict,
             "drop": np.where(denied, batch["drop"], 0),
-            "close": np.where(cut & meanings.system[judged], schema.CLOSE_QUARANTINE, close),
+            "close": np.where(cut & meanings.quarantine[judged], schema.CLOSE_QUARANTINE, close),
             "direction": DIRECTION_OF[sides],
             "reporter": REPORTER_OF[sides],
         }

@@ -98,7 +98,7 @@ def test_every_column_travels(story: Rig) -> None:
     last = story.get(last=1)[0]
     expected = {
         "record": 6, "appliance": "dpu-1", "event": "close", "verdict": "drop", "reason": "policy", "band": "system",
-        "rule": "quarantine agent-1", "rule_id": "s1", "close_reason": "quarantine", "revision": 3, "protocol": "tcp",
+        "rule": "quarantine", "rule_id": "s1", "close_reason": "quarantine", "revision": 3, "protocol": "tcp",
         "src_workload": "agent-1", "src_labels": ["app=agent", "env=prod"], "src_state": "quarantined",
         "src_kind": "agent", "dst_workload": "tool-1", "in_port": "pf0vf0", "out_port": "pf0vf1", "network": "prod",
         "vni": 4711, "initiator_packets": 5, "responder_bytes": 400, "direction": "internal", "reporter": "only",

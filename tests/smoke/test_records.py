@@ -141,7 +141,7 @@ def test_cut_by_quarantine(rig: Tracked) -> None:
     end = rig.wait_record("the end", of("close", 44000))
     expected = {
         "close_reason": "quarantine", "verdict": "drop", "reason": "policy", "band": "system", "revision": 2,
-        "rule": "quarantine agent-1", "tag": QUARANTINED, "responder_packets": 1,
+        "rule": "quarantine", "tag": QUARANTINED, "responder_packets": 1,
     }  # fmt: skip
     assert {key: end[key] for key in expected} == expected
 

@@ -17,7 +17,7 @@ from appliance.telemetry import Binding, Identity, NameBook, Network, Verdict, W
 ZONE = 7
 AGENT, TOOL, DATASET, REMOTE = 16, 17, 18, 19
 """Identity bases."""
-ALLOWED, DENIED, REJECTED, QUARANTINED, ALERTED, DEFAULT = range(1, 7)
+ALLOWED, DENIED, REJECTED, QUARANTINED, ALERTED, DEFAULT, RESTRICTED = range(1, 8)
 """Tags."""
 POLICY_DROP = 24  # enum steer_drop
 
@@ -47,9 +47,10 @@ def book() -> NameBook:
             ALLOWED: Verdict("allow", "allow", "agents-use-tools", "r1"),
             DENIED: Verdict("drop", "block", "no-datasets", "r2", audit_verdict="allow", audit_rule="maybe"),
             REJECTED: Verdict("reject", "override-block", "no-telnet", "r3", peer_rule="other-side"),
-            QUARANTINED: Verdict("drop", "system", "quarantine agent-1", "s1"),
+            QUARANTINED: Verdict("drop", "system", "quarantine", "s1"),
             ALERTED: Verdict("alert", "alert", "look-at-it", "r4"),
             DEFAULT: Verdict("drop", "default"),
+            RESTRICTED: Verdict("drop", "system", "restrict", "s2"),
         }
     )
     made.set_ports({0: "p0", 1: "pf0vf0", 2: "pf0vf1"})

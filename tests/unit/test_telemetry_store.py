@@ -22,6 +22,7 @@ from tests.support.flows import (
     POLICY_DROP,
     QUARANTINED,
     REJECTED,
+    RESTRICTED,
     ZONE,
     batch,
     book,
@@ -74,6 +75,7 @@ def test_words_are_those_of_the_fast_path() -> None:
         (closed(FlowClose.FIN), "allow", "", "fin"),
         (closed(FlowClose.POLICY, tag=DENIED, drop=POLICY_DROP), "drop", "policy", "policy"),
         (closed(FlowClose.POLICY, tag=QUARANTINED, drop=POLICY_DROP), "drop", "policy", "quarantine"),
+        (closed(FlowClose.POLICY, tag=RESTRICTED, drop=POLICY_DROP), "drop", "policy", "policy"),
         (closed(FlowClose.REUSED), "allow", "", "reused"),
     ],
 )
