@@ -184,8 +184,8 @@ def data_records(rows: Rows) -> Iterator[tuple[int, bytes]]:
         some = rows.take(rows["ip_version"] == version)
         if not len(some):
             continue
-        columns = render.columns(some)
-        texts = zip(*(map(_text, columns[one.name]) for one in _TEXTS), strict=True)
+        columns = render.columns(some, [one.name for one in _TEXTS])
+        texts = zip(*(map(_text, column) for column in columns.values()), strict=True)
         for fixed, words in zip(_fixed(some, version, elements), texts, strict=True):
             yield template, fixed + b"".join(words)
 

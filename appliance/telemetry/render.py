@@ -4,17 +4,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from appliance.telemetry import schema
-from appliance.telemetry.names import RESERVED, STATES, Identity, Names, Workload
+from appliance.telemetry.names import RESERVED, STATES, Identity, Names, Verdict, Workload
 from appliance.telemetry.store import Rows
 
+Maker: TypeAlias = Callable[[], list[Any]]
+"""Makes a column when it is asked for."""
+ALL: Final = tuple(column.name for column in schema.COLUMNS)
 FLAGS: Final = tuple(
     ",".join(name for bit, name in enumerate(schema.TCP_FLAGS) if number >> bit & 1) for number in range(256)
 )
@@ -56,88 +60,94 @@ def label_list(identity: Identity, workload: Workload) -> list[str]:
     return [f"{key}={value}" for key, value in workload.labels]
 
 
-def _side(rows: Rows, side: str) -> dict[str, list[Any]]:
+def _side(rows: Rows, side: str) -> dict[str, Maker]:
     names = rows.names
-    codes = rows[f"{side}_workload"].tolist()
-    behind = rows[f"{side}_labels"].tolist()
-    pairs = set(zip(behind, codes, strict=True))
-    labels = {pair: label_list(names.identities[pair[0]], names.workloads[pair[1]]) for pair in pairs}
-    kinds = {pair: names.identities[pair[0]].kind or names.workloads[pair[1]].kind for pair in pairs}
-    identities = rows[f"{side}_identity"].tolist()
+
+    @cache
+    def pairs() -> list[tuple[int, int]]:
+        return list(zip(rows[f"{side}_labels"].tolist(), rows[f"{side}_workload"].tolist(), strict=True))
+
+    def each(meaning: Callable[[Identity, Workload], Any]) -> list[Any]:
+        known = {pair: meaning(names.identities[pair[0]], names.workloads[pair[1]]) for pair in set(pairs())}
+        return [known[pair] for pair in pairs()]
+
     return {
-        f"{side}_ip": _addresses(rows, f"{side}_ip"),
-        f"{side}_mac": _macs(rows, f"{side}_mac"),
-        f"{side}_port": rows[f"{side}_port"].tolist(),
-        f"{side}_identity": identities,
-        f"{side}_state": [STATES[number & 3] for number in identities],
-        f"{side}_labels": [labels[pair] for pair in zip(behind, codes, strict=True)],
-        f"{side}_kind": [kinds[pair] for pair in zip(behind, codes, strict=True)],
-        f"{side}_workload": [names.workloads[code].name for code in codes],
+        f"{side}_ip": lambda: _addresses(rows, f"{side}_ip"),
+        f"{side}_mac": lambda: _macs(rows, f"{side}_mac"),
+        f"{side}_state": lambda: [STATES[number & 3] for number in rows[f"{side}_identity"].tolist()],
+        f"{side}_labels": lambda: each(label_list),
+        f"{side}_kind": lambda: each(lambda identity, workload: identity.kind or workload.kind),
+        f"{side}_workload": lambda: [
+            names.workloads[code].name for code in rows[f"{side}_workload"].tolist()
+        ],
     }
 
 
-def _judged(rows: Rows) -> dict[str, list[Any]]:
-    verdicts = [rows.names.verdicts[code] for code in rows["judged"].tolist()]
+def _judged(rows: Rows) -> dict[str, Maker]:
+    @cache
+    def verdicts() -> list[Verdict]:
+        known = rows.names.verdicts
+        return [known[code] for code in rows["judged"].tolist()]
+
+    def of(name: str) -> Maker:
+        return lambda: list(map(attrgetter(name), verdicts()))
+
     return {
-        "band": [one.band for one in verdicts],
-        "rule": [one.rule for one in verdicts],
-        "rule_id": [one.rule_id for one in verdicts],
-        "peer_rule": [one.peer_rule for one in verdicts],
-        "audit_verdict": [one.audit_verdict for one in verdicts],
-        "audit_rule": [one.audit_rule for one in verdicts],
+        name: of(name) for name in ("band", "rule", "rule_id", "peer_rule", "audit_verdict", "audit_rule")
     }
 
 
-def columns(rows: Rows) -> Mapping[str, list[Any]]:
-    """Every public column as a list."""
+def _plain(rows: Rows) -> dict[str, Maker]:
     names: Names = rows.names
 
-    def words(column: str, table: Sequence[str]) -> list[str]:
-        return list(map(_words(table), rows[column].tolist()))
+    def each(column: str, meaning: Callable[[int], Any]) -> Maker:
+        def made() -> list[Any]:
+            numbers = rows[column].tolist()
+            known = {number: meaning(number) for number in set(numbers)}
+            return list(map(known.__getitem__, numbers))
 
-    def pair(column: str, who: int) -> list[int]:
-        found: list[int] = rows[column][:, who].tolist()
-        return found
+        return made
 
-    def ports(column: str) -> list[str]:
-        numbers = rows[column].tolist()
-        known = {number: names.port(number) for number in set(numbers)}
-        return [known[number] for number in numbers]
+    def words(column: str, table: Sequence[str]) -> Maker:
+        return each(column, _words(table))
 
-    zones = rows["zone"].tolist()
-    networks = {zone: names.network(zone) for zone in set(zones)}
-    found: dict[str, list[Any]] = {
-        "record": rows.records.tolist(),
-        "appliance": [rows.appliance] * len(rows),
-        "flow": rows["id"].tolist(),
+    def pair(column: str, who: int) -> Maker:
+        return lambda: rows[column][:, who].tolist()
+
+    def flags(who: int) -> Maker:
+        return lambda: [FLAGS[number] for number in rows["tcp_flags"][:, who].tolist()]
+
+    return {
+        "record": rows.records.tolist,
+        "appliance": lambda: [rows.appliance] * len(rows),
+        "flow": rows["id"].tolist,
         "event": words("event", schema.EVENTS),
         "verdict": words("verdict", schema.VERDICTS),
         "reason": words("drop", schema.reasons()),
         "reporter": words("reporter", schema.REPORTERS),
         "direction": words("direction", schema.DIRECTIONS),
-        "in_port": ports("in_port"),
-        "out_port": ports("out_port"),
-        "network": [networks[zone].name for zone in zones],
-        "vni": [networks[zone].vni for zone in zones],
-        "vlan": (rows["vlan"] & np.uint16(0xFFF)).tolist(),
-        "protocol": [schema.PROTOCOLS.get(number, str(number)) for number in rows["protocol"].tolist()],
+        "in_port": each("in_port", names.port),
+        "out_port": each("out_port", names.port),
+        "network": each("zone", lambda zone: names.network(zone).name),
+        "vni": each("zone", lambda zone: names.network(zone).vni),
+        "vlan": (rows["vlan"] & np.uint16(0xFFF)).tolist,
+        "protocol": each("protocol", lambda number: schema.PROTOCOLS.get(number, str(number))),
         "initiator_packets": pair("packets", 0),
         "responder_packets": pair("packets", 1),
         "initiator_bytes": pair("bytes", 0),
         "responder_bytes": pair("bytes", 1),
-        "initiator_tcp_flags": [FLAGS[number] for number in pair("tcp_flags", 0)],
-        "responder_tcp_flags": [FLAGS[number] for number in pair("tcp_flags", 1)],
+        "initiator_tcp_flags": flags(0),
+        "responder_tcp_flags": flags(1),
         "tcp_state": words("tcp_state", schema.TCP_STATES),
         "create_reason": words("create", schema.CREATES),
         "close_reason": words("close", schema.CLOSES),
-        **_side(rows, "src"),
-        **_side(rows, "dst"),
-        **_judged(rows),
     }
-    return {
-        column.name: found[column.name] if column.name in found else rows[column.name].tolist()
-        for column in schema.COLUMNS
-    }
+
+
+def columns(rows: Rows, only: Iterable[str] = ALL) -> Mapping[str, list[Any]]:
+    """Public columns as lists, in the order that is asked for."""
+    makers = _plain(rows) | _side(rows, "src") | _side(rows, "dst") | _judged(rows)
+    return {name: makers[name]() if name in makers else rows[name].tolist() for name in only}
 
 
 def records(rows: Rows) -> list[dict[str, Any]]:
