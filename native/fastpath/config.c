@@ -54,6 +54,8 @@ static const struct option_row general_options[] = {
 	NUMBER(struct config, "mbufs", mbufs, 1024, 1 << 24, "packet buffers"),
 	NUMBER(struct config, "mbuf_bytes", mbuf_bytes, 1024, 16384, "packet bytes in one buffer"),
 	NUMBER(struct config, "counters", counters, 1024, 1 << 26, "counter slots in the stats segment"),
+	NUMBER(struct config, "cache", cache, 0, 32768,
+		"recorded walks of each worker's flow cache, 0: none"),
 	NUMBER(struct config, "max_clients", max_clients, 1, 1024, "clients at once"),
 	SWITCH(struct config, "verbose", verbose, "show DPDK's notices"),
 };
@@ -91,6 +93,7 @@ void config_init(struct config *config)
 	config->mbufs = 16384;
 	config->mbuf_bytes = 2048;
 	config->counters = 1 << 18;
+	config->cache = 8192;
 	config->max_clients = 64;
 }
 

@@ -34,6 +34,7 @@ struct config {
 	unsigned int mbufs;      // packet buffers
 	unsigned int mbuf_bytes; // room for packet data in one buffer
 	unsigned int counters;   // slots in the stats segment
+	unsigned int cache;      // recorded walks of a worker, 0 = none
 	unsigned int max_clients;
 	unsigned int nr_ports;
 	struct config_port ports[STEER_PORT_MAX];

@@ -13,23 +13,13 @@
 
 #include "ct_private.h"
 
-struct look {
-	struct ct_key key;
-	uint64_t hash;
-	uint32_t number; // as looked up
-	uint8_t kind;    // enum ct_kind
-	uint8_t from_high;
-	bool walked;    // went through the policy stage
-	uint8_t judged; // its connection's new verdict, counted from 1
-};
-
 struct job {
 	struct walker *w;
 	struct ct *ct;
 	struct ct_worker *cw;
 	uint32_t epoch;
 	uint32_t serial; // of the table at the look-up
-	struct look look[FP_LOOKUP];
+	struct ct_look look[FP_LOOKUP];
 	struct ct_verdict verdicts[FP_LOOKUP];
 };
 
@@ -90,7 +80,7 @@ static void refuse(struct job *j, struct packet *p, enum steer_drop why)
 }
 
 // The policy has allowed it. reversed: an adopted one, the packet comes from its responder.
-static void commit(struct job *j, struct packet *p, const struct look *k, const struct ct_verdict *v,
+static void commit(struct job *j, struct packet *p, const struct ct_look *k, const struct ct_verdict *v,
 	const struct ct_segment *segment, bool adopted, bool reversed)
 {
 	struct ct_worker *cw = j->cw;
@@ -157,7 +147,7 @@ static void denied_drop(struct job *j, struct packet *p, uint8_t drop, bool reje
 
 // number: of a denial that is remembered already, or 0.
 static void deny(
-	struct job *j, struct packet *p, const struct look *k, const struct ct_verdict *v, uint32_t number)
+	struct job *j, struct packet *p, const struct ct_look *k, const struct ct_verdict *v, uint32_t number)
 {
 	struct ct_worker *cw = j->cw;
 	bool first = !number;
@@ -209,7 +199,7 @@ static void untracked(struct job *j, struct packet *p)
 }
 
 // A running connection that was opened before we could see it. denial: of its sender, no longer valid; 0 = none.
-static void adopt(struct job *j, struct packet *p, const struct look *k, uint32_t denial)
+static void adopt(struct job *j, struct packet *p, const struct ct_look *k, uint32_t denial)
 {
 	struct ct_segment segment;
 	struct ct_adoption a;
@@ -227,7 +217,7 @@ static void adopt(struct job *j, struct packet *p, const struct look *k, uint32_
 	}
 }
 
-static void open_new(struct job *j, struct packet *p, const struct look *k, uint32_t denial)
+static void open_new(struct job *j, struct packet *p, const struct ct_look *k, uint32_t denial)
 {
 	bool tcp = ct_key_protocol(&k->key) == IPPROTO_TCP;
 	struct ct_segment segment;
@@ -248,7 +238,8 @@ static void open_new(struct job *j, struct packet *p, const struct look *k, uint
 }
 
 // denial: one that is not valid any more, or 0.
-static void without(struct job *j, struct packet *p, const struct look *k, enum ct_step step, uint32_t denial)
+static void without(
+	struct job *j, struct packet *p, const struct ct_look *k, enum ct_step step, uint32_t denial)
 {
 	switch (step) {
 	case CT_STEP_NEW:
@@ -276,7 +267,7 @@ static void without(struct job *j, struct packet *p, const struct look *k, enum 
 // --- Packets of connections -----------------------------------------------------------------------------------------
 
 // Judges a connection again if a change may concern it. False: it was closed, and the packet is dropped.
-static bool still_allowed(struct job *j, struct packet *p, const struct look *k, uint32_t number)
+static bool still_allowed(struct job *j, struct packet *p, const struct ct_look *k, uint32_t number)
 {
 	struct ct_conn *c = ct_conn(&j->cw->table, number);
 	const struct ct_conn *asked = c;
@@ -295,7 +286,7 @@ static bool still_allowed(struct job *j, struct packet *p, const struct look *k,
 	return false;
 }
 
-static void related(struct job *j, struct packet *p, const struct look *k, uint32_t number)
+static void related(struct job *j, struct packet *p, const struct ct_look *k, uint32_t number)
 {
 	if (!still_allowed(j, p, k, number))
 		return;
@@ -318,7 +309,7 @@ static void remembered(struct job *j, struct packet *p, uint32_t number)
 }
 
 // Gives false when the packet opens the tuple anew.
-static bool established(struct job *j, struct packet *p, const struct look *k, uint32_t number)
+static bool established(struct job *j, struct packet *p, const struct ct_look *k, uint32_t number)
 {
 	struct ct_conn *c = ct_conn(&j->cw->table, number);
 	unsigned int direction = ct_direction(c, k->from_high);
@@ -351,16 +342,18 @@ static bool established(struct job *j, struct packet *p, const struct look *k, u
 		count(j->cw, c, p, direction);
 	}
 	go_on(j->ct, p);
+	if (j->w->cache)
+		ct_behind(j->w, j->ct, p, k, c, direction);
 	return true;
 }
 
-static void of_connection(struct job *j, struct packet *p, const struct look *k, uint32_t number)
+static void of_connection(struct job *j, struct packet *p, const struct ct_look *k, uint32_t number)
 {
 	if (likely(still_allowed(j, p, k, number)) && unlikely(!established(j, p, k, number)))
 		without(j, p, k, ct_step_without(j->ct, j->cw->now_ms, p, &k->key, k->from_high), 0);
 }
 
-static void handle(struct job *j, struct packet *p, struct look *k)
+static void handle(struct job *j, struct packet *p, struct ct_look *k)
 {
 	uint32_t number = k->number;
 	enum ct_step step;
@@ -388,28 +381,57 @@ static void handle(struct job *j, struct packet *p, struct look *k)
 
 // --- The batch ------------------------------------------------------------------------------------------------------
 
+// What was looked up ahead of the walk, if the packet is still the same. Its number only while nobody came or went.
+static inline bool known(struct job *j, struct packet *p, struct ct_look *k)
+{
+	const struct ct_look *ahead;
+
+	if (!p->look)
+		return false;
+	ahead = &j->cw->ahead[p->look - 1];
+	if (likely(p->recorded)) {
+		*k = *ahead;
+		k->recorded = p->recorded;
+		p->recorded = 0;
+	} else if (ct_same(&ahead->key, &k->key) && ahead->from_high == k->from_high) {
+		k->hash = ahead->hash;
+		k->number = ahead->number;
+	} else {
+		return false;
+	}
+	if (unlikely(j->cw->ahead_serial != j->cw->table.serial))
+		k->number = 0;
+	return true;
+}
+
 static void look_up(struct job *j, struct packet **batch, unsigned int n)
 {
 	struct ct_table *t = &j->cw->table;
+	bool guess[FP_LOOKUP];
 
 	for (unsigned int i = 0; i < n; i++) {
-		struct look *k = &j->look[i];
+		struct ct_look *k = &j->look[i];
 		unsigned int from_high = 0;
 
+		guess[i] = false;
+		if (likely(batch[i]->recorded) && known(j, batch[i], k))
+			continue;
 		k->kind = (uint8_t)ct_key_of(j->ct, batch[i], &k->key, &from_high);
 		k->from_high = (uint8_t)from_high;
 		k->number = 0;
 		k->walked = false;
 		k->judged = 0;
-		if (unlikely(k->kind > CT_KIND_ERROR))
+		k->recorded = 0;
+		if (unlikely(k->kind > CT_KIND_ERROR) || known(j, batch[i], k))
 			continue;
 		k->hash = ct_hash(t, &k->key);
 		rte_prefetch0(ct_bucket(t, k->hash));
+		guess[i] = true;
 	}
 	for (unsigned int i = 0; i < n; i++) {
-		struct look *k = &j->look[i];
+		struct ct_look *k = &j->look[i];
 
-		if (unlikely(k->kind > CT_KIND_ERROR))
+		if (!guess[i])
 			continue;
 		k->number = ct_table_guess(t, k->hash);
 		if (k->number) {
@@ -418,7 +440,7 @@ static void look_up(struct job *j, struct packet **batch, unsigned int n)
 		}
 	}
 	for (unsigned int i = 0; i < n; i++) {
-		struct look *k = &j->look[i];
+		struct ct_look *k = &j->look[i];
 
 		if (likely(k->number) && likely(ct_same(&ct_conn(t, k->number)->key, &k->key)) &&
 			likely(ct_key_mark(&ct_conn(t, k->number)->key) == CT_MARK_CONNECTION))
@@ -442,7 +464,7 @@ static bool first_of(uint64_t set[2 * FP_LOOKUP], uint64_t hash)
 	return true;
 }
 
-static bool needs_judgement(struct job *j, const struct packet *p, const struct look *k)
+static bool needs_judgement(struct job *j, const struct packet *p, const struct ct_look *k)
 {
 	struct ct_conn *c;
 
@@ -470,7 +492,7 @@ static void judge(struct job *j, struct packet **batch, unsigned int n)
 		return;
 	memset(set, 0, sizeof(set));
 	for (; i < n; i++) {
-		struct look *k = &j->look[i];
+		struct ct_look *k = &j->look[i];
 
 		if (!needs_judgement(j, batch[i], k) || !first_of(set, k->hash))
 			continue;

@@ -200,6 +200,11 @@ static uint32_t zone_of(const struct ct *ct, const struct packet *p)
 enum ct_kind ct_key_of(
 	const struct ct *ct, const struct packet *p, struct ct_key *key, unsigned int *from_high)
 {
+	return ct_key_in(zone_of(ct, p), p, key, from_high);
+}
+
+enum ct_kind ct_key_in(uint32_t zone, const struct packet *p, struct ct_key *key, unsigned int *from_high)
+{
 	const struct packet_layer_meta *meta = &p->meta.layer[0];
 	struct ct_tuple tuple;
 
@@ -208,7 +213,7 @@ enum ct_kind ct_key_of(
 		const uint8_t *ip = p->base[REGION_IP4], *l4 = p->base[REGION_L4];
 
 		key4(key, load32(ip + 12), load32(ip + 16), load16(l4), load16(l4 + 2), from_high);
-		key->k[0] = head(zone_of(ct, p), 4, p->layer[0].l4_proto, 0);
+		key->k[0] = head(zone, 4, p->layer[0].l4_proto, 0);
 		return CT_KIND_TRACKED;
 	}
 	if (meta->l3_type == L3_META_NONE)
@@ -217,13 +222,13 @@ enum ct_kind ct_key_of(
 		return CT_KIND_MALFORMED;
 	if (icmp_error_is(p)) {
 		if (!icmp_error_quotes(p, &tuple) ||
-			ct_key_of_tuple(zone_of(ct, p), &tuple, key, from_high) != CT_KIND_TRACKED)
+			ct_key_of_tuple(zone, &tuple, key, from_high) != CT_KIND_TRACKED)
 			return CT_KIND_UNTRACKABLE;
 		return CT_KIND_ERROR;
 	}
 	if (!tuple_of_packet(p, &tuple))
 		return p->layer[0].first ? CT_KIND_MALFORMED : CT_KIND_UNTRACKABLE;
-	return ct_key_of_tuple(zone_of(ct, p), &tuple, key, from_high);
+	return ct_key_of_tuple(zone, &tuple, key, from_high);
 }
 
 void ct_tuple_of(const struct ct_conn *c, struct ct_tuple *tuple)

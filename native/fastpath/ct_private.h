@@ -54,6 +54,18 @@ struct ct_scratch {
 	uint8_t buffer[FP_HEADROOM + CT_SCRATCH_FRAME + 128];
 } __rte_cache_aligned;
 
+// What was found of a packet's connection.
+struct ct_look {
+	struct ct_key key;
+	uint64_t hash;
+	uint32_t number; // as looked up
+	uint8_t kind;    // enum ct_kind
+	uint8_t from_high;
+	bool walked;       // went through the policy stage
+	uint8_t judged;    // its connection's new verdict, counted from 1
+	uint16_t recorded; // it came here by a recorded walk, see flow_cache.h
+};
+
 struct ct_question;
 struct ct_mail {
 	uint32_t state; // enum of ct_mail.c
@@ -70,6 +82,8 @@ struct ct_worker {
 	unsigned int index;
 	struct ct_scratch *scratch; // FP_LOOKUP of them
 	struct ct_conn *adopting;   // 2, for questions
+	uint32_t ahead_serial;      // of the table at the look-ups `ahead`
+	struct ct_look ahead[FP_LOOKUP];
 	// Records on their way to control. Single producer, single consumer.
 	struct steer_flow_record *records;
 	uint64_t records_tail __rte_cache_aligned;
@@ -122,6 +136,8 @@ enum ct_kind {
 // The packet's key and whether it comes from the high end. ERROR: key of the quoted packet, and of whom that came.
 enum ct_kind ct_key_of(
 	const struct ct *ct, const struct packet *p, struct ct_key *key, unsigned int *from_high);
+// Likewise, in a zone that its metadata need not name.
+enum ct_kind ct_key_in(uint32_t zone, const struct packet *p, struct ct_key *key, unsigned int *from_high);
 // Likewise of plain headers.
 enum ct_kind ct_key_of_tuple(
 	uint32_t zone, const struct ct_tuple *tuple, struct ct_key *key, unsigned int *from_high);
@@ -276,6 +292,11 @@ void ct_charge(struct ct_worker *cw, struct ct_conn *c, uint32_t identity);
 void ct_uncharge(struct ct_worker *cw, struct ct_conn *c);
 // Whether a change of policy since it was judged may concern it; else it is stamped with the present epoch.
 bool ct_stale(const struct ct *ct, struct ct_conn *c, uint32_t epoch);
+
+// --- Flow cache (ct_flow.c) --------------------------------------------------------------------------------------------------
+// An established packet that the CT pipe lets through: its walk behind the pipe is repeated (p->recorded), or logged.
+void ct_behind(struct walker *w, const struct ct *ct, struct packet *p, const struct ct_look *k,
+	const struct ct_conn *c, unsigned int direction);
 
 // --- Trace (ct_trace.c), mail (ct_mail.c) -------------------------------------------------------------------------------------
 void ct_trace(struct walker *w, struct ct *ct, struct packet **batch, unsigned int n);

@@ -80,7 +80,8 @@ struct ct_flow {
 	uint32_t window; // the largest that this side has offered; 0 = nothing was seen of it
 	uint8_t scale;   // of its window
 	uint8_t bits;    // enum ct_flow_bits
-	uint16_t pad;
+	// Not of TCP only: the recorded walks of this direction, see flow_cache.h; 0 = none.
+	uint16_t recorded;
 };
 
 enum ct_flow_bits {
@@ -99,7 +100,7 @@ struct ct_conn {
 	uint8_t drop;      // enum steer_drop: denials, and closing by policy
 	uint16_t bits;     // enum ct_bits
 	uint8_t tcp_flags[2];
-	uint16_t pad;
+	uint16_t recorded_in; // generation of the cache that flow[].recorded are numbers of
 
 	uint64_t packets[2]; // by direction: 0 the opener's
 	uint64_t bytes[2];

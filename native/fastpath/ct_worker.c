@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "ct_private.h"
+#include "flow_cache.h"
 
 enum {
 	VISITS_BUSY = 16, // per turn with packets
@@ -91,6 +92,9 @@ static bool visit(struct walker *w, struct ct_worker *cw, uint32_t number)
 		ct_close(cw, number, end_of(c));
 		return false;
 	}
+	// Numbers of a cache that was emptied: before its generations come round again.
+	if (w->cache && c->recorded_in != w->cache->generation)
+		c->flow[0].recorded = c->flow[1].recorded = 0;
 	tell(cw, c, denial);
 	ct_rearm(cw, number);
 	return !denial && c->epoch != w->ct_epoch && ct_stale(cw->ct, c, w->ct_epoch);

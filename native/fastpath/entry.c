@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "generation.h"
 #include "pipe_private.h"
 #include "rcu.h"
 #include "slab.h"
@@ -241,6 +242,8 @@ static int add(struct space *space, const struct steer_entry_add *rec, size_t by
 	list(e);
 	if (space->txn)
 		txn_note(space, (struct change){.kind = CHANGE_ENTRY_ADD, .e = e, .pipe = pipe});
+	else
+		generation_move(pipe);
 	congestion(pipe);
 	*out = e;
 	return 0;
@@ -300,6 +303,7 @@ static int update(struct space *space, const struct steer_entry_add *rec, size_t
 		txn_note(space,
 			(struct change){.kind = CHANGE_ENTRY_UPDATE, .e = e, .old = old, .pipe = pipe});
 	} else {
+		generation_move(pipe);
 		entry_doom(old, true);
 		list(e);
 		entry_hand_over(old, e);
@@ -339,10 +343,12 @@ int entry_remove(struct space *space, uint32_t id, struct entry_result *result)
 	if (err)
 		return txn_spoil(space, err, &result->why);
 	entry_doom(e, true);
-	if (space->txn)
+	if (space->txn) {
 		txn_note(space, (struct change){.kind = CHANGE_ENTRY_REMOVE, .e = e, .pipe = e->pipe});
-	else
-		entry_unlink_later(e);
+		return 0;
+	}
+	entry_unlink_later(e);
+	generation_move(e->pipe); // e is freed after a grace period, not before
 	return 0;
 }
 

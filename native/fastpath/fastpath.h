@@ -140,7 +140,8 @@ struct fp {
 	uint64_t revision;                  // published; workers read it once per burst
 	uint64_t tsc_hz;
 	uint8_t rss_key[40];
-	int control_doorbell;      // eventfd of the control thread
+	uint32_t cache;       // recorded walks of each worker's flow cache, 0 = none; set before worker_init
+	int control_doorbell; // eventfd of the control thread
 	uint32_t control_sleeping; // control sets 1 before it sleeps; see control_wake()
 	// Hooks that control may set; called on the control thread.
 	void (*on_congestion)(uint32_t session, uint32_t pipe); // a pipe passed its congestion threshold

@@ -48,8 +48,8 @@ static uint32_t most_held(struct fragments *f, const struct ct *ct)
 {
 	uint32_t all = ct->cfg.max_fragments ? ct->cfg.max_fragments : FRAG_HELD_DEFAULT;
 
-	if (f->of != ct) {
-		f->of = ct;
+	if (f->all != all) {
+		f->all = all;
 		f->most = (all + fp.nr_workers - 1u) / fp.nr_workers;
 	}
 	return f->most;

@@ -9,8 +9,8 @@
 
 struct fragments {
 	struct frag_table *table;
-	const void *of; // the CT pipe that `most` is for
-	uint32_t most;  // fragments that this worker may hold
+	uint32_t all;  // that `most` is a share of
+	uint32_t most; // fragments that this worker may hold
 };
 
 int fragments_init(struct fp_worker *w); // -ENOMEM

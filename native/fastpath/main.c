@@ -187,6 +187,7 @@ static int start(struct config *config, char why[CONFIG_WHY_MAX])
 	}
 	fp.nr_workers = config->one_core ? 1 : (uint16_t)lcores;
 	fp.tsc_hz = rte_get_tsc_hz();
+	fp.cache = config->cache;
 	status = stats_open(fp.nr_workers, config->counters, control.boot_id, why);
 	if (!status && fp_init(fp.nr_workers, config->counters)) {
 		snprintf(why, CONFIG_WHY_MAX, "no memory for %u counters", config->counters);

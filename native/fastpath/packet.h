@@ -99,6 +99,8 @@ enum packet_verdict {
 	PACKET_ALLOWED, // by a policy stage that was asked (walker.stop)
 };
 
+enum { PACKET_LOG = 8 };
+
 struct packet {
 	uint8_t *base[REGION_MAX];
 	struct packet_meta meta;
@@ -143,6 +145,26 @@ struct packet {
 	uint32_t ct_opened;     // the connection that it opened, counted from 1
 	uint64_t ct_id;         // that connection's record id
 	uint64_t tag;           // of the last tagged entry that it hit
+
+	// Flow cache (flow_cache.h): what was found of its connection before the walk, and the log of the walk.
+	uint8_t look;      // its look-up ahead of the CT pipe, counted from 1; 0 = none
+	uint8_t logging;   // enum flow_log
+	uint8_t nr_log;    // hops in it; above PACKET_LOG: more than it holds
+	uint16_t recorded; // the two recorded walks of its connection and direction, counted from 1
+	uint16_t before;   // logging: the recorded walk that led to the CT pipe
+	struct {
+		uint64_t id; // of the connection
+		uint32_t number;
+		uint8_t direction;
+		uint8_t l2_type; // this and the rest: as the packet came in
+		bool vlan, ip4, ip6, tcp;
+		uint8_t window[16];
+	} logged;
+	struct packet_hop {
+		struct pipe *pipe;
+		struct entry *hit;   // NULL: missed
+		uint64_t generation; // of the pipe, before the packet was looked up in it
+	} log[PACKET_LOG];
 };
 
 extern const uint8_t packet_zero_page[64];

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "generation.h"
 #include "pipe_private.h"
 #include "rcu.h"
 
@@ -512,6 +513,7 @@ int pipe_set_miss(struct space *space, uint32_t id, const struct steer_fwd *fwd,
 	fp_publish(&pipe->miss, v);
 	if (!space->txn) {
 		miss_unlink_later(pipe, old);
+		generation_move(pipe);
 		return 0;
 	}
 	// Where it led to is free to go in the same transaction.
@@ -568,6 +570,7 @@ void pipe_discard(struct pipe *pipe)
 	}
 	pipe_release(pipe);
 	fp_write(&pipe->dead, 1);
+	generation_move(pipe);
 	// Behind it: who sees it retired sees it dead.
 	if (pipe->matcher->retire)
 		pipe->matcher->retire(pipe);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "generation.h"
 #include "pipe_private.h"
 #include "rcu.h"
 
@@ -155,8 +156,10 @@ int txn_commit(struct space *space, struct steer_txn_reply *reply, struct why *w
 		txn_abort(space);
 		return why_set(why, STEER_WHY_TXN_FAILED, -ECANCELED, "nothing was changed: %s", first.text);
 	}
-	for (size_t i = 0; i < t->nr; i++)
+	for (size_t i = 0; i < t->nr; i++) {
 		stamp(&t->changes[i], revision);
+		generation_commit(t->changes[i].pipe, revision);
+	}
 	fp_publish(&fp.revision, revision);
 	fp_write(&fp.stats->revision, revision);
 	space->txn = NULL;

@@ -29,6 +29,8 @@ struct walker *walker_create(void)
 
 void walker_destroy(struct walker *w)
 {
+	if (w)
+		flow_cache_destroy(w->cache);
 	free(w);
 }
 
@@ -36,6 +38,8 @@ void walk_begin(struct walker *w, uint64_t tsc)
 {
 	ct_begin(w);
 	w->revision = fp_read_acquire(&fp.revision);
+	if (w->cache)
+		w->cache->burst++;
 	w->tsc = tsc;
 }
 

@@ -10,7 +10,8 @@ enum {
 	WALK_CONTEXTS = 1024, // packets and copies in flight in one turn
 };
 
-struct recorder; // trace.c
+struct recorder;   // trace.c
+struct flow_cache; // flow_cache.h
 
 struct walker {
 	uint64_t revision;    // of this burst
@@ -28,6 +29,8 @@ struct walker {
 	struct stats_counter *counters;
 	struct stats_worker *stats;
 	struct recorder *recorder;
+	struct flow_cache *cache; // NULL: none
+	bool logging;             // some packet of this burst is logged
 	const void *key_at[FP_LOOKUP];
 	void *found[FP_LOOKUP];
 	uint8_t keys[FP_LOOKUP * STEER_KEY_MAX] __rte_cache_aligned;
@@ -103,6 +106,9 @@ static inline void packet_begin(struct packet *p, uint16_t in_port)
 	p->frag_protocol = 0;
 	p->ct_opened = 0;
 	p->tag = 0;
+	p->look = 0;
+	p->logging = 0; // FLOW_LOG_NONE
+	p->recorded = 0;
 	p->hit = NULL;
 	p->copies = NULL;
 	p->last_copy = NULL;

@@ -10,6 +10,7 @@
 
 #include "answer.h"
 #include "ct.h"
+#include "flow_cache.h"
 #include "rss.h"
 #include "walk.h"
 
@@ -220,13 +221,100 @@ static inline void core_enter(struct packet *p, const struct pipe *pipe)
 	}
 }
 
+// --- Recorded walks -------------------------------------------------------------------------------------------------
+
+static inline void core_repeat(struct walker *w, struct packet *p, const struct flow_walk *k)
+{
+	struct flow_cache *c = w->cache;
+	struct flow_path *path = &c->paths[k->path];
+
+	if (!path->packets++)
+		c->dirty[c->nr_dirty++] = k->path;
+	path->bytes += p->frame_len;
+	p->depth = (uint8_t)(p->depth + k->nr);
+	for (unsigned int i = 0; i < k->nr_counting; i++) {
+		core_count(w, p, k->counting[i]->counter, true);
+		core_count(w, p, k->counting[i]->shared_counter, true);
+	}
+	for (unsigned int i = 0; i < k->nr_actors; i++)
+		core_actions(w, p, k->actor[i], true);
+	if (k->tagged)
+		p->tag = k->tag;
+	if (likely(k->fwd))
+		core_forward(w, p, k->fwd, true);
+	else
+		core_default_miss(w, p, true);
+}
+
+// Before the walk: brings packets of known connections before the CT pipe, and has others of the kind logged.
+static inline void core_ahead(struct walker *w, struct packet **packets, unsigned int n)
+{
+	struct flow_cache *c = w->cache;
+	uint64_t hits = 0, misses = 0, stale = 0;
+
+	ct_ahead(w, packets, n);
+	for (unsigned int i = 0; i < n; i++) {
+		struct packet *p = packets[i];
+
+		if (likely(p->recorded)) {
+			const struct flow_walk *k = &c->walks[c->pairs[p->recorded - 1].before];
+
+			if (likely(flow_holds(w, c, k)) && likely(flow_fits(k, p))) {
+				core_repeat(w, p, k);
+				hits++;
+				continue;
+			}
+			p->recorded = 0;
+			stale++;
+		}
+		if (p->look) {
+			misses++;
+			flow_log_begin(p, FLOW_LOG_BEFORE);
+			w->logging = true;
+		}
+	}
+	fp_write(&w->stats->cache_hits, w->stats->cache_hits + hits);
+	fp_write(&w->stats->cache_misses, w->stats->cache_misses + misses);
+	fp_write(&w->stats->cache_stale, w->stats->cache_stale + stale);
+}
+
+// Behind the CT pipe. Returns how many walk on.
+static inline unsigned int core_behind(struct walker *w, struct packet **batch, unsigned int n)
+{
+	const struct flow_cache *c = w->cache;
+	unsigned int on = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct packet *p = batch[i];
+
+		if (likely(p->recorded))
+			core_repeat(w, p, &c->walks[c->pairs[p->recorded - 1].behind - 1]);
+		batch[on] = p;
+		on += p->verdict == PACKET_WALKING;
+	}
+	return on;
+}
+
+static inline void core_settle(struct walker *w, struct packet **packets, unsigned int n)
+{
+	for (unsigned int i = 0; w->logging && i < n; i++)
+		if (packets[i]->logging == FLOW_LOG_BEHIND)
+			flow_record_behind(w, packets[i]);
+	w->logging = false;
+	flow_cache_settle(w);
+}
+
+// --- The walk -------------------------------------------------------------------------------------------------------
+
 // Runs n <= FP_LOOKUP packets through one pipe. Those that go on to another are left in batch; returns how many.
 static inline unsigned int core_pipe(
 	struct walker *w, struct pipe *pipe, struct packet **batch, unsigned int n, const bool live)
 {
 	const bool dead = fp_read(&pipe->dead), needs = pipe->key.needs;
+	const bool logs = live && w->logging && !w->stop;
 	unsigned int kept = 0, on = 0, hits = 0;
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, generation = 0;
+	bool known = false;
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = batch[i];
@@ -245,8 +333,12 @@ static inline unsigned int core_pipe(
 	}
 	if (unlikely(!kept))
 		return 0;
-	if (unlikely(!pipe->matcher->lookup))
-		return ct_batch(w, pipe, batch, kept, live);
+	if (unlikely(!pipe->matcher->lookup)) {
+		on = ct_batch(w, pipe, batch, kept, live);
+		return live && w->cache ? core_behind(w, batch, on) : on;
+	}
+	if (logs)
+		known = generation_read(generation_slot(pipe), w->revision, &generation);
 	pipe->matcher->lookup(w, pipe, batch, kept);
 	// All counters are on their way before the first one is needed.
 	for (unsigned int i = 0; live && i < kept; i++)
@@ -257,6 +349,12 @@ static inline unsigned int core_pipe(
 
 		if (!live)
 			record_hop(w, p, pipe, p->hit);
+		if (unlikely(logs && p->logging)) {
+			if (known)
+				flow_log_hop(p, pipe, generation);
+			else
+				p->logging = FLOW_LOG_NONE;
+		}
 		if (likely(p->hit)) {
 			hits++;
 			bytes += p->frame_len;
@@ -335,17 +433,48 @@ static inline unsigned int core_stop(const struct walker *w, struct packet **pen
 	return left;
 }
 
+// Who is next, and with it those before the same pipe. Connection tracking waits for everybody, so that its packets come in order of arrival
+// whatever way they took.
+static inline struct packet *core_next(struct walker *w, struct packet **packets, unsigned int n,
+	struct packet **pending, unsigned int nr, bool mixed)
+{
+	struct packet **copies = w->pending[1];
+	unsigned int nr_copies = 0, at = 0;
+
+	if (likely(pending[0]->pipe->matcher->lookup) || w->stop)
+		return pending[0];
+	for (unsigned int i = 1; i < nr; i++)
+		if (pending[i]->pipe->matcher->lookup)
+			return pending[i];
+	if (!mixed)
+		return pending[0];
+	for (unsigned int i = 0; i < nr; i++)
+		if (pending[i]->copy)
+			copies[nr_copies++] = pending[i];
+	for (unsigned int i = 0; i < n; i++)
+		if (packets[i]->verdict == PACKET_WALKING)
+			pending[at++] = packets[i];
+	for (unsigned int i = 0; i < nr_copies; i++)
+		pending[at++] = copies[i];
+	return pending[0];
+}
+
 static __rte_always_inline void walk_core(
 	struct walker *w, struct packet **packets, unsigned int n, const bool live)
 {
 	struct packet *batch[FP_LOOKUP];
 	struct packet **pending = w->pending[w->stop ? 1 : 0];
+	const bool caches = live && w->cache && !w->stop && fp_read(&ct_present);
 	unsigned int nr = 0;
+	bool mixed = false;
 
+	if (caches)
+		core_ahead(w, packets, n);
 	for (unsigned int i = 0; i < n; i++)
 		if (packets[i]->verdict == PACKET_WALKING)
 			pending[nr++] = packets[i];
 	while (nr) {
+		struct packet *next;
 		struct pipe *pipe;
 		bool floods;
 		unsigned int taken = 0, left = 0, walking = 0;
@@ -355,19 +484,21 @@ static __rte_always_inline void walk_core(
 			if (!nr)
 				break;
 		}
-		pipe = pending[0]->pipe;
+		next = core_next(w, packets, n, pending, nr, mixed);
+		pipe = next->pipe;
 		// Mostly all of them stand before the same pipe.
 		if (likely(pipe->type != STEER_PIPE_HASH && nr <= FP_LOOKUP)) {
 			unsigned int same = 1;
 
 			while (same < nr && pending[same]->pipe == pipe)
 				same++;
-			if (same == nr) {
+			if (same == nr && next == pending[0]) {
 				nr = core_pipe(w, pipe, pending, nr, live);
 				continue;
 			}
 		}
-		floods = core_floods(pipe, pending[0]);
+		mixed = true;
+		floods = core_floods(pipe, next);
 
 		for (unsigned int i = 0; i < nr; i++) {
 			struct packet *p = pending[i];
@@ -394,4 +525,6 @@ static __rte_always_inline void walk_core(
 				pending[left++] = batch[i];
 		nr = left;
 	}
+	if (caches)
+		core_settle(w, packets, n);
 }

@@ -21,6 +21,7 @@
 
 #include "answer.h"
 #include "ct.h"
+#include "flow_cache.h"
 #include "fragments.h"
 #include "handover.h"
 #include "rcu.h"
@@ -540,6 +541,8 @@ int worker_init(struct fp_worker *w)
 	if (handover_init(w) || fragments_init(w))
 		goto fail;
 	w->tx->refusal_cost = rte_get_tsc_hz() / REFUSALS_PER_SECOND;
+	if (flow_cache_create(&w->walker->cache, fp.cache))
+		goto fail;
 	w->walker->worker = w->index;
 	w->walker->stats = w->stats;
 	w->walker->counters = w->counters;

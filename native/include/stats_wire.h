@@ -114,7 +114,12 @@ struct stats_worker {
 	uint64_t revision;   // last revision used
 	uint64_t cycles_busy;
 	uint64_t cycles_total;
-	uint64_t pad[6];
+	uint64_t cache_hits;     // packets that did not walk to the CT pipe
+	uint64_t cache_misses;   // others that could have been such
+	uint64_t cache_recorded; // times that a connection was given recorded walks
+	uint64_t cache_stale;    // of the misses: the walk was recorded, but a pipe has changed since
+	uint64_t cache_emptied;  // times that the cache was full
+	uint64_t cache_walks;    // held at this moment
 	struct stats_ct ct;
 	struct stats_port port[STEER_PORT_MAX];
 };

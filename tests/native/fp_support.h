@@ -4,6 +4,7 @@
 // A fast path without its control code: EAL without hugepages, one worker run by hand, ports made of rings.
 #pragma once
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <rte_cycles.h>
@@ -83,6 +84,7 @@ __attribute__((unused)) static void bed_start(unsigned int ports)
 		w->stats = calloc(1, sizeof(*w->stats));
 		w->counters = calloc(BED_COUNTERS, sizeof(*w->counters));
 	}
+	fp.cache = (uint32_t)atoi(getenv("FLOW_CACHE") ? getenv("FLOW_CACHE") : "1024");
 	require(!fp_init((uint16_t)bed_workers, BED_COUNTERS), "fast path");
 	for (unsigned int i = 0; i < bed_workers; i++) {
 		fp.workers[i].index = (uint16_t)i;

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The Ringfield authors
+//
+// Connections and the flow cache: who of a burst needs not walk to the CT pipe, and who not behind it.
+
+#include <string.h>
+
+#include "ct_private.h"
+#include "flow_cache.h"
+
+void ct_ahead(struct walker *w, struct packet **packets, unsigned int n)
+{
+	struct ct *ct = fp_read_acquire(&ct_present);
+	struct flow_cache *cache = w->cache;
+	struct ct_worker *cw;
+	struct ct_table *t;
+
+	if (!ct || n > FP_LOOKUP)
+		return;
+	cw = &ct->worker[w->worker];
+	t = &cw->table;
+	cw->ahead_serial = t->serial;
+	for (unsigned int i = 0; i < n; i++) {
+		struct packet *p = packets[i];
+		struct ct_look *k = &cw->ahead[i];
+		unsigned int from_high = 0;
+
+		if (unlikely(p->verdict != PACKET_WALKING || !flow_plain(p)))
+			continue;
+		k->kind = (uint8_t)ct_key_in(*flow_zone(cache, p), p, &k->key, &from_high);
+		k->from_high = (uint8_t)from_high;
+		k->walked = false;
+		k->judged = 0;
+		k->recorded = 0;
+		if (unlikely(k->kind != CT_KIND_TRACKED))
+			continue;
+		k->hash = ct_hash(t, &k->key);
+		rte_prefetch0(ct_bucket(t, k->hash));
+		p->look = (uint8_t)(i + 1);
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		struct ct_look *k = &cw->ahead[i];
+
+		if (!packets[i]->look)
+			continue;
+		k->number = ct_table_guess(t, k->hash);
+		if (k->number) {
+			rte_prefetch0(ct_conn(t, k->number));
+			rte_prefetch0(ct_conn(t, k->number)->packets);
+		}
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		struct packet *p = packets[i];
+		struct ct_look *k = &cw->ahead[i];
+		const struct ct_conn *c;
+
+		if (!p->look || !k->number)
+			continue;
+		c = ct_conn(t, k->number);
+		if (!ct_same(&c->key, &k->key) || ct_key_mark(&c->key) != CT_MARK_CONNECTION)
+			k->number = ct_table_find(t, &k->key, k->hash, k->from_high);
+		if (!k->number || ct_is_denial(t, k->number))
+			continue;
+		c = ct_conn(t, k->number);
+		if (c->recorded_in != cache->generation)
+			continue;
+		p->recorded = c->flow[ct_direction(c, k->from_high)].recorded;
+		if (p->recorded)
+			rte_prefetch0(&cache->walks[cache->pairs[p->recorded - 1].before]);
+	}
+}
+
+struct ct_conn *ct_logged(const struct walker *w, const struct packet *p)
+{
+	struct ct *ct = fp_read_acquire(&ct_present);
+	struct ct_conn *c;
+
+	if (!ct)
+		return NULL;
+	c = ct_conn(&ct->worker[w->worker].table, p->logged.number);
+	return c->bits & CT_USED && c->id == p->logged.id ? c : NULL;
+}
+
+// The walk behind the pipe is repeated if it is recorded and holds; else the packet walks and is logged, if its walk up to
+// here could be recorded.
+void ct_behind(struct walker *w, const struct ct *ct, struct packet *p, const struct ct_look *k,
+	const struct ct_conn *c, unsigned int direction)
+{
+	struct flow_cache *cache = w->cache;
+
+	if (likely(k->recorded)) {
+		const struct flow_pair *pair = &cache->pairs[k->recorded - 1];
+		const struct flow_walk *walk;
+
+		if (!pair->behind)
+			return;
+		walk = &cache->walks[pair->behind - 1];
+		if (likely(flow_holds(w, cache, walk)) && likely(flow_fits(walk, p))) {
+			p->recorded = k->recorded;
+			return;
+		}
+		p->before = (uint16_t)(pair->before + 1);
+	} else {
+		if (p->logging != FLOW_LOG_BEFORE)
+			return;
+		p->logging = FLOW_LOG_NONE;
+		p->before = flow_record_before(w, p, ct->pipe);
+		if (!p->before)
+			return;
+		*flow_zone(cache, p) = (uint32_t)k->key.k[0];
+	}
+	flow_log_begin(p, FLOW_LOG_BEHIND);
+	p->logged.id = c->id;
+	p->logged.number = (uint32_t)(c - ct->worker[w->worker].table.conn) + 1;
+	p->logged.direction = (uint8_t)direction;
+	w->logging = true;
+}
