@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from appliance.errors import InvalidValue, NotFound
+from appliance.errors import InvalidValue, NotFound, NotPermitted
 from appliance.policy.model import Band, Containment, Rule, State, Workload
 from appliance.policy.selector import named, parse_selector
 from appliance.policy.store import Store
@@ -143,29 +143,57 @@ class ContainmentBook:
         self._store, self._clock, self._monotonic = store, clock, monotonic
         self._lock = threading.RLock()
         self._byname = {name: Contained.from_dict(data) for name, data in store.containment().items()}
+        self._above: dict[str, Contained] = {}
+        self.master = ""
+        """Name of the centre that this appliance obeys: what is done here may only tighten then."""
         self._at = self._saved = monotonic()
+
+    def _merged(self) -> dict[str, Contained]:
+        """By name; of two the stricter."""
+        made = dict(self._byname)
+        for name, one in self._above.items():
+            if name not in made or made[name].state < one.state:
+                made[name] = one
+        return made
 
     @property
     def states(self) -> dict[str, State]:
         """State by name of workload."""
         with self._lock:
-            return {name: one.state for name, one in self._byname.items()}
+            return {name: one.state for name, one in self._merged().items()}
 
     def all(self) -> list[Contained]:
         """All, by name, with the time that is left now."""
+        with self._lock:
+            self._run()
+            merged = self._merged()
+            return [merged[name] for name in sorted(merged)]
+
+    def local(self) -> list[Contained]:
+        """Those that were contained here, by name."""
         with self._lock:
             self._run()
             return [self._byname[name] for name in sorted(self._byname)]
 
     def get(self, name: str) -> Contained | None:
         """One, if it is contained."""
-        return self._byname.get(name)
+        with self._lock:
+            return self._merged().get(name)
+
+    def impose(self, above: Mapping[str, Contained]) -> dict[str, Contained]:
+        """What a centre says of the fleet, beside what is contained here; kept by the caller. What it said before."""
+        with self._lock:
+            self._run()
+            before, self._above = self._above, dict(above)
+            return before
 
     def model(self, *, reject: bool = False) -> Containment:
         """As the compiler takes it."""
         with self._lock:
-            all_ = [self._byname[name] for name in sorted(self._byname)]
-            keep = tuple(rule for one in all_ for rule in kept_rules(one))
+            merged = self._merged()
+            all_ = [merged[name] for name in sorted(merged)]
+            # A path that is kept for who is contained from above is the centre's to give.
+            keep = tuple(rule for one in all_ for rule in kept_rules(self._above.get(one.workload, one)))
             baselines = tuple(dict.fromkeys(rule for one in all_ for rule in one.baseline))
             resets = tuple(one.workload for one in all_ if one.reset)
             return Containment(
@@ -184,8 +212,12 @@ class ContainmentBook:
         baseline: Sequence[Rule] = (),
         reset: bool = False,
     ) -> list[Contained]:
-        """Put workloads into a state, in one step."""
+        """Put workloads into a state, in one step. ``NotPermitted``: it opens a path, and a centre is the master."""
         with self._lock:
+            if self.master and keep:
+                raise NotPermitted(
+                    f"keep: managed by centre {self.master}: what is done here may only tighten"
+                )
             self._run()
             made = [
                 Contained(
@@ -211,18 +243,25 @@ class ContainmentBook:
         """End containment; ``NotFound`` when one is not contained, and then nothing is released."""
         with self._lock:
             given = list(names)
+            over = {name for name in given if 0 < getattr(self._above.get(name), "left", 0.0) <= _OVER}
             for name in given:
-                if name not in self._byname:
+                if name in self._above and name not in self._byname and name not in over:
+                    raise NotPermitted(
+                        f"workload {name!r} was contained by centre {self.master}: use `ringfield central release`"
+                    )
+                if name not in self._byname and name not in over:
                     raise NotFound(f"workload {name!r} is not contained")
             with self._store.transaction():
                 for name in given:
                     self._store.set_containment(name, None)
-            return [self._byname.pop(name) for name in given]
+            ended = [self._above.pop(name) for name in given if name in over]
+            return ended + [self._byname.pop(name) for name in given if name in self._byname]
 
     def put_back(self, before: Mapping[str, Contained | None]) -> None:
         """As it was, when a change could not be brought into force."""
         with self._lock, self._store.transaction():
-            for name, one in before.items():
+            for name, known in before.items():
+                one = None if known is self._above.get(name) else known
                 self._store.set_containment(name, None if one is None else one.to_dict())
                 if one is None:
                     self._byname.pop(name, None)
@@ -240,15 +279,21 @@ class ContainmentBook:
                     for name, one in self._byname.items():
                         if one.left:
                             self._store.set_containment(name, one.to_dict())
-            return [name for name, one in self._byname.items() if 0 < one.left <= _OVER]
+            return [
+                name
+                for name in sorted(self._byname.keys() | self._above.keys())
+                for one in (self._byname.get(name), self._above.get(name))
+                if one is not None and 0 < one.left <= _OVER
+            ]
 
     def _run(self) -> None:
         """Let the time that is left run on."""
         now = self._monotonic()
         passed, self._at = now - self._at, now
-        for name, one in self._byname.items():
-            if one.left:
-                self._byname[name] = replace(one, left=max(_OVER, one.left - passed))
+        for book in (self._byname, self._above):
+            for name, one in book.items():
+                if one.left:
+                    book[name] = replace(one, left=max(_OVER, one.left - passed))
 
 
 _OVER: Final = 1e-9

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import structlog
 
-from appliance.errors import BadState, FlowError, InvalidValue, NotFound
+from appliance.errors import BadState, FlowError, InvalidValue, NotFound, NotPermitted
 from appliance.policy.audit import APPLIANCE, Actor, AuditLog
 from appliance.policy.canary import mixed
 from appliance.policy.containing import Containing
@@ -73,7 +73,21 @@ class Segmentation:
         """What is wrong with what is in force."""
         self._candidate: tuple[object, InForce] | None = None
         """What ``candidate`` was last asked about, and its answer."""
+        self.master = ""
+        """Name of the centre that this appliance obeys (``imposed``); empty: it is its own master."""
         self.force.begin(self._prepared())
+
+    @property
+    def changes(self) -> threading.RLock:
+        """Held by whoever compiles something to be brought into force."""
+        return self._changes
+
+    def check_master(self) -> None:
+        """``NotPermitted``: somebody else says what is enforced here."""
+        if self.master:
+            raise NotPermitted(
+                f"managed by centre {self.master}: use `ringfield central ...`, or `ringfield detach` in an emergency"
+            )
 
     # -- what is in force
 
@@ -180,6 +194,7 @@ class Segmentation:
 
     def set_draft(self, source: str, file: str, actor: Actor, expected: str | None = None) -> Draft:
         """Replace the draft."""
+        self.check_master()
         return self.store.set_draft(source, file, actor.name, expected=expected)
 
     def candidate(self, source: str, file: str, *, check: bool = True) -> InForce:
@@ -208,6 +223,7 @@ class Segmentation:
             self._changes,
             self.audit.refusals(actor, action, how.file, how.reason, self.revision),
         ):
+            self.check_master()
             number = self.store.check_publish(number=how.number, expected=how.expected)
             if self._confirm is not None and how.origin == "publish":
                 raise BadState(
@@ -285,6 +301,10 @@ class Segmentation:
     def _digest(self, number: int) -> str:
         return self.store.revision(number).digest if number else ""
 
+    def forget_confirm(self) -> None:
+        """No revision waits to be confirmed any more."""
+        self._set_confirm(None)
+
     def _set_confirm(self, confirm: Confirm | None) -> None:
         self._keep_confirm(confirm)
         self._wait_for(confirm)
@@ -303,6 +323,7 @@ class Segmentation:
             self._changes,
             self.audit.refusals(actor, "policy.confirm", f"revision {number}", "", self.revision),
         ):
+            self.check_master()
             waiting = self._confirm
             if waiting is None or waiting.number != number:
                 what = f"revision {waiting.number} does" if waiting is not None else "none does"
@@ -345,6 +366,7 @@ class Segmentation:
     ) -> InForce:
         """Change the inventory and bring it into force; what cannot be is taken back."""
         with self._changes, self.audit.refusals(actor, action, target, reason, self.revision):
+            self.check_master()
             before, declared = self.workloads.inventory, self.workloads.declared
             names = {w.name: w for w in before.workloads}
             after = change()

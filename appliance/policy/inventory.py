@@ -10,7 +10,7 @@ or from calls; a changed configuration replaces its own and leaves the others.
 from __future__ import annotations
 
 import threading
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
@@ -231,6 +231,30 @@ class Workloads:
             changed: dict[str, Workload | None] = {name: None for name in self._byname if name not in wanted}
             changed |= {name: made for name, made in wanted.items() if self._byname.get(name) != made}
             return self._change(changed, declared) if changed else self.inventory
+
+    def impose(self, networks: Sequence[Network], workloads: Sequence[Workload]) -> Callable[[], None]:
+        """What a centre says there is, instead of all that there was; not kept on disk here. How to take it back."""
+        with self._lock:
+            before = self.networks, self._byname, self._declared, self._snapshot
+            self.networks, self._byname = tuple(networks), {one.name: one for one in workloads}
+            self._declared, self._snapshot = set(), None
+            self.version += 1
+
+        def back() -> None:
+            with self._lock:
+                self.networks, self._byname, self._declared, self._snapshot = before
+                self.version += 1
+
+        return back
+
+    def keep(self) -> None:
+        """What a centre said last is this appliance's own from here on, on disk too."""
+        with self._lock, self._store.transaction():
+            for _, content in self._store.workloads():
+                self._store.remove_workload(str(content["name"]))
+            for name, workload in self._byname.items():
+                self._store.set_workload(name, to_dict(workload), declared=False)
+            self._store.set_meta("inventory.version", str(self.version))
 
     def check_version(self, expected: int | None) -> None:
         """``BadState`` when the inventory has moved on."""

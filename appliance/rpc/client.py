@@ -16,6 +16,7 @@ import grpc
 from appliance.rpc.errors import CallError, call_error
 from appliance.v1 import (
     audit_service_pb2_grpc,
+    centre_service_pb2_grpc,
     containment_service_pb2_grpc,
     entry_service_pb2_grpc,
     observer_service_pb2_grpc,
@@ -75,6 +76,7 @@ class Client:
         self.shared = shared_resource_service_pb2_grpc.SharedResourceServiceStub(self.channel)
         self.policy = policy_service_pb2_grpc.PolicyServiceStub(self.channel)
         self.workloads = workload_service_pb2_grpc.WorkloadServiceStub(self.channel)
+        self.centre = centre_service_pb2_grpc.CentreServiceStub(self.channel)
         self.containment = containment_service_pb2_grpc.ContainmentServiceStub(self.channel)
         self.audit = audit_service_pb2_grpc.AuditServiceStub(self.channel)
         self.system = system_service_pb2_grpc.SystemServiceStub(self.channel)

@@ -65,7 +65,7 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
         return self._running_text()
 
     def _running_text(self) -> tuple[str, str]:
-        running = self._control.store.running
+        running = self._control.store.running if not self._control.master else None
         if running is not None:
             return running.source, running.file
         return self._control.write(self._control.in_force.policy), "default"
@@ -295,7 +295,7 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
         if request.revision:
             revision: Revision | None = self._control.store.revision(request.revision)
         else:
-            revision = self._control.store.running
+            revision = self._control.store.running if not self._control.master else None
         if revision is None:
             text, file = self._running_text()
             return policy_service_pb2.GetPolicyResponse(

@@ -39,6 +39,7 @@ from appliance.rpc.state import Journal, State, read_state
 from appliance.rpc.stats_service import StatsServicer
 from appliance.rpc.system_service import SystemServicer
 from appliance.rpc.trace_service import TraceServicer
+from appliance.run.central import Central
 from appliance.run.config import RunConfig
 from appliance.run.declare import declared, fastpath_ports, reserves
 from appliance.run.lab import Lab, remove, remove_taps
@@ -81,6 +82,7 @@ class Appliance:
         self._watcher: threading.Thread | None = None
         self._journal: Journal | None = None
         self.segmentation: Runtime | None = None
+        self.central: Central | None = None
         try:
             self._start(fresh)
         except BaseException:
@@ -133,6 +135,8 @@ class Appliance:
                 self.telemetry,
                 service=tcp.address if tcp is not None else "",
             )
+            if self.config.central is not None:
+                self.central = Central(self.config.central, self.segmentation.control)
         self.node.ports_changed = self._ports_changed
         self._attach()
         self.lab.set_up()
@@ -151,6 +155,8 @@ class Appliance:
         if self.segmentation is not None:
             self.segmentation.serve_links(self.hub)
             servicers += self.segmentation.servicers()
+        if self.central is not None:
+            servicers += self.central.servicers()
         self.exports = Exports(
             self.telemetry,
             self.config.records,
@@ -160,6 +166,8 @@ class Appliance:
         )
         self.server = Server(servicers, self.config.grpc.unix, self.config.grpc.tcp)
         self.server.serving(True)
+        if self.central is not None:
+            self.central.start()
         self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
         self._watcher.start()
 
@@ -384,6 +392,9 @@ class Appliance:
         if self._watcher is not None:
             self._watcher.join()
             self._watcher = None
+        if self.central is not None:
+            self.central.close()
+            self.central = None
         self.telemetry.close()
         if self.server is not None:
             self.server.close()

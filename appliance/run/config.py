@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from appliance.flow import types as flow
 from appliance.flow.values import parse_mac
+from appliance.run.central import CentralConfig, read_central
 from appliance.run.document import Node, read_document
 from appliance.run.pipeline import Names, PipeConfig, SharedConfig, read_pipe, read_shared
 from appliance.run.segconfig import SegmentationConfig, read_segmentation
@@ -111,6 +112,7 @@ class RunConfig:
     pairs: tuple[tuple[str, str], ...] = ()
     """vnf mode: ports that forward to each other."""
     segmentation: SegmentationConfig | None = None
+    central: CentralConfig | None = None
     session: str = "appliance"
     log: Literal["text", "json"] = "text"
     port_ids: Mapping[str, int] = field(default_factory=dict)
@@ -348,8 +350,11 @@ def config_from(root: Node, path: Path, *, runtime_dir: Path | None = None) -> R
         port_ids=dict(names.ports),
         records=read_records(root.get("records"), base),
         metrics=read_metrics(root.get("metrics")),
+        central=read_central(root.get("central"), base, directory),
         segmentation=None if section is None else read_segmentation(section, names.ports, base, directory),
     )
+    if config.central is not None and section is None:
+        root.need("central").fail("needs 'segmentation': that is what a centre steers")
     root.done()
     return config
 

@@ -21,8 +21,10 @@ ARROWS: dict[str, set[str]] = {
     "policy": {"flow.types", "flow.fields"},
     "policy.reconciler": {"flow"},
     "policy.reading": {"run.document"},
-    "intelligence": {"policy", "rpc.convert", "v1"},
-    "run": {"rpc", "flow", "policy", "telemetry", "v1"},
+    "policy.readback": {"flow"},
+    "intelligence": {"policy", "rpc.convert", "rpc.errors", "v1"},
+    "intelligence.directory": {"run.document"},
+    "run": {"rpc", "flow", "policy", "telemetry", "intelligence", "v1"},
     "bench": {"flow", "policy", "telemetry", "rpc", "run", "v1"},
     "rpc": {"flow", "policy", "telemetry", "intelligence", "v1"},
 }

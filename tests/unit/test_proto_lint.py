@@ -138,8 +138,10 @@ def test_no_message_serves_two_rpcs(files: list[descriptor_pb2.FileDescriptorPro
 
 
 def test_all_protos_are_built(files: list[descriptor_pb2.FileDescriptorProto]) -> None:
-    listed = set(re.findall(r"'(\w+)',", (API / "appliance/v1/meson.build").read_text()))
-    assert {Path(file.name).stem for file in files} <= listed
+    for file in files:
+        path = API / file.name
+        listed = re.findall(r"'(\w+)',", (path.parent / "meson.build").read_text())
+        assert path.stem in listed
 
 
 def test_the_lint_finds_faults() -> None:

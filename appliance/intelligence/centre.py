@@ -1,0 +1,696 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""The centre: what the fleet is, who may change it, and what each appliance is to be told.
+
+Every change is checked whole, committed to the store, and only then counts; the version of its commit is the number of
+what is said next. Nothing here knows connections: ``on_change`` tells who has to be told.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from appliance.errors import BadState, InvalidValue, NotFound, NotPermitted
+from appliance.intelligence import inventory as inv
+from appliance.intelligence import policies as pol
+from appliance.intelligence import wire
+from appliance.intelligence.access import Caller, Role
+from appliance.intelligence.authority import CERTIFICATE_SECONDS, Authority, check_name
+from appliance.intelligence.relevance import Fleet, Slicer
+from appliance.intelligence.signing import Signer
+from appliance.intelligence.slices import ContainedAt, FleetContainment, Own, Peer, Policy, Slice
+from appliance.intelligence.sqlite import SqliteStore
+from appliance.intelligence.store import Store
+from appliance.intelligence.trust import Trust
+from appliance.intelligence.v1 import statement_pb2
+from appliance.policy.audit import AuditLog
+from appliance.policy.compiler import compile as compile_policy
+from appliance.policy.containment import Contained, KeptPath, check_keep, check_request, kept_rules
+from appliance.policy.identity import bind
+from appliance.policy.model import (
+    Containment,
+    Interface,
+    Inventory,
+    Network,
+    PolicySet,
+    Rule,
+    State,
+    Workload,
+)
+from appliance.policy.program import Numbers, Program
+from appliance.policy.reading import read_policy
+from appliance.policy.selecting import matches
+
+log = structlog.get_logger(__name__)
+
+KEEP_CHANGES: Final = 10_000
+"""Commits that a watcher may be behind."""
+
+
+class Centre:
+    """See the module. Any thread may call."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        name: str = "",
+        store: Store | None = None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        certificate_seconds: float = CERTIFICATE_SECONDS,
+    ) -> None:
+        """``name`` is for the first time; afterwards it is what it was."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._clock, self._monotonic = clock, monotonic
+        self.store: Store = store if store is not None else SqliteStore(directory)
+        self.lock = threading.RLock()
+        known = self.store.get("centre")
+        if known is None:
+            self.id = name or f"centre-{secrets.token_hex(3)}"
+            check_name(self.id)
+            self.store.commit(
+                {"centre": json.dumps({"id": self.id, "generation": 1}).encode()}, expect={"centre": 0}
+            )
+            self.generation = 1
+        else:
+            found = json.loads(known.value)
+            self.id, self.generation = found["id"], found["generation"]
+        self.authority = Authority(directory / "authority", self.id)
+        self.signer = Signer(directory / "signing")
+        self.audit = AuditLog(directory / "audit", clock=clock)
+        self.trust = Trust(self.store, self.authority, clock=clock, certificate_seconds=certificate_seconds)
+        self.on_change: list[Callable[[set[str] | None, bool], None]] = []
+        """Told the appliances whose slices may be others now (None: all), and whether containment is another."""
+        self._load()
+
+    # -- what there is
+
+    def _load(self) -> None:
+        store = self.store
+        self.networks: dict[str, Network] = {
+            item.key.removeprefix("network/"): inv.network_from_bytes(item.value)
+            for item in store.range("network/")
+        }
+        self.declared: dict[str, inv.Declared] = {
+            item.key.removeprefix("workload/"): inv.Declared.from_bytes(item.value)
+            for item in store.range("workload/")
+        }
+        kept = store.get("criteria")
+        self.criteria = inv.Criteria.from_bytes(kept.value) if kept is not None else inv.Criteria([])
+        self.sets: dict[str, pol.Set] = {
+            item.key.removeprefix("policyset/"): pol.Set.from_bytes(item.value)
+            for item in store.range("policyset/")
+        }
+        revisions = store.range("revision/")
+        self.revision = pol.Revision.from_bytes(revisions[-1].value) if revisions else None
+        kept = store.get("containment")
+        if kept is None:
+            self._contained = FleetContainment(0, {})
+        else:
+            self._contained = wire.containment_from(statement_pb2.ContainmentState.FromString(kept.value))
+        self._contained_at = self._monotonic()
+        self.workloads: dict[str, Workload] = {}
+        self.by: dict[str, dict[str, str]] = {}
+        for name, one in self.declared.items():
+            self.workloads[name], self.by[name] = inv.effective(one, self.criteria)
+        self.rules = self._merged(self.sets)
+        self.policy = Policy(pol.canonical(self.rules))
+        self.number = store.version
+        self._slicer = Slicer(self._fleet())
+
+    @staticmethod
+    def _merged(sets: Mapping[str, pol.Set]) -> PolicySet:
+        return pol.merge({name: one.source for name, one in sets.items() if one.source})
+
+    def _fleet(self) -> Fleet:
+        return Fleet(
+            tuple(self.networks[name] for name in sorted(self.networks)),
+            dict(self.workloads),
+            self.revision.number if self.revision is not None else 0,
+            self.policy,
+            self.rules,
+            self._model(),
+        )
+
+    def _model(self) -> Containment:
+        """Containment as the compiler takes it."""
+        all_ = [self._contained.contained[name].contained for name in sorted(self._contained.contained)]
+        return Containment(
+            states={one.workload: one.state for one in all_},
+            keep=tuple(rule for one in all_ for rule in kept_rules(one)),
+            baselines=tuple(dict.fromkeys(rule for one in all_ for rule in one.baseline)),
+        )
+
+    def inventory(self) -> Inventory:
+        """All of the fleet, as a compiler takes it: nothing is plugged in at the centre."""
+        with self.lock:
+            return self._inventory(self.workloads)
+
+    def _inventory(self, workloads: Mapping[str, Workload]) -> Inventory:
+        made = tuple(_elsewhere(workloads[name]) for name in sorted(workloads))
+        return Inventory(
+            networks=tuple(self.networks[name] for name in sorted(self.networks)), workloads=made, ports={}
+        )
+
+    # -- what appliances are to be told
+
+    def wanted(self, appliance: str) -> tuple[int, Slice | None]:
+        """Number and slice of an appliance; no slice before anything was published."""
+        with self.lock:
+            if self.revision is None:
+                return self.number, None
+            return self.number, self._slicer.slice(appliance)
+
+    @property
+    def containment(self) -> FleetContainment:
+        """Who is contained, with the time that is left now."""
+        with self.lock:
+            self._run()
+            return self._contained
+
+    @property
+    def containment_number(self) -> int:
+        """Of the containment as it is now; without the lock."""
+        return self._contained.number
+
+    def holders(self, name: str) -> dict[str, Own | Peer]:
+        """The appliances whose slices hold a workload, and as what."""
+        with self.lock:
+            found: dict[str, Own | Peer] = {}
+            for appliance in self._slicer.appliances:
+                made = self._slicer.slice(appliance)
+                if name in made.own:
+                    found[appliance] = made.own[name]
+                elif name in made.peers:
+                    found[appliance] = made.peers[name]
+            return found
+
+    def _changed(self, version: int, *, contained: bool = False) -> None:
+        """After a commit, with the lock."""
+        self.number = version
+        self._slicer, touched = self._slicer.next(self._fleet())
+        for told in self.on_change:
+            told(touched, contained)
+        if version % 1000 == 0:
+            self.store.compact(version - KEEP_CHANGES)
+
+    # -- inventory
+
+    def apply_networks(self, networks: Sequence[Network], caller: Caller) -> int:
+        """Add or replace networks."""
+        with self.lock, self.audit.refusals(caller.actor, "network.apply", _names(networks)):
+            wanted = self.networks | {one.name: one for one in networks}
+            bind(Inventory(networks=tuple(wanted.values())), Numbers())
+            version = self.store.commit(
+                {f"network/{one.name}": inv.network_to_bytes(one) for one in networks}
+            )
+            self.networks = wanted
+            self._changed(version)
+            self.audit.append(caller.actor, "network.apply", _names(networks))
+            return version
+
+    def apply_workloads(
+        self,
+        workloads: Sequence[Workload],
+        remove: Sequence[str],
+        caller: Caller,
+        *,
+        source: str = "",
+        expected: int | None = None,
+        reason: str = "",
+        action: str = "workload.apply",
+    ) -> tuple[int, list[str]]:
+        """Add, replace and remove in one step; the version, and the names of those that changed."""
+        source = source or caller.who
+        target = ", ".join([*(one.name for one in workloads[:10]), *remove[:10]])
+        with self.lock, self.audit.refusals(caller.actor, action, target, reason):
+            if expected is not None and expected != self.number:
+                raise BadState(f"the inventory is at version {self.number}, not {expected}: read it again")
+            inv.duplicates(workloads)
+            declared = dict(self.declared)
+            puts: dict[str, inv.Declared] = {}
+            for one in workloads:
+                inv.check_workload(one)
+                self._may_write(caller, one)
+                old = self.declared.get(one.name)
+                if old is not None and old.workload == one:
+                    continue
+                by = {
+                    key: old.by[key]
+                    if old is not None and old.workload.labels.get(key) == value and key in old.by
+                    else source
+                    for key, value in one.labels.items()
+                }
+                puts[one.name] = inv.Declared(one, by, old.source if old is not None else source)
+            for name in remove:
+                self._may_remove(caller, name)
+                declared.pop(name)
+            declared |= puts
+            if not puts and not remove:
+                return self.number, []
+            return self._commit_workloads(declared, puts, remove, caller, action, target, reason)
+
+    def _may_write(self, caller: Caller, one: Workload) -> None:
+        """An orchestrator writes in its networks and with its label keys."""
+        if caller.role is not Role.ORCHESTRATOR:
+            return
+        old = self.declared.get(one.name)
+        if old is not None and old.source != caller.who:
+            raise NotPermitted(f"workload {one.name}: {old.source} declared it, not {caller.who}")
+        for interface in one.interfaces:
+            if interface.network not in caller.networks:
+                raise NotPermitted(
+                    f"workload {one.name}: network {interface.network} is none of {caller.who}'s"
+                )
+        for key in one.labels:
+            if key not in caller.label_keys:
+                raise NotPermitted(f"workload {one.name}: label key {key!r} is none of {caller.who}'s")
+
+    def _may_remove(self, caller: Caller, name: str) -> None:
+        known = self.declared.get(name)
+        if known is None:
+            near = ", ".join(sorted(self.declared)[:8]) or "none"
+            raise NotFound(f"there is no workload {name!r} (workloads: {near})")
+        if caller.role is Role.ORCHESTRATOR and known.source != caller.who:
+            raise NotPermitted(f"workload {name}: {known.source} declared it, not {caller.who}")
+
+    def _commit_workloads(
+        self,
+        declared: dict[str, inv.Declared],
+        puts: Mapping[str, inv.Declared],
+        remove: Sequence[str],
+        caller: Caller,
+        action: str,
+        target: str,
+        reason: str,
+    ) -> tuple[int, list[str]]:
+        workloads, by = dict(self.workloads), dict(self.by)
+        for name in remove:
+            workloads.pop(name, None)
+            by.pop(name, None)
+        for name, one in puts.items():
+            workloads[name], by[name] = inv.effective(one, self.criteria)
+        if any(
+            name not in self.declared or self.declared[name].workload.interfaces != one.workload.interfaces
+            for name, one in puts.items()
+        ):
+            bind(self._inventory(workloads), Numbers())
+        version = self.store.commit(
+            {f"workload/{name}": one.to_bytes() for name, one in puts.items()},
+            [f"workload/{name}" for name in remove],
+        )
+        changed = sorted({*remove, *puts})
+        before = {name: self.workloads[name] for name in changed if name in self.workloads}
+        self.declared, self.workloads, self.by = declared, workloads, by
+        self._changed(version)
+        self.audit.append(
+            caller.actor, action, target, reason=reason,
+            before={name: _brief(before[name]) for name in changed[:100] if name in before},
+            after={name: _brief(workloads[name]) for name in changed[:100] if name in workloads},
+            revision=self.revision.number if self.revision is not None else 0,
+        )  # fmt: skip
+        gone = [name for name in remove if name in self._contained.contained]
+        if gone:
+            self.release(gone, caller, f"{action}: it is there no more")
+        return version, changed
+
+    def set_labels(
+        self, name: str, labels: Mapping[str, str], remove: Iterable[str], caller: Caller, reason: str = ""
+    ) -> int:
+        """Set and take away labels of one workload."""
+        with self.lock, self.audit.refusals(caller.actor, "workload.label", name, reason):
+            known = self.declared.get(name)
+            if known is None:
+                raise NotFound(f"there is no workload {name!r}")
+            gone = set(remove)
+            if missing := gone - set(known.workload.labels):
+                raise NotFound(f"workload {name} has no label {sorted(missing)[0]!r} of its own")
+            if caller.role is Role.ORCHESTRATOR and (strange := (gone | set(labels)) - caller.label_keys):
+                raise NotPermitted(
+                    f"workload {name}: label key {sorted(strange)[0]!r} is none of {caller.who}'s"
+                )
+            kept = {key: value for key, value in known.workload.labels.items() if key not in gone}
+            made = replace(known.workload, labels=kept | dict(labels))
+            inv.check_workload(made)
+            by = {key: who for key, who in known.by.items() if key in kept} | dict.fromkeys(
+                labels, caller.who
+            )
+            one = inv.Declared(made, by, known.source)
+            return self._commit_workloads(
+                self.declared | {name: one}, {name: one}, [], caller, "workload.label", name, reason
+            )[0]
+
+    def replace_criteria(self, given: Sequence[inv.Criterion], caller: Caller) -> list[str]:
+        """All rules that set labels; the names of workloads whose labels changed."""
+        with self.lock, self.audit.refusals(caller.actor, "criteria.replace", _names(given)):
+            criteria = inv.Criteria(given)
+            workloads: dict[str, Workload] = {}
+            by: dict[str, dict[str, str]] = {}
+            for name, one in self.declared.items():
+                made, by[name] = inv.effective(one, criteria)
+                workloads[name] = self.workloads[name] if made == self.workloads[name] else made
+            version = self.store.commit({"criteria": criteria.to_bytes()})
+            changed = [name for name in workloads if workloads[name] is not self.workloads[name]]
+            self.criteria, self.workloads, self.by = criteria, workloads, by
+            self._changed(version)
+            self.audit.append(
+                caller.actor, "criteria.replace", _names(given), after={"changed": changed[:100]}
+            )
+            return sorted(changed)
+
+    # -- policy
+
+    def update_draft(
+        self, name: str, source: str, scope: str | None, caller: Caller, expected: str | None = None
+    ) -> tuple[pol.Set, list[str]]:
+        """Keep a draft; what a publish would refuse."""
+        with self.lock, self.audit.refusals(caller.actor, "policy.draft", name):
+            check_name(name)
+            known = self.sets.get(name)
+            if expected is not None and expected != (digest(known.draft) if known and known.draft else ""):
+                raise BadState(f"the draft of set {name} was changed since you read it: read it again")
+            old = known or pol.Set(name)
+            if scope is not None and scope != old.scope:
+                if caller.role is not Role.ADMIN:
+                    raise NotPermitted("scope: only an administrator may change what a set speaks of")
+                if scope:
+                    matches(scope, (), {})
+            made = replace(
+                old, draft=source, draft_actor=caller.who, scope=old.scope if scope is None else scope
+            )
+            self._commit_sets({name: made})
+            self.audit.append(caller.actor, "policy.draft", name, after={"digest": digest(source)})
+            try:
+                self.candidate(name, source)
+            except Exception as error:
+                return made, [str(getattr(error, "reason", error))]
+            return made, []
+
+    def _commit_sets(self, sets: Mapping[str, pol.Set]) -> None:
+        self.number = self.store.commit({f"policyset/{name}": one.to_bytes() for name, one in sets.items()})
+        self.sets = self.sets | dict(sets)
+
+    def text_of(self, name: str, source: str) -> str:
+        """A text that was given, else the draft, else what is published."""
+        known = self.sets.get(name)
+        text = source or (known.draft or known.source if known is not None else "")
+        if not text:
+            raise NotFound(f"set {name} has no draft, and no text was given")
+        return text
+
+    def candidate(self, name: str, source: str) -> tuple[PolicySet, Program]:
+        """The policy of the fleet with another text of one set, compiled for all of the fleet. ``Refused``."""
+        with self.lock:
+            text = self.text_of(name, source)
+            known = self.sets.get(name, pol.Set(name))
+            inventory, model = self.inventory(), self._model()
+            sources = {key: one.source for key, one in self.sets.items() if one.source} | {name: text}
+        policy = read_policy(text, name, inventory)
+        pol.check_scope(known.scope, policy, inventory.workloads, name)
+        merged = pol.merge(sources)
+        return merged, compile_policy(merged, inventory, model)
+
+    def program(self) -> Program:
+        """What is published, compiled for all of the fleet."""
+        return compile_policy(self.rules, self.inventory(), self._model())
+
+    def publish(
+        self, name: str, source: str, caller: Caller, reason: str, expected: int | None = None
+    ) -> pol.Revision:
+        """One new revision of the fleet."""
+        with self.audit.refusals(caller.actor, "policy.publish", name, reason):
+            self.candidate(name, source)
+            with self.lock:
+                text = self.text_of(name, source)
+                old = self.sets.get(name, pol.Set(name))
+                made = replace(old, source=text, draft="", draft_actor="")
+                sources = {key: one.source for key, one in self.sets.items() if one.source} | {name: text}
+                return self._publish(sources, {name: made}, caller, reason, "publish", name, expected)
+
+    def rollback(self, number: int, caller: Caller, reason: str) -> pol.Revision:
+        """What an older revision said, under a new number."""
+        with self.lock, self.audit.refusals(caller.actor, "policy.rollback", f"revision {number}", reason):
+            if self.revision is None:
+                raise NotFound("nothing was published yet")
+            number = number or self.revision.number - 1
+            item = self.store.get(_revision_key(number)) if number > 0 else None
+            if item is None:
+                raise NotFound(f"there is no revision {number}")
+            old = pol.Revision.from_bytes(item.value)
+            sets = {
+                name: replace(one, source=old.sources.get(name, "")) for name, one in self.sets.items()
+            } | {
+                name: pol.Set(name, source=text)
+                for name, text in old.sources.items()
+                if name not in self.sets
+            }
+            return self._publish(old.sources, sets, caller, reason, "rollback", old.set, None, number)
+
+    def _publish(
+        self,
+        sources: Mapping[str, str],
+        sets: Mapping[str, pol.Set],
+        caller: Caller,
+        reason: str,
+        origin: str,
+        name: str,
+        expected: int | None,
+        of: int = 0,
+    ) -> pol.Revision:
+        last = self.revision.number if self.revision is not None else 0
+        if expected is not None and expected != last:
+            raise BadState(
+                f"revision {last} is published, not {expected} that you expected: look at what changed"
+            )
+        rules = pol.merge(sources)
+        made = pol.Revision(last + 1, self._clock(), caller.who, reason, origin, name, dict(sources), of)
+        version = self.store.commit(
+            {_revision_key(made.number): made.to_bytes()}
+            | {f"policyset/{key}": one.to_bytes() for key, one in sets.items()},
+            expect={_revision_key(made.number): 0},
+        )
+        self.sets, self.revision = self.sets | dict(sets), made
+        self.rules, self.policy = rules, Policy(pol.canonical(rules))
+        self._changed(version)
+        self.audit.append(
+            caller.actor, f"policy.{origin}", f"revision {made.number}", reason=reason,
+            before={"revision": last}, after={"revision": made.number, "set": name, "of": of},
+            revision=made.number,
+        )  # fmt: skip
+        self.audit.sign()
+        return made
+
+    def revisions(self, limit: int) -> list[pol.Revision]:
+        """The newest first."""
+        found = [pol.Revision.from_bytes(item.value) for item in self.store.range("revision/")]
+        return found[::-1][:limit]
+
+    # -- containment
+
+    def contain(
+        self,
+        names: Sequence[str],
+        selector: str,
+        state: State,
+        caller: Caller,
+        *,
+        reason: str,
+        ttl: float = 0.0,
+        keep: Sequence[KeptPath] = (),
+        baseline: Sequence[Rule] = (),
+    ) -> FleetContainment:
+        """Put workloads into a state."""
+        target = ", ".join([*names[:20], selector]).strip(", ")
+        action = f"containment.{state.name.lower()}"
+        with self.lock, self.audit.refusals(caller.actor, action, target, reason):
+            check_request(reason, ttl)
+            check_keep(keep)
+            if state is State.NORMAL:
+                raise InvalidValue("state: watched, restricted or quarantined")
+            found = set(names)
+            if selector:
+                some = {one.name for one in matches(selector, self.workloads.values(), self._model().states)}
+                if not some:
+                    raise NotFound(f"selector {selector!r} means no workload")
+                found |= some
+            if not found:
+                raise InvalidValue("workloads: name some, or give a selector")
+            if missing := found - set(self.workloads):
+                raise NotFound(f"there is no workload {sorted(missing)[0]!r}")
+            now = self._clock()
+            made = {
+                name: ContainedAt(
+                    Contained(name, state, now, ttl, reason, caller.who, tuple(keep), tuple(baseline))
+                )
+                for name in sorted(found)
+            }
+            self._run()
+            self._commit_containment({**self._contained.contained, **made})
+            self.audit.append(
+                caller.actor, action, target, reason=reason,
+                after={"state": state.name.lower(), "workloads": sorted(found)[:100], "ttl_seconds": ttl},
+            )  # fmt: skip
+            return self._contained
+
+    def release(self, names: Sequence[str], caller: Caller, reason: str) -> FleetContainment:
+        """End containment."""
+        with (
+            self.lock,
+            self.audit.refusals(caller.actor, "containment.release", ", ".join(names[:20]), reason),
+        ):
+            if not reason.strip():
+                raise InvalidValue("reason: say why; it goes into the audit log")
+            for name in names:
+                if name not in self._contained.contained:
+                    raise NotFound(f"workload {name!r} is not contained")
+            self._run()
+            gone = set(names)
+            self._commit_containment(
+                {name: one for name, one in self._contained.contained.items() if name not in gone}
+            )
+            self.audit.append(caller.actor, "containment.release", ", ".join(names[:20]), reason=reason)
+            return self._contained
+
+    def report_local(self, appliance: str, contained: Iterable[ContainedAt], caller: Caller) -> None:
+        """What is contained at an appliance: merged, and taken back when it is no more. It may only tighten."""
+        with self.lock:
+            self._run()
+            now = dict(self._contained.contained)
+            given = {
+                one.contained.workload: replace(one, origin=appliance)
+                for one in contained
+                if one.contained.workload in self.workloads
+            }
+            for name, one in list(now.items()):
+                if one.origin == appliance and name not in given:
+                    del now[name]
+            for name, one in given.items():
+                old = now.get(name)
+                if old is None or old.origin == appliance or old.contained.state < one.contained.state:
+                    plain = replace(one.contained, keep=(), actor=f"{appliance}: {one.contained.actor}")
+                    if old is None or replace(old.contained, left=plain.left) != plain:
+                        now[name] = ContainedAt(plain, appliance)
+            if {n: (o.origin, o.contained.state) for n, o in now.items()} == {
+                n: (o.origin, o.contained.state) for n, o in self._contained.contained.items()
+            }:
+                return
+            self._commit_containment(now)
+            self.audit.append(
+                caller.actor, "containment.merge", appliance,
+                after={name: one.contained.state.name.lower() for name, one in given.items()},
+            )  # fmt: skip
+
+    def tick(self) -> None:
+        """Ends of containment fall due; the audit log's head."""
+        with self.lock:
+            self._run()
+            due = [name for name, one in self._contained.contained.items() if 0 < one.contained.left <= _OVER]
+            if due:
+                self._commit_containment(
+                    {name: one for name, one in self._contained.contained.items() if name not in due}
+                )
+                for name in due:
+                    self.audit.append(_SELF.actor, "containment.release", name, reason="its time is up")
+        self.audit.tick()
+
+    def _run(self) -> None:
+        """Let the time that is left run on."""
+        now = self._monotonic()
+        passed, self._contained_at = now - self._contained_at, now
+        if any(one.contained.left for one in self._contained.contained.values()):
+            self._contained = replace(
+                self._contained,
+                contained={
+                    name: replace(
+                        one, contained=replace(one.contained, left=max(_OVER, one.contained.left - passed))
+                    )
+                    if one.contained.left
+                    else one
+                    for name, one in self._contained.contained.items()
+                },
+            )
+
+    def _commit_containment(self, contained: Mapping[str, ContainedAt]) -> None:
+        places = {name: peer for name in contained if (peer := self._slicer.peer(name)) is not None}
+        made = FleetContainment(self._contained.number + 1, dict(contained), places)
+        version = self.store.commit({"containment": wire.containment_to(made).SerializeToString()})
+        self._contained = made
+        self._changed(version, contained=True)
+
+    # -- administrators
+
+    def raise_generation(self, caller: Caller, reason: str) -> int:
+        """After a restore: what is said from here on is newer than anything that was said before."""
+        with self.lock, self.audit.refusals(caller.actor, "central.generation", "", reason):
+            if not reason.strip():
+                raise InvalidValue("reason: say why; it goes into the audit log")
+            made = self.generation + 1
+            version = self.store.commit({"centre": json.dumps({"id": self.id, "generation": made}).encode()})
+            self.generation = made
+            self._changed(version, contained=True)
+            for told in self.on_change:
+                told(None, True)
+            self.audit.append(caller.actor, "central.generation", str(made), reason=reason)
+            return made
+
+    def rotate_key(self, caller: Caller, reason: str) -> bytes:
+        """Another key signs from here on."""
+        with self.lock:
+            self.signer.rotate()
+            self.audit.append(caller.actor, "central.key", self.signer.public.hex()[:16], reason=reason)
+            for told in self.on_change:
+                told(None, False)
+            return self.signer.public
+
+    def close(self) -> None:
+        """Everything is on disk."""
+        self.audit.close()
+        self.store.close()
+
+
+_OVER: Final = 1e-9
+_SELF: Final = Caller("centre", Role.ADMIN, "centre")
+
+
+def digest(text: str) -> str:
+    """Tells one text from another."""
+    return Policy(text).digest.hex()
+
+
+def _revision_key(number: int) -> str:
+    return f"revision/{number:012d}"
+
+
+def _names(given: Sequence[Network] | Sequence[inv.Criterion]) -> str:
+    return ", ".join(one.name for one in given[:20])
+
+
+def _elsewhere(workload: Workload) -> Workload:
+    """With interfaces that are behind some appliance, or none, but not here."""
+    if all(one.appliance for one in workload.interfaces):
+        return workload
+    interfaces: list[Interface] = [
+        one if one.appliance else replace(one, appliance="-") for one in workload.interfaces
+    ]
+    return replace(workload, interfaces=tuple(interfaces))
+
+
+def _brief(workload: Workload) -> dict[str, object]:
+    return {
+        "kind": workload.kind,
+        "labels": dict(workload.labels),
+        "interfaces": [
+            f"{one.appliance or '-'} {one.network} {one.port} {one.mac} {' '.join((*one.addresses, *one.prefixes))}"
+            for one in workload.interfaces
+        ],
+    }

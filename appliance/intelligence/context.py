@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""Around every call at the centre: who calls, whether he may, and how a refusal travels."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
+from enum import Enum
+from typing import Any, Final
+
+import grpc
+import structlog
+
+from appliance.errors import FlowError, NotPermitted
+from appliance.intelligence import access
+from appliance.intelligence.access import LOCAL, Caller
+from appliance.intelligence.authority import read_certificate
+from appliance.intelligence.centre import Centre
+from appliance.intelligence.trust import Unauthenticated
+from appliance.policy.audit import Actor
+from appliance.rpc.errors import status_of
+
+log = structlog.get_logger(__name__)
+
+CALLER: ContextVar[Caller] = ContextVar("caller")
+MAX_REASON: Final = 2000
+
+
+class Door(Enum):
+    """How a call came in."""
+
+    UNIX = "unix"
+    """The socket that only its owner can open."""
+    CERTIFICATE = "certificate"
+    """mTLS."""
+    TOKEN = "token"  # noqa: S105 - no password
+    """The centre alone has a certificate: enrolment, and operators with tokens."""
+
+
+class Doorkeeper(grpc.aio.ServerInterceptor):
+    """Lets in who may."""
+
+    def __init__(self, centre: Centre, door: Door) -> None:
+        self._centre, self._door = centre, door
+
+    def caller(self, context: Any, method: str) -> Caller | None:
+        """Who calls; None: anybody, and the method is for anybody. ``Unauthenticated``."""
+        if self._door is Door.UNIX:
+            return LOCAL
+        if self._door is Door.CERTIFICATE:
+            found = context.auth_context().get("x509_pem_cert", [])
+            if not found:
+                raise Unauthenticated("a certificate is needed")
+            try:
+                certificate = read_certificate(found[0])
+            except ValueError as error:
+                raise Unauthenticated(str(error)) from None
+            return self._centre.trust.by_certificate(certificate)
+        given = dict(context.invocation_metadata() or ()).get("authorization", "")
+        if not given and method in access.OPEN:
+            return None
+        kind, _, token = str(given).partition(" ")
+        if kind.lower() != "bearer" or not token:
+            raise Unauthenticated("authorization: a bearer token is needed here")
+        return self._centre.trust.by_token(token)
+
+    def _admit(self, context: Any, method: str) -> None:
+        """Sets who calls, or raises."""
+        caller = None
+        try:
+            caller = self.caller(context, method)
+            if caller is not None:
+                if method not in access.OPEN:
+                    access.check(caller, method)
+                CALLER.set(caller)
+        except (NotPermitted, Unauthenticated) as error:
+            actor = caller.actor if caller is not None else Actor("unknown", self._door.value)
+            if not error.audited:
+                error.audited = True
+                self._centre.audit.append(actor, f"call.{method}", context.peer(), refusal=error.reason)
+            raise
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """The handler behind the door."""
+        handler = await continuation(handler_call_details)
+        method = access.method_of(handler_call_details.method)
+        if handler is None or not method:
+            return handler
+        if handler.request_streaming and handler.response_streaming:
+
+            async def stream(request: AsyncIterator[Any], context: Any) -> None:
+                await self._guarded(context, method, lambda: handler.stream_stream(request, context))
+
+            return grpc.stream_stream_rpc_method_handler(
+                stream, handler.request_deserializer, handler.response_serializer
+            )
+
+        async def unary(request: Any, context: Any) -> Any:
+            return await self._guarded(context, method, lambda: handler.unary_unary(request, context))
+
+        return grpc.unary_unary_rpc_method_handler(
+            unary, handler.request_deserializer, handler.response_serializer
+        )
+
+    async def _guarded(self, context: Any, method: str, call: Callable[[], Any]) -> Any:
+        try:
+            self._admit(context, method)
+            found = call()
+            return await found if inspect.isawaitable(found) else found
+        except FlowError as error:
+            log.debug("refused", method=method, reason=error.reason)
+            reason = error.reason if len(error.reason) <= MAX_REASON else error.reason[:MAX_REASON] + " ..."
+            await context.abort(status_of(error), reason)
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:
+            log.exception("a call failed", method=method)
+            await context.abort(
+                grpc.StatusCode.INTERNAL, f"internal error ({type(error).__name__}); the log has more"
+            )

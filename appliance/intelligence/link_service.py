@@ -1,0 +1,434 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""The centre's end of the link: one session per appliance, each telling its appliance what differs.
+
+A session sends one slice or delta at a time and waits for the answer; what changes meanwhile comes with the next, so
+that a slow reader costs no memory. Containment does not wait: it has a number of its own and goes ahead of everything,
+between the parts of a large snapshot too. The base of a delta is what the appliance acknowledged last; what it did not
+is sent as a snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+import grpc
+import structlog
+
+from appliance.intelligence import wire
+from appliance.intelligence.access import Caller
+from appliance.intelligence.centre import Centre
+from appliance.intelligence.context import CALLER
+from appliance.intelligence.fleet import Book, Record
+from appliance.intelligence.slices import ContainedAt, Slice, delta
+from appliance.intelligence.trust import Unauthenticated
+from appliance.intelligence.v1 import (
+    link_pb2,
+    link_service_pb2,
+    statement_pb2,
+)
+
+log = structlog.get_logger(__name__)
+
+HELLO_SECONDS: Final = 5.0
+IDLE_SECONDS: Final = 30.0
+"""Without a heartbeat."""
+GUARD_SECONDS: Final = 1.0
+"""How often open streams are looked at: certificates expire and are revoked."""
+PART_BYTES: Final = 256 << 10
+MAX_LOCAL: Final = 10_000
+T = TypeVar("T")
+Down = link_pb2.LinkDown
+
+
+class Session:
+    """One stream."""
+
+    def __init__(self, service: LinkService, caller: Caller, record: Record) -> None:
+        assert caller.certificate is not None  # the listener requires one  # noqa: S101
+        self.service, self.caller, self.record = service, caller, record
+        self.certificate = caller.certificate
+        self.name = caller.certificate.name
+        self.wake = asyncio.Event()
+        self.ended: asyncio.Future[tuple[grpc.StatusCode, str]] = asyncio.get_running_loop().create_future()
+        self.sent: Slice | None = None
+        """What it is to answer to."""
+        self.sent_at = 0.0
+        self.told_containment = (0, 0)
+        self.snapshot = False
+        """It has said that it needs one."""
+        self.refused: bytes = b""
+        """Digest of the slice that it refused: told again only when there is another."""
+        self.key = b""
+        self.changed_at = 0.0
+
+    def end(self, status: grpc.StatusCode, why: str) -> None:
+        """Close the stream."""
+        if not self.ended.done():
+            self.ended.set_result((status, why))
+
+    # -- down
+
+    async def write(self, context: grpc.aio.ServicerContext[object, object]) -> None:
+        """Tell what there is to tell, for ever."""
+        while True:
+            await self.wake.wait()
+            self.wake.clear()
+            await self._key_change(context)
+            await self._containment(context)
+            if self.sent is not None or self.record.detached:
+                continue
+            made = await self.service.core(self._next)
+            if made is None:
+                self._current()
+                continue
+            data, wanted = made
+            self.sent, self.sent_at = wanted, self.service.book.monotonic()
+            for at in range(0, len(data), PART_BYTES):
+                if at:
+                    await self._containment(context)
+                last = at + PART_BYTES >= len(data)
+                part = link_pb2.StatementPart(data=data[at : at + PART_BYTES], last=last)
+                await context.write(link_service_pb2.ConnectResponse(down=Down(part=part)))
+
+    def _next(self) -> tuple[bytes, Slice] | None:
+        """The next statement, signed; None: there is nothing to say. In the core's thread."""
+        centre, record = self.service.centre, self.record
+        with centre.lock:
+            number, wanted = centre.wanted(self.name)
+            containment, generation = centre.containment, centre.generation
+        behind = record.generation < generation or self.snapshot
+        if wanted is None or (wanted.digest == record.digest and not behind) or wanted.digest == self.refused:
+            return None
+        base = record.slice
+        kind = statement_pb2.STATEMENT_KIND_SNAPSHOT
+        if base is not None and base.digest == record.digest and not behind:
+            kind = statement_pb2.STATEMENT_KIND_DELTA
+            payload = wire.delta_to(delta(base, wanted), containment).SerializeToString()
+        else:
+            payload = wire.slice_to(wanted, containment).SerializeToString()
+        statement = statement_pb2.Statement(
+            centre=centre.id, generation=generation, appliance=self.name, kind=kind, number=number,
+            base_digest=record.digest if kind == statement_pb2.STATEMENT_KIND_DELTA else b"",
+            result_digest=wanted.digest, payload=payload,
+        )  # fmt: skip
+        return centre.signer.sign(statement).SerializeToString(), wanted
+
+    async def _containment(self, context: grpc.aio.ServicerContext[object, object]) -> None:
+        centre = self.service.centre
+        now = centre.generation, centre.containment_number
+        if now[1] == 0 or now <= self.told_containment or self.record.detached:
+            return
+        self.told_containment = now
+        signed = await self.service.core(self._signed_containment)
+        await context.write(link_service_pb2.ConnectResponse(down=Down(containment=signed)))
+
+    def _signed_containment(self) -> statement_pb2.SignedStatement:
+        centre = self.service.centre
+        payload, number, digest = self.service.containment_payload()
+        return centre.signer.sign(
+            statement_pb2.Statement(
+                centre=centre.id, generation=centre.generation, appliance=self.name, number=number, payload=payload,
+                kind=statement_pb2.STATEMENT_KIND_CONTAINMENT, result_digest=digest,
+            )
+        )  # fmt: skip
+
+    async def _key_change(self, context: grpc.aio.ServicerContext[object, object]) -> None:
+        centre = self.service.centre
+        public = centre.signer.public
+        if self.key == public:
+            return
+        said = statement_pb2.Statement(
+            centre=centre.id, generation=max(centre.generation, self.record.generation), appliance=self.name,
+            kind=statement_pb2.STATEMENT_KIND_KEY, number=centre.number,
+            payload=statement_pb2.KeyChange(public_key=public).SerializeToString(),
+        )  # fmt: skip
+        signed = centre.signer.sign_with(self.key, said)
+        if signed is None:
+            self.service.book.alarm(
+                "key", self.name, "it has pinned a key that is none of this centre's: enrol it anew"
+            )
+        else:
+            await context.write(link_service_pb2.ConnectResponse(down=Down(key=signed)))
+        self.key = public
+
+    def _current(self) -> None:
+        record = self.record
+        record.behind_since = 0.0
+
+    # -- up
+
+    async def read(self, context: grpc.aio.ServicerContext[object, object]) -> None:
+        """Take what it says, until it ends."""
+        try:
+            first = await asyncio.wait_for(_read(context), HELLO_SECONDS)
+        except TimeoutError:
+            self.end(grpc.StatusCode.DEADLINE_EXCEEDED, f"no hello within {HELLO_SECONDS:g} s")
+            return
+        if first is None:
+            return
+        if first.up.WhichOneof("what") != "hello":
+            self.end(grpc.StatusCode.FAILED_PRECONDITION, "hello comes first")
+            return
+        await self._hello(first.up.hello)
+        while True:
+            try:
+                message = await asyncio.wait_for(_read(context), IDLE_SECONDS)
+            except TimeoutError:
+                self.end(grpc.StatusCode.DEADLINE_EXCEEDED, f"nothing was heard for {IDLE_SECONDS:g} s")
+                return
+            if message is None:
+                return
+            await self._take(message.up)
+
+    async def _take(self, up: link_pb2.LinkUp) -> None:
+        record, book = self.record, self.service.book
+        record.heard = book.monotonic()
+        match up.WhichOneof("what"):
+            case "applied":
+                self._applied(up.applied)
+            case "refused":
+                self._refused(up.refused)
+            case "heartbeat":
+                self._heartbeat(up.heartbeat)
+            case "local":
+                if len(up.local.contained) > MAX_LOCAL:
+                    self.end(grpc.StatusCode.INVALID_ARGUMENT, f"at most {MAX_LOCAL} contained workloads")
+                    return
+                await self._local(up.local)
+            case "hello":
+                self.end(grpc.StatusCode.FAILED_PRECONDITION, "hello comes once")
+            case _:
+                self.end(grpc.StatusCode.INVALID_ARGUMENT, "up: says nothing that is known")
+
+    async def _hello(self, hello: link_pb2.Hello) -> None:
+        record, book, centre = self.record, self.service.book, self.service.centre
+        now = book.monotonic()
+        record.connected, record.heard, record.version = True, now, hello.version[:64]
+        record.generation, record.number, record.digest = hello.generation, hello.number, hello.digest
+        record.refusal, record.fault = "", ""
+        self.key = hello.statement_key
+        if hello.detached:
+            record.detached = hello.detach_reason[:256] or "no reason given"
+            book.alarm("detached", self.name, record.detached)
+        else:
+            record.detached = ""
+        _, wanted = await self.service.core(lambda: centre.wanted(self.name))
+        if wanted is not None and wanted.digest == hello.digest:
+            record.slice = wanted
+        elif record.slice is not None and record.slice.digest != hello.digest:
+            record.slice = None
+        self.told_containment = record.containment = (hello.generation, hello.containment_number)
+        number = centre.number
+        if (hello.generation, hello.number) > (centre.generation, number):
+            why = (
+                f"it has accepted generation {hello.generation}, number {hello.number}; this centre is at "
+                f"{centre.generation}, {number}: restored from a backup? Raise the generation"
+            )
+            record.refusal = why
+            book.alarm("restored", self.name, why)
+        self.service.mark_behind(record, now)
+        self.wake.set()
+
+    def _applied(self, said: link_pb2.Applied) -> None:
+        record = self.record
+        if said.kind == statement_pb2.STATEMENT_KIND_CONTAINMENT:
+            record.containment = said.generation, said.number
+            return
+        if said.kind == statement_pb2.STATEMENT_KIND_KEY:
+            return
+        sent, self.sent = self.sent, None
+        if sent is None or said.digest != sent.digest:
+            self.end(grpc.StatusCode.INVALID_ARGUMENT, "applied: it was told something else")
+            return
+        now = self.service.book.monotonic()
+        record.slice, record.digest = sent, said.digest
+        record.generation, record.number, record.refusal = said.generation, said.number, ""
+        self.snapshot, self.refused = False, b""
+        record.apply_seconds = now - (record.behind_since or self.sent_at)
+        self.service.told(self.name, said.number, now)
+        record.behind_since = 0.0
+        self.service.mark_behind(record, now)
+        self.wake.set()
+
+    def _refused(self, said: link_pb2.RefusedStatement) -> None:
+        record, book = self.record, self.service.book
+        name = link_pb2.RefusalKind.Name(said.refusal).removeprefix("REFUSAL_KIND_").lower().replace("_", "-")
+        reason = f"{name}: {said.reason[:500]}"
+        if said.kind in (statement_pb2.STATEMENT_KIND_CONTAINMENT, statement_pb2.STATEMENT_KIND_KEY):
+            record.refusal = reason
+            book.alarm("refusal", self.name, reason)
+            return
+        sent, self.sent = self.sent, None
+        if said.refusal == link_pb2.REFUSAL_KIND_WRONG_BASE and not self.snapshot:
+            self.snapshot = True
+        else:
+            record.refusal = reason
+            self.refused = sent.digest if sent is not None else b""
+            book.alarm("refusal", self.name, reason)
+        self.wake.set()
+
+    def _heartbeat(self, said: link_pb2.Heartbeat) -> None:
+        record, book = self.record, self.service.book
+        record.enforced, record.fault = said.enforced, said.fault[:256]
+        trip = max(0.0, book.clock() - said.ping_time) if said.ping_time else 0.0
+        record.offset = said.time + trip / 2 - book.clock()
+        drift = bool(said.program_digest) and said.program_digest != said.expected_digest
+        if drift and not record.drift:
+            book.alarm("drift", self.name, "what the fast path holds is not what it was given")
+        record.drift = drift
+
+    async def _local(self, said: link_pb2.LocalContainment) -> None:
+        found: list[ContainedAt] = [wire.contained_from(one) for one in said.contained]
+        await self.service.core(lambda: self.service.centre.report_local(self.name, found, self.caller))
+
+
+async def _read(
+    context: grpc.aio.ServicerContext[object, object],
+) -> link_service_pb2.ConnectRequest | None:
+    message = await context.read()
+    return message if isinstance(message, link_service_pb2.ConnectRequest) else None
+
+
+class LinkService:
+    """All sessions. The event loop's thread."""
+
+    def __init__(
+        self, centre: Centre, book: Book, executor: ThreadPoolExecutor, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.centre, self.book, self._executor, self._loop = centre, book, executor, loop
+        self.sessions: dict[str, Session] = {}
+        self.acknowledged: list[Callable[[str, int, float], None]] = []
+        """Told name, number and monotonic time of each acknowledgement."""
+        self._payload: tuple[tuple[int, int], bytes, bytes] | None = None
+        self._moved = asyncio.Event()
+        centre.on_change.append(self._changed)
+        centre.trust.on_revoke.append(self._revoke)
+
+    async def core(self, call: Callable[[], T]) -> T:
+        """Something that takes long, in the one thread for it."""
+        return await self._loop.run_in_executor(self._executor, call)
+
+    # -- what the centre tells
+
+    def _changed(self, touched: set[str] | None, contained: bool) -> None:
+        """From the thread that changed something."""
+        at = self.book.monotonic()
+        self._loop.call_soon_threadsafe(self._wake, touched, contained, at)
+
+    def _wake(self, touched: set[str] | None, contained: bool, at: float) -> None:
+        for name, session in self.sessions.items():
+            if touched is None or name in touched:
+                if not session.record.behind_since:
+                    session.record.behind_since = at
+                session.wake.set()
+            elif contained:
+                session.wake.set()
+        self.moved()
+
+    def moved(self) -> None:
+        """Something was acknowledged, or is to be."""
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def until(self, done: Callable[[], Awaitable[T | None]], seconds: float) -> T | None:
+        """What ``done`` gives as soon as it is something; None after the time."""
+        end = time.monotonic() + seconds
+        while True:
+            moved = self._moved
+            found = await done()
+            left = end - time.monotonic()
+            if found is not None or left <= 0:
+                return found
+            try:
+                await asyncio.wait_for(moved.wait(), min(left, 1.0))
+            except TimeoutError:
+                continue
+
+    def told(self, name: str, number: int, at: float) -> None:
+        """An acknowledgement."""
+        for one in self.acknowledged:
+            one(name, number, at)
+        self.moved()
+
+    def mark_behind(self, record: Record, now: float) -> None:
+        """It has something to catch up with, as far as is known; the writer finds out."""
+        if not record.behind_since:
+            record.behind_since = now
+
+    def containment_payload(self) -> tuple[bytes, int, bytes]:
+        """The containment as bytes, its number and digest; made once for all sessions. In the core's thread."""
+        with self.centre.lock:
+            now = self.centre.containment
+            key = self.centre.generation, now.number
+            if self._payload is None or self._payload[0] != key:
+                self._payload = key, wire.containment_to(now).SerializeToString(), now.digest
+            return self._payload[1], now.number, self._payload[2]
+
+    def _revoke(self, who: str) -> None:
+        self._loop.call_soon_threadsafe(self._revoked, who)
+
+    def _revoked(self, who: str) -> None:
+        session = self.sessions.get(who.removeprefix("appliance/"))
+        if session is not None and who == session.caller.who:
+            self._distrust(session)
+
+    def _distrust(self, session: Session) -> None:
+        why = self.centre.trust.distrust(session.certificate)
+        if why:
+            kind = "expired" if "expired" in why else "revoked"
+            self.book.alarm(kind, session.name, why)
+            self.centre.audit.append(session.caller.actor, "link.closed", session.name, refusal=why)
+            session.end(grpc.StatusCode.UNAUTHENTICATED, why)
+
+    async def guard(self) -> None:
+        """Close streams of certificates that count no more, for ever."""
+        while True:
+            await asyncio.sleep(GUARD_SECONDS)
+            for session in list(self.sessions.values()):
+                self._distrust(session)
+            await self.core(self.centre.tick)
+
+    # -- the call
+
+    async def Connect(  # noqa: N802
+        self,
+        request_iterator: AsyncIterator[link_service_pb2.ConnectRequest],
+        context: grpc.aio.ServicerContext[object, object],
+    ) -> None:
+        """One stream."""
+        caller = CALLER.get()
+        if caller.certificate is None:
+            raise Unauthenticated("the link needs a certificate")
+        name = caller.certificate.name
+        old = self.sessions.get(name)
+        session = Session(self, caller, self.book.of(name))
+        if old is not None:
+            self.book.alarm("second-stream", name, "a second stream with its name closed the first")
+            self.centre.audit.append(caller.actor, "link.second", name, refusal="the first stream was closed")
+            old.end(grpc.StatusCode.ABORTED, "another stream with the same certificate was opened")
+        self.sessions[name] = session
+        tasks: list[asyncio.Task[None]] = [
+            asyncio.create_task(session.read(context)),
+            asyncio.create_task(session.write(context)),
+        ]
+        try:
+            waited: list[asyncio.Future[Any]] = [*tasks, session.ended]
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self.sessions.get(name) is session:
+                del self.sessions[name]
+                session.record.connected = False
+        if session.ended.done():
+            status, why = session.ended.result()
+            await context.abort(status, why)
+        for task in tasks:
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                raise error

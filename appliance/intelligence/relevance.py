@@ -1,0 +1,427 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""Who matters to whom: which addresses an appliance has to know.
+
+A workload elsewhere (a peer) is in a slice when some rule could give it another verdict, audit verdict or alert with a
+workload of the appliance, in either direction, than the same address would get if nobody knew it. It is judged by
+rules, not by verdicts at a moment, so that schedules may begin and end, and states change, without another slice:
+
+- a rule *tells* when it lets pass, raises an alert or answers (``reject``); a plain block is silent;
+- a peer and a stranger at its address differ by a rule when the one is selected and the other is not;
+- a difference by a telling rule counts. A difference by a silent one counts only where something could pass at all: the
+  default is not block, or a telling rule holds between the workload and a stranger.
+
+Who is contained is in the containment state, which every appliance has whole, and so not the business of this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.intelligence.slices import Own, Peer, Place, Policy, Slice
+from appliance.policy.compiler import relevant
+from appliance.policy.identity import BITS, Prefix, Regions, cut, parse_address, parse_mac, parse_prefix
+from appliance.policy.model import Containment, Default, Network, PolicySet, Rule, Side, Workload
+from appliance.policy.program import Identity
+from appliance.policy.selector import ANY, Selector
+from appliance.policy.universe import ALL_STATES, Universe, flat, selectors_of
+
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+_NORMAL: Final = 0b0001
+_WATCHED: Final = 0b0010
+
+
+@dataclass(frozen=True)
+class Clause:
+    """Somebody, somebody else, and whether it tells."""
+
+    source: Selector
+    target: Selector
+    tells: bool
+
+
+def clauses(policy: PolicySet, containment: Containment) -> Iterator[Clause]:
+    """Everything that may decide at any time."""
+    for rule in policy.rules:
+        if rule.enabled:
+            yield Clause(rule.source, rule.target, _tells(rule))
+    for rule in (*policy.keep, *containment.keep, *containment.baselines):
+        if rule.enabled:
+            yield Clause(rule.source, rule.target, True)
+    for two in policy.side_policies:
+        for side in two.sides:
+            out = side is Side.EGRESS
+            yield Clause(two.subjects if out else ANY, ANY if out else two.subjects, False)
+            for allow in two.allows:
+                if allow.side is side:
+                    yield Clause(
+                        two.subjects if out else allow.peers, allow.peers if out else two.subjects, True
+                    )
+
+
+def _tells(rule: Rule) -> bool:
+    return rule.action.passes or rule.reject or rule.alert
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What slices are made of. Workloads have the labels that count."""
+
+    networks: tuple[Network, ...]
+    workloads: Mapping[str, Workload]
+    revision: int
+    policy: Policy
+    rules: PolicySet
+    containment: Containment
+    """Paths that are kept and baselines; states do not matter here."""
+
+
+@dataclass
+class _Seat:
+    """What the slicer knows of one workload."""
+
+    workload: Workload
+    peer: Peer
+    appliances: frozenset[str]
+    bases: tuple[int, ...] = ()
+
+
+class Slicer:
+    """Makes slices of one fleet. ``next`` takes over what a change leaves as it was."""
+
+    def __init__(self, fleet: Fleet, before: Slicer | None = None) -> None:
+        self.fleet = fleet
+        self._seats: dict[str, _Seat] = {}
+        self._slices: dict[str, Slice] = {}
+        self._relevant: dict[str, tuple[frozenset[int], Bools]] = {}
+        self._own: dict[str, dict[str, Own]] = {}
+        old = before._seats if before is not None else {}
+        for name, workload in fleet.workloads.items():
+            known = old.get(name)
+            self._seats[name] = (
+                _Seat(workload, known.peer, known.appliances)
+                if known is not None and known.workload is workload
+                else _seat(workload)
+            )
+        selectors = [flat(one, fleet.rules.groups) for one in self._selectors()]
+        self._asked = relevant(selectors)
+        self._regions = Regions(self._asked.cidrs)
+        self._fabric = {one.name: {parse_prefix(text) for text in one.prefixes} for one in fleet.networks}
+        self._gateways = {one.name: {parse_prefix(text) for text in one.gateways} for one in fleet.networks}
+        self._lengths = {
+            name: {v: sorted({p[2] for p in prefixes if p[0] == v}, reverse=True) for v in BITS}
+            for name, prefixes in self._fabric.items()
+        }
+        self._keys: dict[tuple[str, tuple[str, ...]], int] = {}
+        self._identities: list[Identity] = []
+        self._fallback: list[int] = []
+        self._members: list[set[str]] = []
+        for name, seat in self._seats.items():
+            self._sit(name, seat)
+        self._inside = self._nested()
+        self._index()
+
+    def _selectors(self) -> Iterator[Selector]:
+        yield from selectors_of(self.fleet.rules)
+        for rule in (*self.fleet.containment.keep, *self.fleet.containment.baselines):
+            yield rule.source
+            yield rule.target
+
+    # -- bases
+
+    def _sit(self, name: str, seat: _Seat) -> None:
+        """Find a workload's bases."""
+        owner = self._owner(seat.workload)
+        found = set()
+        for place in seat.peer.places:
+            prefix = (place.version, place.address, place.length)
+            found.add(self._base(owner, seat.workload, self._regions.find(prefix), place.network, prefix))
+        seat.bases = tuple(sorted(found))
+        for base in seat.bases:
+            self._members[base].add(name)
+        for appliance in seat.appliances:
+            self._own.setdefault(appliance, {})[name] = Own(seat.workload)
+
+    def _nested(self) -> dict[str, set[str]]:
+        """By workload with prefixes: those that are bound inside of them. Whoever knows the one must know the other,
+        or would take it for the one.
+        """
+        wide = [
+            (name, place)
+            for name, seat in self._seats.items()
+            for place in seat.peer.places
+            if place.length < BITS[place.version]
+        ]
+        found: dict[str, set[str]] = {name: set() for name, _ in wide}
+        for name, around in wide:
+            for other, seat in self._seats.items():
+                if other != name and any(_within(place, around) for place in seat.peer.places):
+                    found[name].add(other)
+        return found
+
+    def _owner(self, workload: Workload) -> str:
+        labels = ",".join(sorted(f"{key}={value}" for key, value in workload.labels.items()))
+        name = workload.name if workload.name in self._asked.names else ""
+        origin = workload.origin if self._asked.origin else ""
+        return f"workload|{workload.kind}|{origin}|{name}|{labels}"
+
+    def _base(
+        self, owner: str, workload: Workload, cidrs: tuple[str, ...], network: str, prefix: Prefix
+    ) -> int:
+        entity = (
+            "appliance"
+            if prefix in self._gateways.get(network, ())
+            else ("unknown" if self._in_fabric(network, prefix) else "world")
+        )
+        key = (f"{owner}|{entity}", cidrs)
+        known = self._keys.get(key)
+        if known is not None:
+            return known
+        fallback = self._add((entity, cidrs), Identity(base=0, entity=entity, cidrs=cidrs), -1)
+        identity = Identity(
+            base=0, labels=dict(workload.labels), kind=workload.kind, cidrs=cidrs,
+            name=workload.name if workload.name in self._asked.names else "",
+            origin=workload.origin if self._asked.origin else "",
+        )  # fmt: skip
+        return self._add(key, identity, fallback)
+
+    def _add(self, key: tuple[str, tuple[str, ...]], identity: Identity, fallback: int) -> int:
+        known = self._keys.get(key)
+        if known is not None:
+            return known
+        number = self._keys[key] = len(self._identities)
+        self._identities.append(
+            Identity(
+                base=number + 1, labels=identity.labels, kind=identity.kind, entity=identity.entity,
+                name=identity.name, origin=identity.origin, cidrs=identity.cidrs,
+            )
+        )  # fmt: skip
+        self._fallback.append(number if fallback < 0 else fallback)
+        self._members.append(set())
+        return number
+
+    def _in_fabric(self, network: str, prefix: Prefix) -> bool:
+        version, address, most = prefix
+        prefixes = self._fabric.get(network, set())
+        return any(
+            (version, cut(version, address, length), length) in prefixes
+            for length in self._lengths.get(network, {}).get(version, ())
+            if length <= most
+        )
+
+    # -- rules
+
+    def _index(self) -> None:
+        """Which bases each selector selects, and where it tells a base from its stranger."""
+        universe = Universe({one.base: one for one in self._identities}, self.fleet.rules.groups)
+        numbers: dict[Any, int] = {}
+        members: list[Ints] = []
+        differing: list[Ints] = []
+        strangers: list[bool] = []
+        fallback = np.array(self._fallback, np.int64)
+        is_stranger = fallback == np.arange(len(fallback))
+
+        def number(selector: Selector) -> int:
+            plain = flat(selector, self.fleet.rules.groups)
+            known = numbers.get(plain.terms)
+            if known is None:
+                known = numbers[plain.terms] = len(members)
+                everybody = universe.base_of[universe.ids(plain, ALL_STATES)]
+                normal, watched = (
+                    _marked(universe.base_of[universe.ids(plain, states)], len(fallback))
+                    for states in (_NORMAL, _WATCHED)
+                )
+                stranger = normal[fallback]
+                differs = (normal != stranger) | (watched != stranger)
+                members.append(np.unique(everybody))
+                differing.append(np.flatnonzero(differs & ~is_stranger))
+                strangers.append(bool((normal & is_stranger).any()))
+            return known
+
+        rows = [(number(one.source), number(one.target), one.tells) for one in self._clauses()]
+        self._source = np.array([row[0] for row in rows], np.int64)
+        self._target = np.array([row[1] for row in rows], np.int64)
+        self._tells = np.array([row[2] for row in rows], bool)
+        self._count = len(members)
+        self._member_of, self._member_base = _flat(members)
+        self._differs_of, self._differs_base = _flat(differing)
+        self._stranger = np.array(strangers, bool)
+
+    def _clauses(self) -> Iterable[Clause]:
+        return clauses(self.fleet.rules, self.fleet.containment)
+
+    def _mattering(self, own: frozenset[int]) -> Bools:
+        """By base: whether it matters to somebody with these bases."""
+        count = len(self._fallback)
+        mine = _marked(np.array(sorted(own), np.int64), count)
+        hit = self._member_of[mine[self._member_base]]
+        selected = _marked(hit, self._count)
+        as_target, as_source = selected[self._target], selected[self._source]
+        telling = _marked(
+            np.concatenate([self._source[as_target & self._tells], self._target[as_source & self._tells]]),
+            self._count,
+        )
+        silent = _marked(
+            np.concatenate([self._source[as_target & ~self._tells], self._target[as_source & ~self._tells]]),
+            self._count,
+        )
+        opened = self.fleet.rules.default is not Default.BLOCK or bool((telling & self._stranger).any())
+        wanted = telling | silent if opened else telling
+        return _marked(self._differs_base[wanted[self._differs_of]], count)
+
+    # -- slices
+
+    @property
+    def appliances(self) -> set[str]:
+        """Those that workloads are behind."""
+        return set(self._own)
+
+    def slice(self, appliance: str) -> Slice:
+        """What one appliance has to know."""
+        known = self._slices.get(appliance)
+        if known is not None:
+            return known
+        own = self._own.get(appliance, {})
+        peers: dict[str, Peer] = {}
+        if own:
+            bases = frozenset(base for name in own for base in self._seats[name].bases)
+            matter = self._mattering(bases)
+            self._relevant[appliance] = bases, matter
+            for base in np.flatnonzero(matter).tolist():
+                for name in self._members[base]:
+                    if name not in own:
+                        peers[name] = self._seats[name].peer
+            for holder in [name for name in self._inside if name in own or name in peers]:
+                for name in self._inside[holder] - own.keys():
+                    peers[name] = self._seats[name].peer
+        made = self._slices[appliance] = Slice(
+            self.fleet.revision, self.fleet.networks, self.fleet.policy, own, peers
+        )
+        return made
+
+    def peer(self, name: str) -> Peer | None:
+        """A workload as others see it."""
+        seat = self._seats.get(name)
+        return None if seat is None else seat.peer
+
+    # -- changes of workloads alone
+
+    def next(self, fleet: Fleet) -> tuple[Slicer, set[str] | None]:
+        """The slicer of what the fleet is now, and the appliances whose slices may differ; None: all."""
+        now = self.fleet
+        if (
+            fleet.policy.digest != now.policy.digest
+            or fleet.revision != now.revision
+            or fleet.networks != now.networks
+            or fleet.containment.keep != now.containment.keep
+            or fleet.containment.baselines != now.containment.baselines
+            or self._inside
+            or any(
+                interface.prefixes
+                for name, one in fleet.workloads.items()
+                if now.workloads.get(name) is not one
+                for interface in one.interfaces
+            )
+        ):
+            return Slicer(fleet, self), None
+        return self._patched(fleet)
+
+    def _patched(self, fleet: Fleet) -> tuple[Slicer, set[str] | None]:
+        old = self.fleet.workloads
+        changed = [name for name, one in fleet.workloads.items() if old.get(name) is not one]
+        changed += [name for name in old if name not in fleet.workloads]
+        made = Slicer.__new__(Slicer)
+        made.__dict__ |= self.__dict__
+        made.fleet = fleet
+        made._seats, made._own = dict(self._seats), dict(self._own)
+        made._keys, made._identities = dict(self._keys), list(self._identities)
+        made._fallback, made._members = list(self._fallback), list(self._members)
+        touched: set[str] = set()
+        bases: set[int] = set()
+        fresh: list[tuple[str, _Seat]] = []
+        for name in changed:
+            before = made._seats.pop(name, None)
+            if before is not None:
+                for base in before.bases:
+                    made._members[base] = made._members[base] - {name}
+                for appliance in before.appliances:
+                    made._own[appliance] = {k: v for k, v in made._own[appliance].items() if k != name}
+                touched |= before.appliances
+                bases.update(before.bases)
+            if name in fleet.workloads:
+                fresh.append((name, _seat(fleet.workloads[name])))
+        for _, seat in fresh:
+            for appliance in seat.appliances:
+                made._own[appliance] = dict(made._own.get(appliance, {}))
+            touched |= seat.appliances
+        known = len(made._identities)
+        for name, seat in fresh:
+            made._seats[name] = seat
+            # Sets of members are shared with the slicer before: put in a copy.
+            owner = made._owner(seat.workload)
+            for place in seat.peer.places:
+                prefix = (place.version, place.address, place.length)
+                base = made._base(owner, seat.workload, made._regions.find(prefix), place.network, prefix)
+                made._members[base] = set(made._members[base])
+            made._sit(name, seat)
+            bases.update(seat.bases)
+        made._slices, made._relevant = dict(self._slices), dict(self._relevant)
+        if len(made._identities) != known:
+            made._index()
+            made._slices, made._relevant = {}, {}
+            return made, None
+        which = sorted(bases)
+        for appliance, (_, matter) in self._relevant.items():
+            if matter[which].any():
+                touched.add(appliance)
+        for appliance in touched:
+            made._slices.pop(appliance, None)
+            made._relevant.pop(appliance, None)
+        return made, touched
+
+
+def _within(place: Place, around: Place) -> bool:
+    return (
+        place.network == around.network
+        and place.version == around.version
+        and place.length > around.length
+        and cut(place.version, place.address, around.length) == around.address
+    )
+
+
+def _marked(indices: Ints, count: int) -> Bools:
+    made = np.zeros(count, bool)
+    made[indices] = True
+    return made
+
+
+def _flat(lists: Sequence[Ints]) -> tuple[Ints, Ints]:
+    """Number of the list, and value, of each value."""
+    if not lists:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    return (
+        np.repeat(np.arange(len(lists)), [len(one) for one in lists]),
+        np.concatenate(lists).astype(np.int64),
+    )
+
+
+def _seat(workload: Workload) -> _Seat:
+    places = []
+    for one in workload.interfaces:
+        mac = parse_mac(one.mac)
+        for text in one.addresses:
+            version, address = parse_address(text)
+            places.append(Place(one.network, version, address, BITS[version], mac, one.appliance))
+        for text in one.prefixes:
+            version, address, length = parse_prefix(text)
+            places.append(Place(one.network, version, address, length, mac, one.appliance))
+    labels = tuple(sorted(workload.labels.items()))
+    peer = Peer(workload.name, workload.kind, workload.origin, labels, tuple(sorted(places)))
+    appliances = frozenset(one.appliance for one in workload.interfaces if one.appliance)
+    return _Seat(workload, peer, appliances)
