@@ -17,11 +17,11 @@ import structlog
 import yaml
 
 from appliance.errors import FlowError
+from appliance.flow.types import parse_mac
 from appliance.intelligence.access import Caller, Role
 from appliance.intelligence.centre import Centre
 from appliance.intelligence.fleet import Book
 from appliance.intelligence.inventory import stand_in
-from appliance.policy.identity import parse_mac
 from appliance.policy.model import KINDS, ORIGINS, Interface, Network, Workload
 from appliance.run.document import ConfigError, Node, parse_document
 

@@ -23,9 +23,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from appliance.flow.types import parse_mac
 from appliance.intelligence.slices import Own, Peer, Place, Policy, Slice
 from appliance.policy.compiler import relevant
-from appliance.policy.identity import BITS, Prefix, Regions, cut, parse_address, parse_mac, parse_prefix
+from appliance.policy.identity import BITS, Prefix, Regions, cut, parse_address, parse_prefix
 from appliance.policy.model import Containment, Default, Network, PolicySet, Rule, Side, Workload
 from appliance.policy.program import Identity
 from appliance.policy.selector import ANY, Selector

@@ -10,6 +10,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 from appliance.errors import InvalidValue, NotFound, TimedOut
+from appliance.flow.types import parse_mac
 from appliance.intelligence import inventory as inv
 from appliance.intelligence import wire
 from appliance.intelligence.access import Role
@@ -27,7 +28,6 @@ from appliance.policy import audit
 from appliance.policy.blast import services_of
 from appliance.policy.difference import changes
 from appliance.policy.evaluate import ask
-from appliance.policy.identity import parse_mac
 from appliance.policy.model import Band, Interface, Rule, State, Workload
 from appliance.policy.selecting import matches
 from appliance.policy.selector import parse_selector

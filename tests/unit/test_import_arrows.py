@@ -22,7 +22,7 @@ ARROWS: dict[str, set[str]] = {
     "policy.reconciler": {"flow"},
     "policy.reading": {"run.document"},
     "policy.readback": {"flow"},
-    "intelligence": {"policy", "rpc.convert", "rpc.errors", "v1"},
+    "intelligence": {"policy", "flow.types", "rpc.convert", "rpc.errors", "v1"},
     "intelligence.directory": {"run.document"},
     "run": {"rpc", "flow", "policy", "telemetry", "intelligence", "v1"},
     "bench": {"flow", "policy", "telemetry", "rpc", "run", "v1"},
