@@ -56,8 +56,8 @@ class Imposing:
             networks = tuple(self._ours(one) for one in wanted.networks)
             workloads = tuple(sorted(wanted.workloads, key=lambda one: one.name))
             before = force.in_force
-            inventory = Inventory(networks=networks, workloads=workloads, ports=control.workloads.ports)
             back = control.workloads.impose(networks, workloads)
+            inventory = control.workloads.inventory
             with force.lock:
                 old = control.contained.impose(wanted.contained)
                 moved = _moved(old, wanted.contained)
@@ -136,9 +136,7 @@ class Imposing:
             workloads = tuple(sorted([*now.inventory.workloads, *missing], key=lambda one: one.name))
             back = control.workloads.impose(now.inventory.networks, workloads)
             try:
-                made = force.made(
-                    now.revision, now.policy, replace(now.inventory, workloads=workloads), now.program
-                )
+                made = force.made(now.revision, now.policy, control.workloads.inventory, now.program)
                 with force.lock:
                     force.pending = {}
                     force.post_or_keep(made)
