@@ -47,10 +47,10 @@ def _chain(found: Collection, settings: Settings, process: Any, flows: int, pipe
               less=True)  # fmt: skip
 
 
-def peer(found: Collection, settings: Settings, flows: int, mode: str) -> None:
+def peer(found: Collection, settings: Settings, flows: int, mode: str, key: str = "") -> None:
     """A run of testpmd."""
     rate, core = testpmd(settings, mode, flows)
-    found.add(f"{flows} connections: testpmd {mode}", "Mpps", rate / core / 1e6)
+    found.add(f"{flows} connections: testpmd {mode}", "Mpps", rate / core / 1e6, key=key)
 
 
 def _one_run(found: Collection, settings: Settings, flows: int) -> None:

@@ -10,10 +10,7 @@ taps, with root, two namespaces have a TCP connection.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,18 +21,16 @@ from typing import Final
 
 import numpy as np
 
-from appliance.bench.machine import BenchError, opened
+from appliance.bench.machine import BenchError
 from appliance.bench.programs import Settings
+from appliance.bench.served import Served
 from appliance.flow import Dpu
-from appliance.rpc.client import Client
 from appliance.run import frames
-from appliance.run.appliance import kill_recorded
 from appliance.run.frames import Host
 from appliance.run.lab import remove
 from appliance.v1 import containment_service_pb2, policy_pb2, policy_service_pb2
 
 CONFIG: Final = """\
-runtime_dir: {directory}
 fastpath: {{hugepages: {huge}, lcores: "{lcores}", mbufs: 65536}}
 linger: false
 ports:
@@ -54,13 +49,19 @@ segmentation:
   workloads:
     web: {{port: p1, mac: "02:00:00:00:00:01", addresses: 10.0.0.1, labels: {{app: web}}}}
     db: {{port: p2, mac: "02:00:00:00:00:02", addresses: 10.0.0.2, labels: {{app: db}}, kind: dataset}}
-    agent: {{port: p3, mac: "02:00:00:00:00:03", addresses: 10.0.0.3, labels: {{app: agent}}, kind: agent}}
+    agent: {{{agent}, labels: {{app: agent}}, kind: agent}}
 {more_workloads}
 """
+RING_PLACE: Final = 'port: p3, mac: "02:00:00:00:00:03", addresses: 10.0.0.3'
+GEN_PLACE: Final = 'port: p8, mac: "02:00:00:00:03:00", prefixes: 10.65.0.0/24'
 CROWD_PORTS: Final = """\
   p4: {{backend: gen, args: "{opener},rate={rate},src=10.64.0.0/16,dst=10.128.0.0/20,dport=443+8080+5432+6379,\
 smac=02:00:00:00:01:00,dmac=02:00:00:00:02:00"}}
   p5: {{backend: gen, args: "reply=p4,rate={rate}"}}
+"""
+AGENT_PORT: Final = """\
+  p8: {{backend: gen, args: "flows=1024,rate={rate},src=10.65.0.0/24,dst=10.128.0.0/20,dport=8443,\
+smac=02:00:00:00:03:00,dmac=02:00:00:00:02:00"}}
 """
 CROWD_WORKLOADS: Final = """\
     crowd: {port: p4, mac: "02:00:00:00:01:00", prefixes: 10.64.0.0/16, labels: {app: crowd}}
@@ -89,6 +90,9 @@ rules:
   - {name: web-to-db, band: allow, from: app=web, to: app=db, services: [udp/1-65535]}
   - {name: agent-to-db, band: allow, from: app=agent, to: app=db, services: [udp/9001, tcp/9100-9199]}
 """
+AGENT_RULE: Final = (
+    "  - {name: agent-to-shop, band: allow, from: app=agent, to: app=shop, services: [udp/8443]}\n"
+)
 CROWD_RULE: Final = """\
   - {name: crowd, band: allow, from: app=crowd, to: app=shop, services: [udp/443, udp/8080, udp/5432, udp/6379]}
 """
@@ -114,21 +118,27 @@ class Plan:
     """How many packets each of them gets in either direction; 0: without end."""
     rate: int = 0
     """Packets a second of the crowd, and as many of the shop."""
+    agent_rate: int = 0
+    """Packets a second that the agent sends to the shop from a generator, besides its stream."""
     flood: str = ""
     """Arguments of a generator at the agent's port; empty: a ring for its stream."""
     taps: bool = False
     capacity: int = 1_200_000
     per_identity: str = ""
 
-    def config(self, settings: Settings, directory: Path) -> str:
+    def config(self, settings: Settings) -> str:
         """The appliance's configuration file."""
         opener = f"new={self.crowd},rounds={self.rounds}" if self.rounds else f"flows={self.crowd}"
         ports = CROWD_PORTS.format(opener=opener, rate=self.rate) if self.crowd else ""
+        places = RING_PLACE
+        if self.agent_rate:
+            ports += AGENT_PORT.format(rate=self.agent_rate)
+            places = f"interfaces: [{{{RING_PLACE}}}, {{{GEN_PLACE}}}]"
         return CONFIG.format(
-            directory=directory,
             huge="auto" if settings.huge else "no",
             lcores=settings.cores.lcores,
             agent_port=f'{{backend: gen, args: "{self.flood}"}}' if self.flood else "{backend: net_ring}",
+            agent=places,
             more_ports=ports + (TAP_PORTS if self.taps else ""),
             capacity=self.capacity,
             per_identity=self.per_identity,
@@ -138,7 +148,8 @@ class Plan:
     @property
     def policy(self) -> str:
         """The policy at its start."""
-        return POLICY + (CROWD_RULE if self.crowd else "") + (TAP_RULE if self.taps else "")
+        more = {CROWD_RULE: self.crowd, AGENT_RULE: self.agent_rate, TAP_RULE: self.taps}
+        return POLICY + "".join(rule for rule, wanted in more.items() if wanted)
 
 
 @dataclass(slots=True)
@@ -154,21 +165,10 @@ class Stream:
     """When the fast path handed over the latest one."""
     stopped: bool = False
     """Nothing more is sent."""
-    begun: list[tuple[int, int]] = field(default_factory=list)
-    """Number of the first packet of each burst, and when it was sent."""
-
-    def first_stopped_ns(self, since_ns: int) -> int:
-        """When the first burst from then on was sent of which nothing came; 0: none was."""
-        arrived = set(self.got)
-        return next(
-            (at for first, at in self.begun if at >= since_ns and first not in arrived),
-            0,
-        )
 
     def next(self, number: int) -> list[bytes]:
         """The next frames."""
         first, self.sent = self.sent, self.sent + number
-        self.begun.append((first, time.time_ns()))
         return [
             frames.udp(
                 self.source, DB, 7000 + i % SOURCE_PORTS, self.service, i.to_bytes(8, "big") + bytes(10)
@@ -213,6 +213,11 @@ class Traffic:
             time.sleep(0.01)
         return int(wanted - np.count_nonzero(np.unique(np.array(stream.got, np.int64)) < wanted))
 
+    def agent_counts(self) -> tuple[int, int]:
+        """Packets of the agent's generator that were made, and that were forwarded."""
+        port = self.dpu.stats().ports["p8"]
+        return port.received.total_pkts, port.received.total_pkts - port.dropped.total_pkts
+
     def crowd_lost(self) -> int:
         """Packets of the crowd and the shop that were dropped for whatever reason."""
         ports = self.dpu.stats().ports
@@ -226,68 +231,19 @@ class Traffic:
         self.dpu.close()
 
 
-class Managed:
-    """The appliance's process, which may be killed and started again."""
+class Managed(Served):
+    """The appliance's process, and what may happen to it."""
 
     def __init__(self, directory: Path, settings: Settings, plan: Plan) -> None:
-        self.directory, self.plan = directory, plan
-        self.file = directory / "bench.yaml"
-        self.file.write_text(plan.config(settings, directory))
-        (directory / "policy.yaml").write_text(plan.policy)
-        self._log = (directory / "run.log").open("ab")
-        self._process: subprocess.Popen[str] | None = None
-        self._client: Client | None = None
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def start(self) -> None:
-        """Returns when it serves."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "appliance", "run", "-c", str(self.file)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log, text=True,
-        )  # fmt: skip
-        for line in opened(self._process.stdout):
-            if line.startswith("READY"):
-                self._client = Client(f"unix:{self.directory / 'ringfield.sock'}")
-                return
-        words = (self.directory / "run.log").read_text().strip().splitlines()[-1:]
-        raise BenchError(f"the appliance does not start: {' '.join(words)}")
-
-    @property
-    def client(self) -> Client:
-        """Calls to it."""
-        if self._client is None:
-            raise BenchError("the appliance is not there")
-        return self._client
-
-    def kill(self) -> None:
-        """kill -9 of the management plane; the fast path goes on."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
+        super().__init__(directory, plan.config(settings), plan.policy)
+        self.plan = plan
 
     def close(self) -> None:
         """Take everything down."""
-        if self._client is not None:
-            self._client.close()
-        if self._process is not None:
-            self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.communicate(timeout=20)
-            self._process.kill()
-            self._process.communicate()
-        kill_recorded(self.directory)
+        super().close()
         if self.plan.taps:
             for name in TAPS:
                 remove(name)
-        self._log.close()
 
     # -- events
 
@@ -331,9 +287,7 @@ def lab(settings: Settings, plan: Plan) -> Iterator[tuple[Managed, Traffic]]:
     if plan.taps and os.geteuid():
         raise BenchError("taps and namespaces need root")
     directory = settings.scratch / f"lab-{time.monotonic_ns()}"
-    directory.mkdir()
-    managed = Managed(directory, settings, plan)
-    try:
+    with Managed(directory, settings, plan) as managed:
         traffic = Traffic(directory)
         try:
             traffic.agent.stopped = bool(plan.flood)
@@ -342,12 +296,7 @@ def lab(settings: Settings, plan: Plan) -> Iterator[tuple[Managed, Traffic]]:
                 "the streams to come through",
             )
             if not plan.rounds:
-                until(
-                    lambda: traffic.dpu.ct_stats().live >= plan.crowd,
-                    f"{plan.crowd} connections",
-                )
+                until(lambda: traffic.dpu.ct_stats().live >= plan.crowd, f"{plan.crowd} connections")
             yield managed, traffic
         finally:
             traffic.close()
-    finally:
-        managed.close()

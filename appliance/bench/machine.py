@@ -186,8 +186,11 @@ class Hugepages:
 def preferred() -> Iterator[bool]:
     """Give the programs of this session precedence over the rest of the machine, where the kernel lets us.
 
-    Yields whether it did. Put back at the end.
+    Yields whether it did. Put back at the end. Who starts the bench with ``nice`` wants the opposite, and gets that.
     """
+    if os.getpriority(os.PRIO_PROCESS, 0) > 0:
+        yield False
+        return
     before = ""
     with contextlib.suppress(OSError, IndexError):
         before = AUTOGROUP.read_text().split("nice")[1].strip()

@@ -108,10 +108,12 @@ def _changes(
 def weigh(size: int) -> float:
     """MiB that a process grows by at most while it compiles; said by a process that does nothing else."""
     code = (
-        "import resource, sys; from appliance.bench.policies import _factory, compiler, inventory, policy\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "import sys; from pathlib import Path\n"
+        "from appliance.bench.policies import _factory, compiler, inventory, policy\n"
+        "def kib(what): return int(Path('/proc/self/status').read_text().split(what + ':')[1].split()[0])\n"
         "things, rules = (make(_factory(int(sys.argv[1]))) for make in (inventory, policy))\n"
-        "before = peak(); program = compiler.compile(rules, things); print((peak() - before) / 1024)"
+        "before = kib('VmRSS'); program = compiler.compile(rules, things)\n"
+        "print((kib('VmHWM') - before) / 1024)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(size)], capture_output=True, text=True, timeout=120, check=False

@@ -161,7 +161,8 @@ def protection(settings: Settings) -> Section:
         raise BenchError("taps and namespaces need root")
     found = Collection()
     inside = 0
-    kinds = {"no policy": 0, "10 rules": 10, "10000 rules": 1000 if settings.quick else 10_000}
+    most = 1000 if settings.quick else 10_000
+    kinds = {"no policy": 0, "10 rules": 10, f"{most} rules": most}
     for run in range(settings.runs):
         for name, rules in kinds.items():
             directory = settings.scratch / f"tcp-{run}-{rules}"

@@ -8,11 +8,14 @@ import contextlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import grpc
 
 from appliance.bench import (
     connections,
@@ -77,8 +80,11 @@ KEYS: dict[str, str] = {
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "segmentation": tuple(dict.fromkeys(KEYS.values())),
+    "report": (*dict.fromkeys(KEYS.values()), "disruption", "hostile"),
     "all": tuple(PARTS),
 }
+REPORT_RUNS: dict[str, int] = {"disruption": 20, "hostile": 1}
+"""In a report: events of each kind; rounds of floods. The other parts have as many as asked for."""
 
 
 def chosen(name: str, keys: Sequence[str] = ()) -> tuple[str, ...]:
@@ -96,6 +102,10 @@ class Suite:
     settings: Settings
     machine: dict[str, Any]
     notices: list[str]
+    runs: Mapping[str, int] = field(default_factory=dict)
+    """Of parts that have a number of their own."""
+    minutes: float = 0.0
+    """After which no further part is begun; 0: without a limit."""
     done: list[Section] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -106,10 +116,16 @@ class Suite:
 
     def sections(self, say: Callable[[str], object]) -> Iterator[Section]:
         """Run the parts. One that cannot be done is told and left out."""
+        began = time.monotonic()
         for name in self.names:
+            if self.minutes and time.monotonic() - began > 60 * self.minutes:
+                self.failed[name] = f"not begun: {self.minutes:g} minutes were over"
+                say(f"{name}: {self.failed[name]}")
+                continue
             try:
-                section = PARTS[name](self.settings)
-            except (BenchError, FlowError, OSError, subprocess.SubprocessError) as error:
+                runs = self.runs.get(name, self.settings.runs)
+                section = PARTS[name](replace(self.settings, runs=runs))
+            except (BenchError, FlowError, OSError, subprocess.SubprocessError, grpc.RpcError) as error:
                 reason = error.reason if isinstance(error, FlowError) else str(error)
                 self.failed[name] = reason
                 say(f"{name}: {reason}")
