@@ -19,6 +19,7 @@ from appliance.demo.factory_data import HOSTS
 from tests.support.factory import alone
 from tests.support.fastpath import wait_for
 from tests.support.netns import ip
+from tests.support.tree import ROOT
 
 pytestmark = pytest.mark.root
 COMMAND = [sys.executable, "-m", "appliance"]
@@ -76,6 +77,46 @@ def test_the_factory_judges_itself_after_one_that_was_killed() -> None:
         }
         assert not namespaces()
         assert directories() == before
+
+
+def test_what_it_invites_to_try_works() -> None:
+    """`demo --keep` stays after its walk; the five commands that it prints are run as they are printed."""
+    with alone(), tempfile.TemporaryDirectory() as where:
+        told = Path(where) / "told"
+        with told.open("w") as file:
+            process = subprocess.Popen(
+                [*COMMAND, "demo", "--keep", "--quiet"], stdout=file, stderr=subprocess.STDOUT,
+                env=os.environ | {"COLUMNS": "300"},
+            )  # fmt: skip
+        try:
+            wait_for("the invitation", lambda: "until Ctrl-C" in told.read_text(), 180.0)
+            lines = told.read_text().splitlines()
+            after = lines[lines.index("Try in another shell:") + 1 : -1]
+            commands = [line.strip() for line in after[::2]]
+            assert len(commands) == 5
+            expected = (
+                (0, "revision"),
+                (None, ""),
+                (1, "is quarantined"),
+                (0, "released: agent"),
+                (0, "open"),
+            )
+            for command, (status, words) in zip(commands, expected, strict=True):
+                forever = "--follow" in command
+                done = subprocess.run(
+                    ["timeout", "-s", "INT", "4" if forever else "60", "bash", "-c", command], cwd=ROOT, text=True,
+                    capture_output=True, check=False, stdin=subprocess.DEVNULL,
+                )  # fmt: skip
+                assert forever or done.returncode == status, done.stdout + done.stderr
+                assert words in done.stdout, f"{command}: {done.stdout}{done.stderr}"
+                assert "Error" not in done.stderr, f"{command}: {done.stderr}"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        assert not namespaces()
 
 
 def test_a_wrong_expectation_is_a_failure() -> None:
