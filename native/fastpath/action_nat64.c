@@ -12,6 +12,7 @@
 
 #include <netinet/in.h>
 
+#include "bytes.h"
 #include "checksum.h"
 #include "walk.h"
 
@@ -25,12 +26,6 @@ enum {
 	ECHO_REQUEST6 = 128,
 	ECHO_REPLY6 = 129
 };
-
-static inline void put16(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
 
 // Replaces `old` bytes of network header at `l3` by room for `new` bytes; the L2 header keeps its place before it.
 static bool reshape(struct packet *p, uint32_t l3, uint32_t old, uint32_t new)

@@ -13,21 +13,11 @@
 
 #include <netinet/in.h>
 
+#include "bytes.h"
 #include "checksum.h"
 #include "walk.h"
 
 enum { ETHERTYPE_IP4 = 0x0800, ETHERTYPE_IP6 = 0x86dd, ETHERTYPE_TEB = 0x6558, ETH_BYTES = 14 };
-
-static inline void put16(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
-
-static inline uint32_t get16(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 8 | at[1];
-}
 
 // Cuts the frame at the end of its outer IP packet. What is behind it may fill more than the last segment.
 static void trim(struct packet *p)
@@ -58,15 +48,15 @@ static void fill_tunnel(uint8_t *header, uint32_t room, uint8_t tunnel, uint32_t
 	switch (tunnel) {
 	case STEER_TUN_GRE:
 	case STEER_TUN_NVGRE:
-		if (room >= 4 && !get16(header + 2))
+		if (room >= 4 && !be16(header + 2))
 			put16(header + 2, payload);
 		break;
 	case STEER_TUN_GENEVE:
-		if (room >= 4 && !get16(header + 2))
+		if (room >= 4 && !be16(header + 2))
 			put16(header + 2, payload);
 		break;
 	case STEER_TUN_GTPU:
-		if (room >= 8 && !get16(header + 2))
+		if (room >= 8 && !be16(header + 2))
 			put16(header + 2, behind - 8);
 		break;
 	case STEER_TUN_VXLAN_GPE:
@@ -100,10 +90,10 @@ static bool fill(struct packet *p, uint32_t length, uint8_t tunnel, uint32_t pay
 	uint32_t at = ETH_BYTES - 2, l3;
 
 	while (at + 6 <= length &&
-		(get16(h + at) == 0x8100 || get16(h + at) == 0x88a8 || get16(h + at) == 0x9100))
+		(be16(h + at) == 0x8100 || be16(h + at) == 0x88a8 || be16(h + at) == 0x9100))
 		at += 4;
 	l3 = at + 2;
-	if (l3 + 20 <= length && get16(h + at) == ETHERTYPE_IP4) {
+	if (l3 + 20 <= length && be16(h + at) == ETHERTYPE_IP4) {
 		uint32_t ihl;
 
 		if (!h[l3])
@@ -120,7 +110,7 @@ static bool fill(struct packet *p, uint32_t length, uint8_t tunnel, uint32_t pay
 
 		memcpy(h + l3 + 10, &sum, 2);
 		at = l3 + ihl;
-	} else if (l3 + 40 <= length && get16(h + at) == ETHERTYPE_IP6) {
+	} else if (l3 + 40 <= length && be16(h + at) == ETHERTYPE_IP6) {
 		h[l3] = (uint8_t)(0x60 | (h[l3] & 0xf));
 		put16(h + l3 + 4, p->frame_len - l3 - 40);
 		if (!h[l3 + 6])
@@ -205,7 +195,7 @@ static enum steer_drop decap(struct packet *p, const uint8_t *header, uint32_t l
 	if (type == L3_META_NONE || !packet_pull(p, p->layer[1].l3) || !packet_push(p, length))
 		return STEER_DROP_ACTION_FAILED;
 	memcpy(p->data, header, length);
-	if (!get16(p->data + length - 2))
+	if (!be16(p->data + length - 2))
 		put16(p->data + length - 2, type == L3_META_IPV4 ? ETHERTYPE_IP4 : ETHERTYPE_IP6);
 	return STEER_DROP_NONE;
 }

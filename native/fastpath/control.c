@@ -9,10 +9,10 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ageing.h"
+#include "clock.h"
 #include "control.h"
 #include "ct.h"
 #include "fastpath.h"
@@ -140,19 +140,11 @@ void control_watch_rx(void)
 
 // -- the loop ---------------------------------------------------------------------------------------------------
 
-static void read_clock(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	control.now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static unsigned int turn(void)
 {
 	unsigned int work = 0;
 
-	read_clock();
+	control.now_ns = clock_monotonic_ns();
 	work += sessions_turn();
 	work += packets_turn();
 	if (fp.workers[0].nested)
@@ -200,7 +192,7 @@ static void wait_for_work(unsigned int frees, bool sleep)
 	fp_write(&fp.control_sleeping, 0);
 	if (count < 0 && errno == ENOSYS)
 		count = epoll_wait(epoll_fd, events, EVENTS, ns ? (int)(ns / 1000000) : 0);
-	read_clock();
+	control.now_ns = clock_monotonic_ns();
 	serve(events, count);
 }
 

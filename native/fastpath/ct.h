@@ -59,8 +59,10 @@ void ct_delivered(struct walker *w, const struct packet *p);
 // more to do at once.
 bool ct_worker_turn(struct walker *w, bool busy);
 
-// Which worker owns a packet's connection; the same for both directions, for fragments and for errors about them.
+// Which worker owns a packet's connection; the same for both directions, for fragments and for errors about them. IP only.
 uint16_t ct_owner(const struct packet *p);
+// Whether what comes in by a port may reach the CT pipe: its packets have an owner.
+bool ct_concerns(const struct ct *ct, uint16_t port);
 
 // --- Control ---------------------------------------------------------------------------------------------------------
 

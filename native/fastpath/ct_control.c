@@ -7,11 +7,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <arpa/inet.h>
 #include <rte_cycles.h>
 
+#include "clock.h"
 #include "ct_control.h"
 #include "rcu.h"
 #include "session.h"
@@ -26,23 +26,34 @@ static uint32_t untold_session;
 
 // --- Records --------------------------------------------------------------------------------------------------------
 
-static unsigned int take(struct ct_worker *cw, struct steer_flow_record *records, unsigned int max)
+// Records that lie one behind the other, at most max, where the worker has put them; taken() gives the places back.
+static unsigned int look(struct ct_worker *cw, unsigned int max, const struct steer_flow_record **records)
 {
-	uint64_t head = cw->records_head, tail = fp_read_acquire(&cw->records_tail);
-	unsigned int n = tail - head < max ? (unsigned int)(tail - head) : max;
+	uint64_t head = cw->records_head, n = fp_read_acquire(&cw->records_tail) - head;
+	unsigned int at = head & (CT_RECORDS - 1);
 
-	for (unsigned int i = 0; i < n; i++)
-		records[i] = cw->records[(head + i) & (CT_RECORDS - 1)];
-	fp_publish(&cw->records_head, head + n);
-	return n;
+	*records = &cw->records[at];
+	if (n > CT_RECORDS - at)
+		n = CT_RECORDS - at;
+	return n < max ? (unsigned int)n : max;
+}
+
+static void taken(struct ct_worker *cw, unsigned int n)
+{
+	fp_publish(&cw->records_head, cw->records_head + n);
 }
 
 unsigned int ct_take_records(struct steer_flow_record *records, unsigned int max)
 {
-	unsigned int n = 0;
+	const struct steer_flow_record *found;
+	unsigned int n = 0, some;
 
 	for (unsigned int i = 0; ct_present && i < ct_present->nr_workers; i++)
-		n += take(&ct_present->worker[i], records + n, max - n);
+		while ((some = look(&ct_present->worker[i], max - n, &found))) {
+			memcpy(records + n, found, some * sizeof(*found));
+			taken(&ct_present->worker[i], some);
+			n += some;
+		}
 	return n;
 }
 
@@ -90,14 +101,16 @@ static void deliver(uint32_t number, const struct steer_flow_record *records, un
 
 static unsigned int drain(struct ct *ct)
 {
-	static struct steer_flow_record records[BATCH];
 	unsigned int work = 0;
 
 	for (unsigned int i = 0; i < ct->nr_workers; i++) {
-		unsigned int n = take(&ct->worker[i], records, BATCH);
+		const struct steer_flow_record *records;
+		unsigned int n = look(&ct->worker[i], BATCH, &records);
 
-		if (n)
+		if (n) {
 			deliver(ct->session, records, n);
+			taken(&ct->worker[i], n);
+		}
 		work += n + ct_table_prepare(&ct->worker[i].table);
 	}
 	return work;
@@ -105,24 +118,15 @@ static unsigned int drain(struct ct *ct)
 
 // --- The end of a pipe ----------------------------------------------------------------------------------------------
 
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 void ct_bury(struct ct *ct)
 {
-	struct timespec now;
+	uint64_t now_ns = clock_wall_ns();
 
-	clock_gettime(CLOCK_REALTIME, &now);
 	for (unsigned int i = 0; i < ct->nr_workers; i++) {
 		ct->worker[i].now_ms = ct_ms(ct, rte_rdtsc());
-		ct->worker[i].now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+		ct->worker[i].now_ns = now_ns;
 	}
-	ct->dying_ns = monotonic_ns() + DYING_NS;
+	ct->dying_ns = clock_monotonic_ns() + DYING_NS;
 	ct->dying_number = 1;
 	if (!ct->cfg.record_interval_ms || !consumer(ct->session)) {
 		ct_free(ct);
@@ -168,7 +172,7 @@ static unsigned int bury_turn(void)
 
 	drain(ct);
 	if (session) {
-		done = last_records(ct, session, monotonic_ns() > ct->dying_ns);
+		done = last_records(ct, session, clock_monotonic_ns() > ct->dying_ns);
 		session_publish(session, &session->flow);
 	}
 	if (done) {

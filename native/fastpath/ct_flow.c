@@ -72,7 +72,7 @@ void ct_ahead(struct walker *w, struct packet **packets, unsigned int n)
 
 struct ct_conn *ct_logged(const struct walker *w, const struct packet *p)
 {
-	struct ct *ct = fp_read_acquire(&ct_present);
+	struct ct *ct = w->ct; // that of the batch: there may be another one since
 	struct ct_conn *c;
 
 	if (!ct)

@@ -13,18 +13,9 @@
 
 enum { TYPE_VLAN = 0x8100, TYPE_IP4 = 0x0800, TYPE_IP6 = 0x86dd, HOPS = 64 };
 
-static const struct fwd *miss_of(const struct walker *w, const struct pipe *pipe)
-{
-	const struct miss_version *v = fp_read_acquire(&pipe->miss);
-
-	while (v && !(fp_read(&v->birth) <= w->revision && w->revision < fp_read(&v->death)))
-		v = fp_read_acquire(&v->older);
-	return v ? &v->fwd : NULL;
-}
-
 void ct_policy_walk(struct walker *w, const struct ct *ct, struct packet **packets, unsigned int n, bool live)
 {
-	const struct fwd *miss = miss_of(w, ct->pipe);
+	const struct fwd *miss = walk_miss_of(w, ct->pipe);
 	bool was = w->live;
 
 	for (unsigned int i = 0; i < n; i++) {

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "ct_private.h"
 
 // ICMP types that ask and that answer.
@@ -22,30 +23,6 @@ enum {
 	ECHO6 = 128,
 	ECHO6_REPLY = 129,
 };
-
-static inline uint32_t load32(const uint8_t *at)
-{
-	uint32_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return value;
-}
-
-static inline uint64_t load64(const uint8_t *at)
-{
-	uint64_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return value;
-}
-
-static inline uint16_t load16(const uint8_t *at)
-{
-	uint16_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return value;
-}
 
 static inline uint64_t head(uint32_t zone, uint8_t version, uint8_t protocol, uint8_t class)
 {
@@ -66,18 +43,18 @@ static inline void key4(struct ct_key *key, uint32_t src, uint32_t dst, uint16_t
 	*from_high = high;
 }
 
-static void key6(struct ct_key *key, const uint8_t *src, const uint8_t *dst, uint16_t src_port,
+static inline void key6(struct ct_key *key, const uint8_t *src, const uint8_t *dst, uint16_t src_port,
 	uint16_t dst_port, unsigned int *from_high)
 {
-	int order = memcmp(src, dst, 16);
-	unsigned int high = order > 0 || (!order && src_port > dst_port);
-	const uint8_t *low_end = high ? dst : src, *high_end = high ? src : dst;
+	uint64_t a[2] = {load64(src), load64(src + 8)}, b[2] = {load64(dst), load64(dst + 8)};
+	unsigned int high = a[0] != b[0] ? a[0] > b[0] : a[1] != b[1] ? a[1] > b[1] : src_port > dst_port;
+	const uint64_t *low_end = high ? b : a, *high_end = high ? a : b;
 
 	key->k[1] = high ? dst_port | (uint32_t)src_port << 16 : src_port | (uint32_t)dst_port << 16;
-	key->k[2] = load64(low_end);
-	key->k[3] = load64(low_end + 8);
-	key->k[4] = load64(high_end);
-	key->k[5] = load64(high_end + 8);
+	key->k[2] = low_end[0];
+	key->k[3] = low_end[1];
+	key->k[4] = high_end[0];
+	key->k[5] = high_end[1];
 	*from_high = high;
 }
 
@@ -209,11 +186,16 @@ enum ct_kind ct_key_in(uint32_t zone, const struct packet *p, struct ct_key *key
 	struct ct_tuple tuple;
 
 	// Most packets.
-	if (likely(meta->l3_type == L3_META_IPV4 && packet_has(p, REGION_L4) && meta->l3_ok)) {
-		const uint8_t *ip = p->base[REGION_IP4], *l4 = p->base[REGION_L4];
+	if (likely(packet_has(p, REGION_L4) && meta->l3_ok)) {
+		const uint8_t *ip4 = p->base[REGION_IP4], *ip6 = p->base[REGION_IP6],
+			      *l4 = p->base[REGION_L4];
+		bool six = meta->l3_type == L3_META_IPV6;
 
-		key4(key, load32(ip + 12), load32(ip + 16), load16(l4), load16(l4 + 2), from_high);
-		key->k[0] = head(zone, 4, p->layer[0].l4_proto, 0);
+		if (six)
+			key6(key, ip6 + 8, ip6 + 24, load16(l4), load16(l4 + 2), from_high);
+		else
+			key4(key, load32(ip4 + 12), load32(ip4 + 16), load16(l4), load16(l4 + 2), from_high);
+		key->k[0] = head(zone, six ? 6 : 4, p->layer[0].l4_proto, 0);
 		return CT_KIND_TRACKED;
 	}
 	if (meta->l3_type == L3_META_NONE)

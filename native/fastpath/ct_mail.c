@@ -6,8 +6,8 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <time.h>
 
+#include "clock.h"
 #include "ct_private.h"
 
 enum { IDLE, ASKED, TAKEN, ANSWERED };
@@ -65,18 +65,10 @@ void ct_mail_turn(struct ct_worker *cw)
 	fp_publish(&cw->mail.state, ANSWERED);
 }
 
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 int ct_ask(struct ct *ct, unsigned int worker, struct ct_question *q)
 {
 	struct ct_worker *cw = &ct->worker[worker];
-	uint64_t until = monotonic_ns() + WAIT_NS;
+	uint64_t until = clock_monotonic_ns() + WAIT_NS;
 	uint32_t asked = ASKED;
 
 	if (fp.workers[worker].nested) {
@@ -87,8 +79,8 @@ int ct_ask(struct ct *ct, unsigned int worker, struct ct_question *q)
 	fp_publish(&cw->mail.state, ASKED);
 	worker_wake(&fp.workers[worker]);
 	while (fp_read_acquire(&cw->mail.state) != ANSWERED) {
-		if (monotonic_ns() > until && __atomic_compare_exchange_n(&cw->mail.state, &asked, IDLE,
-						      false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		if (clock_monotonic_ns() > until && __atomic_compare_exchange_n(&cw->mail.state, &asked, IDLE,
+							    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 			return -ETIMEDOUT;
 		asked = ASKED;
 		sched_yield();

@@ -4,31 +4,44 @@
 // Which worker owns a packet. By the two addresses alone, in either order: ports are not in all fragments, and the packet
 // that an ICMP error quotes has the addresses of its connection.
 
-#include <string.h>
-
+#include "bytes.h"
 #include "ct_private.h"
 
-static uint64_t fold(const uint8_t address[16])
+static inline uint64_t fold(uint64_t first, uint64_t second)
 {
-	uint64_t half[2];
+	return ct_spread(first) ^ ct_spread(second + 0x9e3779b97f4a7c15);
+}
 
-	memcpy(half, address, sizeof(half));
-	return ct_spread(half[0]) ^ ct_spread(half[1] + 0x9e3779b97f4a7c15);
+static inline uint64_t fold4(const uint8_t *address)
+{
+	return fold(load32(address), 0);
+}
+
+static inline uint64_t fold6(const uint8_t *address)
+{
+	return fold(load64(address), load64(address + 8));
 }
 
 uint16_t ct_owner(const struct packet *p)
 {
-	uint8_t version = p->meta.layer[0].l3_type;
+	bool six = p->meta.layer[0].l3_type == L3_META_IPV6;
+	const uint8_t *src = six ? p->base[REGION_IP6] + 8 : p->base[REGION_IP4] + 12,
+		      *dst = src + (six ? 16 : 4);
 	struct ct_tuple t;
 	uint64_t hash;
 
 	if (fp.nr_workers == 1)
 		return 0;
-	if (version == L3_META_NONE)
-		return 0;
-	if (!icmp_error_is(p) || !icmp_error_quotes(p, &t))
-		ct_tuple_of_packet(p, &t);
+	if (unlikely(packet_has(p, REGION_ICMP)) && icmp_error_quotes(p, &t)) {
+		src = t.src;
+		dst = t.dst;
+	}
 	// A sum does not know which comes first.
-	hash = ct_spread(fold(t.src) + fold(t.dst));
+	hash = ct_spread(six ? fold6(src) + fold6(dst) : fold4(src) + fold4(dst));
 	return (uint16_t)((hash >> 32) * fp.nr_workers >> 32);
+}
+
+bool ct_concerns(const struct ct *ct, uint16_t port)
+{
+	return fp_read(&fp.ports[port].root_port) == ct->pipe->port;
 }

@@ -18,6 +18,7 @@ enum {
 	VICTIM_LOOKS = 32, // connections looked at to find one that is idle
 	PIECE = 2 << 20,   // bytes prepared at once
 	AHEAD = 2 * PIECE, // of places that are not taken yet
+	DENIAL_LOOKS = 8,  // places looked at to find one that is free
 };
 
 // Zeroed memory that becomes real when it is touched, in large pages if the system has any.
@@ -202,20 +203,29 @@ static void give_back(struct ct_table *t, uint32_t number)
 	t->free = number;
 }
 
-// Places of denials are taken in turn, so the one at the hand is the oldest.
+static inline uint32_t after(const struct ct_table *t, uint32_t hand)
+{
+	return hand + 1 == t->denied_capacity ? 0 : hand + 1;
+}
+
+// Places of denials are taken in turn, so the one at the hand is the oldest. It goes only when none of the next ones is free:
+// those that are asked about stay, others around them end.
 static uint32_t take_denial(struct ct_table *t, uint32_t *victim)
 {
-	uint32_t number = t->capacity + 1 + t->denied_hand;
+	uint32_t hand = t->denied_hand;
 
 	if (!t->denied_capacity)
 		return 0;
-	if (ct_conn(t, number)->bits & CT_USED) {
-		*victim = number;
-		return 0;
+	for (unsigned int i = 0; i < DENIAL_LOOKS; i++, hand = after(t, hand)) {
+		uint32_t number = t->capacity + 1 + hand;
+
+		if (ct_conn(t, number)->bits & CT_USED)
+			continue;
+		t->denied_hand = after(t, hand);
+		return number;
 	}
-	if (++t->denied_hand == t->denied_capacity)
-		t->denied_hand = 0;
-	return number;
+	*victim = t->capacity + 1 + t->denied_hand;
+	return 0;
 }
 
 uint32_t ct_table_add(struct ct_table *t, const struct ct_key *key, uint64_t hash, uint32_t *victim)

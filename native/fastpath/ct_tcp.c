@@ -12,6 +12,7 @@
 
 #include <netinet/in.h>
 
+#include "bytes.h"
 #include "ct_private.h"
 
 enum {
@@ -23,11 +24,6 @@ enum {
 	OPTION_SACK_OK = 4,
 	OPTION_SACK = 5,
 };
-
-static inline uint32_t be32(const uint8_t *b)
-{
-	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
-}
 
 static inline bool before(uint32_t a, uint32_t b)
 {

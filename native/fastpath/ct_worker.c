@@ -4,8 +4,7 @@
 // A worker's turn at its connections when no packet asks for them: who is due in the wheel is closed, tells how he is doing,
 // or is judged again after a change of policy. A bounded number at a time.
 
-#include <time.h>
-
+#include "clock.h"
 #include "ct_private.h"
 #include "flow_cache.h"
 
@@ -46,14 +45,6 @@ void ct_take_over(struct walker *w, struct ct *ct)
 	fp_write(&s->denied, 0);
 	w->ct = ct;
 	w->ct_serial = ct ? ct->serial : 0;
-}
-
-static uint64_t wall_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 static enum steer_flow_close end_of(const struct ct_conn *c)
@@ -144,7 +135,7 @@ bool ct_worker_turn(struct walker *w, bool busy)
 	cw = &ct->worker[w->worker];
 	cw->now_ms = ct_ms(ct, w->tsc);
 	if (cw->table.wheel.tick != (uint32_t)(cw->now_ms >> CT_TICK_SHIFT)) {
-		cw->now_ns = wall_ns();
+		cw->now_ns = busy ? w->now_ns : clock_wall_ns();
 		more = visits(w, cw, busy ? VISITS_BUSY : VISITS_IDLE);
 	}
 	ct_mail_turn(cw);

@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "events.h"
 #include "session.h"
 
@@ -31,10 +31,8 @@ static struct steer_event make_event(uint32_t kind, uint16_t port, uint64_t valu
 		.port = port,
 		.value = value,
 	};
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	event.timestamp_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	event.timestamp_ns = clock_wall_ns();
 	snprintf(event.text, sizeof(event.text), "%s", text ? text : "");
 	return event;
 }

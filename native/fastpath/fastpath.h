@@ -186,6 +186,7 @@ unsigned int worker_poll(struct fp_worker *w);
 // Publishes a new rx list (the worker's copy is made; caller keeps his); the old one is freed after a grace period.
 // To take a port away: set_rx without it on all workers, port.up = 0, rcu_defer(close it).
 int worker_set_rx(struct fp_worker *w, const struct fp_rx *rx, uint16_t nr);
-void worker_wake(struct fp_worker *w); // any thread; cheap when it is awake
+void ring_drain(struct rte_ring *ring); // frees its packets, then itself; NULL is fine
+void worker_wake(struct fp_worker *w);  // any thread; cheap when it is awake
 // Queues a frame for this worker (note filled in). Takes m over also on failure: then it is freed, -ENOSPC.
 int worker_feed(struct fp_worker *w, struct rte_mbuf *m);

@@ -8,6 +8,7 @@
 
 #include <rte_cycles.h>
 
+#include "bytes.h"
 #include "frag.h"
 #include "walk.h"
 
@@ -15,8 +16,7 @@ enum {
 	NONE = 0xffff,
 	UNITS = 8192,     // of 8 bytes, in the largest datagram
 	DATAGRAM = 65535, // bytes
-	EXTENSIONS_MAX = 16,
-	SWEEP_MAX = 16, // datagrams given up in one turn
+	SWEEP_MAX = 16,   // datagrams given up in one turn
 	SWEEPS_PER_SECOND = 32,
 };
 
@@ -254,12 +254,7 @@ struct extent {
 	bool more;
 };
 
-static inline uint32_t be16(const uint8_t *b)
-{
-	return (uint32_t)b[0] << 8 | b[1];
-}
-
-static bool read_ip4(const struct packet *p, struct frag_key *key, struct extent *extent)
+static void read_ip4(const struct packet *p, struct frag_key *key, struct extent *extent)
 {
 	const uint8_t *ip = p->base[REGION_IP4];
 	uint32_t fragment = be16(ip + 6);
@@ -272,47 +267,34 @@ static bool read_ip4(const struct packet *p, struct frag_key *key, struct extent
 	extent->at = (fragment & 0x1fff) * 8;
 	extent->end = extent->at + p->layer[0].l4_len;
 	extent->more = fragment & 0x2000;
-	return true;
 }
 
-static bool read_ip6(const struct packet *p, struct frag_key *key, struct extent *extent)
+static void read_ip6(const struct packet *p, struct frag_key *key, struct extent *extent)
 {
-	const uint8_t *ip = p->base[REGION_IP6];
-	uint32_t at = p->layer[0].l3 + 40u, bytes;
-	uint32_t readable = p->seg_len < p->layer[0].end ? p->seg_len : p->layer[0].end;
-	uint8_t next = ip[6];
+	const uint8_t *ip = p->base[REGION_IP6], *header = p->data + p->frag_at;
 
-	for (unsigned int i = 0; i < EXTENSIONS_MAX && at + 8 <= readable; i++) {
-		const uint8_t *e = p->data + at;
-
-		if (next == IPPROTO_FRAGMENT) {
-			key->version = 6;
-			memcpy(&key->id, e + 4, 4);
-			memcpy(key->src, ip + 8, 16);
-			memcpy(key->dst, ip + 24, 16);
-			extent->at = be16(e + 2) & 0xfff8;
-			extent->end = extent->at + p->layer[0].end - at - 8;
-			extent->more = e[3] & 1;
-			return true;
-		}
-		bytes = next == IPPROTO_AH ? (e[1] + 2u) * 4 : (e[1] + 1u) * 8;
-		next = e[0];
-		at += bytes;
-	}
-	return false;
+	key->version = 6;
+	memcpy(&key->id, header + 4, 4);
+	memcpy(key->src, ip + 8, 16);
+	memcpy(key->dst, ip + 24, 16);
+	extent->at = be16(header + 2) & 0xfff8;
+	extent->end = extent->at + p->layer[0].end - p->frag_at - 8;
+	extent->more = header[3] & 1;
 }
 
 // False: its headers contradict themselves or go beyond a datagram's size.
 static bool read_extent(const struct packet *p, struct frag_key *key, struct extent *extent)
 {
-	bool ip4 = p->meta.layer[0].l3_type == L3_META_IPV4;
-
 	memset(key, 0, sizeof(*key));
 	key->in_port = p->in_port;
 	memcpy(&key->vlan, p->base[REGION_VLAN0], 2);
 	key->vlan &= htons(0xfff);
-	if (!p->meta.layer[0].l3_ok || !(ip4 ? read_ip4(p, key, extent) : read_ip6(p, key, extent)))
+	if (!p->meta.layer[0].l3_ok)
 		return false;
+	if (p->meta.layer[0].l3_type == L3_META_IPV4)
+		read_ip4(p, key, extent);
+	else
+		read_ip6(p, key, extent);
 	return extent->end > extent->at && extent->end <= DATAGRAM && !(extent->more && (extent->end & 7));
 }
 

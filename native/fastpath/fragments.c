@@ -65,7 +65,7 @@ unsigned int fragments_filter(struct fp_worker *w, struct packet **packets, unsi
 		struct packet *p = packets[i];
 
 		if (unlikely(p->meta.layer[0].ip_fragmented && p->verdict == PACKET_WALKING && ct &&
-			     fp_read(&fp.ports[p->in_port].root_port) == ct->pipe->port)) {
+			     ct_concerns(ct, p->in_port))) {
 			any = true;
 			*fp_note(p->m) = (struct fp_note){.port = p->in_port, .pkt_meta = p->meta.pkt_meta};
 			if (frag_judge(w->fragments->table, p, p->m, most_held(w->fragments, ct),

@@ -8,15 +8,6 @@
 
 #include "ct.h"
 
-static void drain(struct rte_ring *ring)
-{
-	void *m;
-
-	while (ring && !rte_ring_dequeue(ring, &m))
-		rte_pktmbuf_free(m);
-	rte_ring_free(ring);
-}
-
 int handover_init(struct fp_worker *w)
 {
 	for (unsigned int i = 0; i < fp.nr_workers; i++) {
@@ -36,7 +27,7 @@ int handover_init(struct fp_worker *w)
 void handover_fini(struct fp_worker *w)
 {
 	for (unsigned int i = 0; i < STEER_WORKER_MAX; i++) {
-		drain(w->from_worker[i]);
+		ring_drain(w->from_worker[i]);
 		w->from_worker[i] = NULL;
 	}
 }
@@ -62,13 +53,17 @@ static unsigned int give(struct fp_worker *w, unsigned int owner, struct packet 
 
 unsigned int handover_away(struct fp_worker *w, struct packet **packets, unsigned int n)
 {
+	const struct ct *ct = fp_read_acquire(&ct_present);
 	struct packet *away[FP_BURST], *stay[FP_BURST];
 	uint8_t owner[FP_BURST];
 	unsigned int kept = 0;
 
+	if (!ct || !n || !ct_concerns(ct, packets[0]->in_port))
+		return n;
 	for (unsigned int i = 0; i < n; i++) {
 		owner[i] = (uint8_t)w->index;
-		if (packets[i]->verdict == PACKET_WALKING)
+		if (packets[i]->verdict == PACKET_WALKING &&
+			packets[i]->meta.layer[0].l3_type != L3_META_NONE)
 			owner[i] = (uint8_t)ct_owner(packets[i]);
 		if (owner[i] == w->index)
 			stay[kept++] = packets[i];

@@ -13,7 +13,7 @@
 int handover_init(struct fp_worker *w);
 void handover_fini(struct fp_worker *w); // frees packets on them too
 
-// Gives parsed packets that others own away, with their contexts, and moves the rest to the front. Who finds no room stays
+// Gives parsed packets of one port that others own away, with their contexts, and moves the rest to the front. Who finds no room stays
 // and is dropped. Returns how many stay.
 unsigned int handover_away(struct fp_worker *w, struct packet **packets, unsigned int n);
 // Wakes the workers that were given something. At the end of a burst.

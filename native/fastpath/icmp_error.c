@@ -9,19 +9,16 @@
 
 #include <netinet/in.h>
 
+#include "bytes.h"
 #include "checksum.h"
 #include "ct.h"
+#include "parse.h"
 
 enum {
 	QUOTE_AT = 8,       // behind the ICMP header
 	EXTENSIONS_MAX = 8, // of a quoted IPv6 packet
 	ICMP6_QUERIES = 128,
 };
-
-static inline uint32_t be16(const uint8_t *b)
-{
-	return (uint32_t)b[0] << 8 | b[1];
-}
 
 bool icmp_error_is(const struct packet *p)
 {
@@ -33,16 +30,7 @@ bool icmp_error_is(const struct packet *p)
 		return l->l4_proto == IPPROTO_ICMPV6 && p->base[REGION_ICMP][0] < ICMP6_QUERIES;
 	if (l->l4_proto != IPPROTO_ICMP)
 		return false;
-	switch (p->base[REGION_ICMP][0]) {
-	case 3:  // destination unreachable
-	case 4:  // source quench
-	case 5:  // redirect
-	case 11: // time exceeded
-	case 12: // parameter problem
-		return true;
-	default:
-		return false;
-	}
+	return icmp4_is_error(p->base[REGION_ICMP][0]);
 }
 
 static bool checksum_is_right(const struct packet *p)

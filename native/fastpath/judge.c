@@ -5,13 +5,9 @@
 
 #include <netinet/in.h>
 
+#include "bytes.h"
 #include "checksum.h"
 #include "parse.h"
-
-static inline uint16_t be16(const uint8_t *b)
-{
-	return (uint16_t)(b[0] << 8 | b[1]);
-}
 
 // Whether the L4 header's own lengths are possible; *bytes = how much its checksum covers.
 static bool l4_lengths_ok(const struct packet *p, const struct packet_layer *l, uint32_t *bytes)

@@ -10,21 +10,15 @@
 #include <rte_cycles.h>
 
 #include "ct_control.h"
+#include "ct_timers.h"
 #include "rcu.h"
 
 enum { CAPACITY_MOST = 1 << 24, TIMEOUT_MOST = 7 * 24 * 3600 * 1000, INTERVAL_MOST = 3600 * 1000 };
 
-// Seconds, of segmentation.md; where the configuration says 0.
-static const uint32_t defaults[STEER_CT_TIMER_MAX] = {
-	[STEER_CT_TIMER_TCP_ESTABLISHED] = 3600,
-	[STEER_CT_TIMER_TCP_SETUP] = 30,
-	[STEER_CT_TIMER_TCP_HALF_CLOSED] = 120,
-	[STEER_CT_TIMER_TCP_CLOSE] = 1,
-	[STEER_CT_TIMER_UDP] = 30,
-	[STEER_CT_TIMER_ICMP] = 6,
-	[STEER_CT_TIMER_OTHER] = 30,
-	[STEER_CT_TIMER_DENIED_TCP] = 90,
-	[STEER_CT_TIMER_DENIED_OTHER] = 60,
+static const uint32_t default_ms[STEER_CT_TIMER_MAX] = {
+#define DEFAULT_MS(timer, seconds) [STEER_CT_TIMER_##timer] = 1000 * (seconds),
+	CT_TIMER_DEFAULTS(DEFAULT_MS)
+#undef DEFAULT_MS
 };
 
 static bool meta_good(uint8_t u32)
@@ -125,7 +119,7 @@ static int build(struct ct *ct)
 
 	ct->limited = ids || cfg->max_half_open || cfg->max_new_per_second;
 	for (unsigned int i = 0; i < STEER_CT_TIMER_MAX; i++)
-		ct->timeout_ms[i] = cfg->timeout_ms[i] ? cfg->timeout_ms[i] : defaults[i] * 1000;
+		ct->timeout_ms[i] = cfg->timeout_ms[i] ? cfg->timeout_ms[i] : default_ms[i];
 	ct->tsc_base = rte_rdtsc();
 	ct->tsc_scale = (uint64_t)(((unsigned __int128)1000 << 64) / rte_get_tsc_hz());
 	if (ids)

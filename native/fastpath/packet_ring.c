@@ -7,10 +7,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <rte_mbuf.h>
 
+#include "clock.h"
 #include "fastpath.h"
 #include "handover.h"
 #include "packet_ring.h"
@@ -255,14 +255,6 @@ static void to_wire(const struct port *port, struct rte_mbuf *m, uint64_t timest
 	rte_pktmbuf_free(m);
 }
 
-static uint64_t wall_clock_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static unsigned int drain_wires(void)
 {
 	struct rte_mbuf *packets[BATCH];
@@ -271,7 +263,7 @@ static unsigned int drain_wires(void)
 	for (uint16_t i = 0; i < STEER_PORT_MAX; i++) {
 		struct port *port = port_get(i);
 		unsigned int got = port && port_is_ring(port) ? port_ring_drain(port, packets, BATCH) : 0;
-		uint64_t now_ns = got ? wall_clock_ns() : 0;
+		uint64_t now_ns = got ? clock_wall_ns() : 0;
 
 		for (unsigned int k = 0; k < got; k++)
 			to_wire(port, packets[k], now_ns);

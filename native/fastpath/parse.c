@@ -6,6 +6,7 @@
 
 #include <netinet/in.h>
 
+#include "bytes.h"
 #include "parse.h"
 
 enum {
@@ -41,11 +42,6 @@ struct cursor {
 	uint32_t at;
 	uint32_t end; // of the first segment, and of the enclosing IP packet once known
 };
-
-static inline uint16_t be16(const uint8_t *b)
-{
-	return (uint16_t)(b[0] << 8 | b[1]);
-}
 
 static inline bool fits(const struct cursor *c, uint32_t bytes)
 {
@@ -226,6 +222,7 @@ static int parse_ip6_extensions(struct cursor *c, unsigned int layer, uint8_t pr
 	struct packet *p = c->p;
 	struct packet_layer *l = &p->layer[layer];
 	struct packet_layer_meta *meta = &p->meta.layer[layer];
+	bool fragment = false;
 
 	for (unsigned int i = 0; i < IP6_EXT_MAX; i++) {
 		const uint8_t *e = p->data + c->at;
@@ -245,10 +242,14 @@ static int parse_ip6_extensions(struct cursor *c, unsigned int layer, uint8_t pr
 			bytes = (e[1] + 2u) * 4;
 			break;
 		case IPPROTO_FRAGMENT:
-			if (!fits(c, 8))
+			// One within the other: what is behind the inner one is not to be had.
+			if (fragment || !fits(c, 8))
 				return -1;
+			fragment = true;
 			meta->ip_fragmented = (be16(e + 2) & 0xfff9) != 0;
 			l->first = !(be16(e + 2) & 0xfff8);
+			if (!layer)
+				p->frag_at = (uint16_t)c->at;
 			bytes = 8;
 			break;
 		default:

@@ -33,6 +33,21 @@ static inline void packet_meta_reset(struct packet *p, uint16_t port_id)
 	p->meta.meter_color = METER_GREEN;
 }
 
+// Types of ICMP (not ICMPv6) errors.
+static inline bool icmp4_is_error(uint8_t type)
+{
+	switch (type) {
+	case 3:  // destination unreachable
+	case 4:  // source quench
+	case 5:  // redirect
+	case 11: // time exceeded
+	case 12: // parameter problem
+		return true;
+	default:
+		return false;
+	}
+}
+
 enum { ND_FIRST = 133, ND_SOLICITATION = 135, ND_ADVERTISEMENT = 136, ND_LAST = 137 };
 
 // 0 or -EBADMSG (malformed). Keeps pkt_meta, u32, port_id, random and colour.

@@ -24,22 +24,13 @@ struct ring_state {
 	struct rte_ring *out[STEER_WORKER_MAX];
 };
 
-static void free_ring(struct rte_ring *ring)
-{
-	void *m;
-
-	while (ring && !rte_ring_dequeue(ring, &m))
-		rte_pktmbuf_free(m);
-	rte_ring_free(ring);
-}
-
 static void free_state(struct port *port)
 {
 	struct ring_state *state = port->state;
 
-	free_ring(state->in);
+	ring_drain(state->in);
 	for (unsigned int i = 0; i < STEER_WORKER_MAX; i++)
-		free_ring(state->out[i]);
+		ring_drain(state->out[i]);
 	free(state);
 	port->state = NULL;
 }

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 
 #include "answer.h"
+#include "bytes.h"
 #include "checksum.h"
 #include "parse.h"
 #include "stats_wire.h"
@@ -57,20 +58,6 @@ struct refusal {
 	bool ip6;
 };
 
-static bool is_error(const struct refusal *r, const uint8_t *icmp)
-{
-	switch (icmp[0]) {
-	case 3:
-	case 4:
-	case 5:
-	case 11:
-	case 12:
-		return !r->ip6;
-	default:
-		return false;
-	}
-}
-
 // Errors, listener and neighbour discovery are not answered.
 static bool is_silent6(const uint8_t *icmp)
 {
@@ -102,29 +89,12 @@ static bool may_answer(const struct refusal *r)
 	case IPPROTO_TCP:
 		return l->l4 && !(h[13] & TCP_RST) && h[12] >> 4 >= 5 && (h[12] >> 4) * 4u <= l->l4_len;
 	case IPPROTO_ICMP:
-		return l->l4 && !is_error(r, h);
+		return l->l4 && (r->ip6 || !icmp4_is_error(h[0]));
 	case IPPROTO_ICMPV6:
 		return l->l4 && !is_silent6(h);
 	default:
 		return true;
 	}
-}
-
-static void put16(uint8_t *to, uint32_t number)
-{
-	to[0] = (uint8_t)(number >> 8);
-	to[1] = (uint8_t)number;
-}
-
-static uint32_t get32(const uint8_t *from)
-{
-	return (uint32_t)from[0] << 24 | (uint32_t)from[1] << 16 | (uint32_t)from[2] << 8 | from[3];
-}
-
-static void put32(uint8_t *to, uint32_t number)
-{
-	put16(to, number >> 16);
-	put16(to + 2, number);
 }
 
 // Who refuses: the packet's destination, or a router that says its own address.
@@ -194,7 +164,7 @@ static void put_rst(const struct refusal *r)
 		uint32_t length = r->l->l4_len - (h[12] >> 4) * 4u + ((h[13] >> 1) & 1u) + (h[13] & 1u);
 
 		tcp[13] |= TCP_ACK;
-		put32(tcp + 8, get32(h + 4) + length);
+		put32(tcp + 8, be32(h + 4) + length);
 	}
 	sum = (uint16_t)~checksum_fold(checksum_add(pseudo_sum(r, IPPROTO_TCP, 20), tcp, 20));
 	memcpy(tcp + 16, &sum, 2);

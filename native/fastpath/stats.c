@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_mempool.h>
 
+#include "clock.h"
 #include "fastpath.h"
 #include "stats.h"
 
@@ -63,11 +63,9 @@ int stats_open(unsigned int nr_workers, uint32_t nr_counters, uint32_t boot_id, 
 		.nr_drops = STEER_DROP_MAX,
 		.tsc_hz = rte_get_tsc_hz(),
 	};
-	struct timespec now;
 	void *mapping = MAP_FAILED;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	header.started_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	header.started_ns = clock_wall_ns();
 	header.bytes = segment_bytes = lay_out(&header);
 	segment_fd = memfd_create("ringfield-stats", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (segment_fd >= 0 && !ftruncate(segment_fd, (off_t)segment_bytes))

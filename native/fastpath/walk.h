@@ -116,6 +116,16 @@ static inline void packet_begin(struct packet *p, uint16_t in_port)
 	p->root = p;
 }
 
+// Where a pipe's misses go in the walker's revision; NULL: to the port's default.
+static inline const struct fwd *walk_miss_of(const struct walker *w, const struct pipe *pipe)
+{
+	const struct miss_version *v = fp_read_acquire(&pipe->miss);
+
+	while (v && !(fp_read(&v->birth) <= w->revision && w->revision < fp_read(&v->death)))
+		v = fp_read_acquire(&v->older);
+	return v ? &v->fwd : NULL;
+}
+
 // Reads the revision and the clock for the packets that follow.
 void walk_begin(struct walker *w, uint64_t tsc);
 

@@ -196,17 +196,16 @@ static __rte_always_inline void core_entry(
 
 static inline void core_miss(struct walker *w, struct packet *p, struct pipe *pipe, const bool live)
 {
-	const struct miss_version *v = fp_read_acquire(&pipe->miss);
+	const struct fwd *fwd;
 
 	core_count(w, p, pipe->miss_counter, live);
 	if (pipe->type == STEER_PIPE_HASH || pipe->type == STEER_PIPE_ORDERED_LIST) {
 		packet_drop(p, STEER_DROP_HASH_EMPTY);
 		return;
 	}
-	while (v && !(fp_read(&v->birth) <= w->revision && w->revision < fp_read(&v->death)))
-		v = fp_read_acquire(&v->older);
-	if (v)
-		core_forward(w, p, &v->fwd, live);
+	fwd = walk_miss_of(w, pipe);
+	if (fwd)
+		core_forward(w, p, fwd, live);
 	else
 		core_default_miss(w, p, live);
 }

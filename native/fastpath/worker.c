@@ -13,13 +13,13 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 
 #include "answer.h"
+#include "clock.h"
 #include "ct.h"
 #include "flow_cache.h"
 #include "fragments.h"
@@ -303,7 +303,7 @@ static void judge_burst(
 		for (unsigned int i = 0; i < n; i++)
 			packets[i]->meta.pkt_meta = fp_note(burst[i])->pkt_meta;
 	add(injected ? &stats->injected : &stats->received, n, bytes);
-	if (unlikely(fp.nr_workers > 1) && fp_read(&ct_present)) {
+	if (unlikely(fp.nr_workers > 1)) {
 		n = handover_away(w, packets, n);
 		handover_wake(w);
 	}
@@ -367,12 +367,13 @@ static unsigned int drain_control(struct fp_worker *w)
 
 // --- The turn -----------------------------------------------------------------------------------------------------
 
-static uint64_t wall_ns(void)
+// Packets of this turn follow; they all have the same time of day.
+static void begin(struct fp_worker *w, bool *timed)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	if (!*timed)
+		w->tx->now_ns = w->walker->now_ns = clock_wall_ns();
+	*timed = true;
+	walk_begin(w->walker, rte_rdtsc());
 }
 
 unsigned int worker_poll(struct fp_worker *w)
@@ -382,7 +383,7 @@ unsigned int worker_poll(struct fp_worker *w)
 	struct fp_tx *tx = w->tx;
 	uint64_t now = rte_rdtsc();
 	unsigned int handled = 0;
-	bool more;
+	bool timed = false, more;
 
 	walk_begin(w->walker, now);
 	for (unsigned int i = 0; rx && i < rx->nr; i++) {
@@ -391,24 +392,22 @@ unsigned int worker_poll(struct fp_worker *w)
 
 		if (!n)
 			continue;
-		if (!handled)
-			tx->now_ns = w->walker->now_ns = wall_ns();
 		handled += n;
-		walk_begin(w->walker, rte_rdtsc());
+		begin(w, &timed);
 		judge_burst(w, burst, n, from->port, false);
 	}
 	if (!rte_ring_empty(w->from_control)) {
-		tx->now_ns = w->walker->now_ns = wall_ns();
-		walk_begin(w->walker, rte_rdtsc());
+		begin(w, &timed);
 		handled += drain_control(w);
 	}
 	if (unlikely(fp.nr_workers > 1) && handover_held(w)) {
-		tx->now_ns = w->walker->now_ns = wall_ns();
-		walk_begin(w->walker, rte_rdtsc());
+		begin(w, &timed);
 		handled += drain_workers(w);
 	}
-	if (unlikely(fragments_sweep(w, now)))
+	if (unlikely(fragments_sweep(w, now))) {
+		begin(w, &timed);
 		judge_released(w);
+	}
 	more = ct_worker_turn(w->walker, handled);
 	for (unsigned int i = 0; i < tx->nr_dirty; i++)
 		flush(w, tx->dirty[i]);
@@ -554,7 +553,7 @@ fail:
 	return -ENOMEM;
 }
 
-static void ring_drain(struct rte_ring *ring)
+void ring_drain(struct rte_ring *ring)
 {
 	void *m;
 

@@ -234,11 +234,12 @@ def _ipv6(frame: bytes, at: int, layer: str, parsed: Parsed, info: Layer) -> Non
     if not sane:
         return
     info.l4_end = min(at + total, len(frame))
-    proto, offset = frame[at + 6], at + 40
+    proto, offset, inside = frame[at + 6], at + 40, False
     while proto in EXTENSIONS or proto in (FRAGMENT, AH):
-        if offset + 8 > info.l4_end:
+        if offset + 8 > info.l4_end or (inside and proto == FRAGMENT):
             return
         if proto == FRAGMENT:
+            inside = True
             fragment = int.from_bytes(frame[offset + 2 : offset + 4], "big")
             info.fragment = bool(fragment & 0xFFF9)
             info.later_fragment = bool(fragment & 0xFFF8)

@@ -194,6 +194,31 @@ static void test_denials(void)
 	end();
 }
 
+// A denial that is asked about stays while there are free places around it.
+static void test_denial_stays(void)
+{
+	struct steer_ct_cfg cfg = lab_cfg();
+	const struct stats_ct *s = lab_stats();
+
+	cfg.denied_capacity = 4;
+	build(&cfg);
+	for (unsigned int i = 0; i < 4; i++)
+		lab_udp(CLIENT, SERVER, 1000 + i, 99);
+	ok(s->denied == 4, "all places are taken");
+	lab_wait(50000);
+	lab_udp(CLIENT, SERVER, 1000, 99);
+	for (unsigned int i = 0; i < 20; i++)
+		lab_wait(1000);
+	ok(s->denied == 1, "who asks again stays");
+	while (ct_take_records(told, 4096))
+		;
+	lab_udp(CLIENT, SERVER, 2000, 99);
+	ok(s->denied == 2, "the next one takes another place");
+	lab_udp(CLIENT, SERVER, 1000, 99);
+	ok(ct_take_records(told, 4096) == 1 && told[0].src_port == 2000, "only that one is told as new");
+	end();
+}
+
 // Who is refused by a limit pushes nobody out.
 static void test_refused_at_full(void)
 {
@@ -356,6 +381,7 @@ int main(void)
 	test_half_open();
 	test_rates();
 	test_denials();
+	test_denial_stays();
 	test_refused_at_full();
 	test_no_records();
 	bed_conserves(0);

@@ -212,6 +212,16 @@ static void test_ip6(void)
 	ok(judge(put_fragment6(1 << 20, 8, 8, true), 2) == FRAG_HELD &&
 			judge(put_fragment6(1 << 21, 0, 8, true), 2) == FRAG_GOES_ON && none_back(),
 		"numbers of 32 bits");
+	for (uint32_t at = 0; at < 16; at += 8) {
+		uint32_t bytes = put_fragment6(3, at, 8, !at);
+
+		memmove(frame + 62, frame + 54, bytes - 54);
+		memset(frame + 54, 0, 8); // options in front
+		frame[20] = 0;
+		frame[54] = 44;
+		put16(frame + 18, get16(frame + 18) + 8);
+		ok(judge(bytes + 8, 5) == FRAG_GOES_ON, "behind options");
+	}
 	put_fragment6(2, 0, 8, true);
 	frame[54] = 60; // destination options that do not end here
 	frame[63] = 1;

@@ -105,6 +105,16 @@ static void test_six(void)
 	ok(!parse(e, bytes + 8) && value(STEER_F_OUTER_L4_DST_PORT) == 0 &&
 			value(STEER_F_PM_OUTER_IP_FRAGMENTED) == 1,
 		"a later fragment has no ports");
+	// A fragment header within another one's: the outer one says what it is.
+	memmove(e + 70, e + 62, bytes - 54);
+	e[54] = 44;
+	put16(e + 56, 0x0001);
+	memset(e + 62, 0, 8);
+	e[62] = 6;
+	put16(e + 18, get16(e + 18) + 8);
+	ok(!parse(e, bytes + 16) && value(STEER_F_OUTER_L4_DST_PORT) == 0 &&
+			value(STEER_F_PM_OUTER_IP_FRAGMENTED) == 1,
+		"fragments in fragments have none");
 }
 
 static void test_lengths(void)
