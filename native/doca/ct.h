@@ -172,6 +172,15 @@ static inline bool ct_has(uint32_t flag)
 	return ct.cfg.flags & flag;
 }
 
+// The port's CT pipe in a slot of the list, or NULL. To be asked anew after each call of the program, who may have
+// destroyed it.
+static inline struct ct_pipe *ct_pipe_in(unsigned int slot, const struct doca_flow_port *port)
+{
+	struct ct_pipe *p = __atomic_load_n(&ct.pipes[slot], __ATOMIC_ACQUIRE);
+
+	return p && p->pipe->port == port ? p : NULL;
+}
+
 // --- checks (ct_cfg.c)
 // BAD_STATE before doca_flow_ct_init(); queue is one of CT's, ctrl: control queues as well.
 doca_error_t ct_check(const char *function, uint16_t queue, const struct doca_flow_pipe *pipe, bool ctrl);

@@ -486,13 +486,11 @@ int ct_aging_handle(struct doca_flow_port *port, uint16_t queue, uint64_t quota_
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	start_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 	for (unsigned int i = 0; i < CT_PIPES_MAX; i++) {
-		struct ct_pipe *p = __atomic_load_n(&ct.pipes[i], __ATOMIC_ACQUIRE);
 		struct ct_conn *conn;
+		struct ct_pipe *p;
 
-		if (!p || p->pipe->port != port)
-			continue;
 		while ((!max || (uint64_t)told < max) && !out_of_quota(start_us, quota_us) &&
-			(conn = take_aged(p, queue))) {
+			(p = ct_pipe_in(i, port)) && (conn = take_aged(p, queue))) {
 			if (!conn->aged)
 				continue;
 			told++;
@@ -504,26 +502,32 @@ int ct_aging_handle(struct doca_flow_port *port, uint16_t queue, uint64_t quota_
 	return told ? told : -1;
 }
 
+// The first connection whose counters moved, taken off the list with what they are; NULL = none.
+static struct ct_conn *take_changed(
+	struct ct_pipe *p, uint16_t queue, struct doca_flow_resource_query data[CT_SIDES])
+{
+	struct ct_conn *conn;
+
+	pthread_mutex_lock(&p->lock);
+	conn = TAILQ_FIRST(&p->changed[queue]);
+	if (conn) {
+		TAILQ_REMOVE(&p->changed[queue], conn, by_changed);
+		conn->changed_listed = false;
+		ct_conn_read(conn, data);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return conn;
+}
+
 void ct_stats_updates(struct doca_flow_port *port, uint16_t queue)
 {
 	for (unsigned int i = 0; ct.cfg.stats_cb && i < CT_PIPES_MAX; i++) {
-		struct ct_pipe *p = __atomic_load_n(&ct.pipes[i], __ATOMIC_ACQUIRE);
 		struct doca_flow_resource_query data[CT_SIDES];
 		struct ct_conn *conn;
+		struct ct_pipe *p;
 
-		while (p && p->pipe->port == port) {
-			pthread_mutex_lock(&p->lock);
-			conn = TAILQ_FIRST(&p->changed[queue]);
-			if (conn) {
-				TAILQ_REMOVE(&p->changed[queue], conn, by_changed);
-				conn->changed_listed = false;
-				ct_conn_read(conn, data);
-			}
-			pthread_mutex_unlock(&p->lock);
-			if (!conn)
-				break;
+		while ((p = ct_pipe_in(i, port)) && (conn = take_changed(p, queue, data)))
 			ct.cfg.stats_cb(p->pipe, ct.cfg.priv_bytes ? conn->priv : NULL, &data[CT_ORIGIN],
 				&data[CT_REPLY]);
-		}
 	}
 }

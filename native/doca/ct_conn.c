@@ -553,16 +553,11 @@ static struct ct_conn *iterate_next(struct ct_pipe *p, uint16_t queue)
 
 void ct_conn_iterate(struct doca_flow_port *port, uint16_t queue, uint32_t max)
 {
-	struct ct_conn *conn;
-
 	for (unsigned int i = 0; i < CT_PIPES_MAX; i++) {
-		struct ct_pipe *p = __atomic_load_n(&ct.pipes[i], __ATOMIC_ACQUIRE);
+		struct ct_conn *conn;
+		struct ct_pipe *p;
 
-		if (!p || p->pipe->port != port)
-			continue;
-		while (max && (conn = iterate_next(p, queue))) {
-			max--;
+		for (; max && (p = ct_pipe_in(i, port)) && (conn = iterate_next(p, queue)); max--)
 			p->iterate_cb(queue, p->pipe, &conn->handle, p->iterate_ctx);
-		}
 	}
 }

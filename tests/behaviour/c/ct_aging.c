@@ -282,8 +282,79 @@ static void plug_in(void)
 	ok(atomic_load(&plugin.shutdowns) == 1, "it is shut down");
 }
 
+// -- the pipe goes while it is looked through -------------------------------------------------------------------------
+
+static int calls; // since it was destroyed
+
+static void destroy_aged(struct doca_flow_pipe_entry *entry, uint16_t queue,
+	enum doca_flow_entry_status result, enum doca_flow_entry_op op, void *user_ctx)
+{
+	rig_count_entry(entry, queue, result, op, user_ctx);
+	if (op == DOCA_FLOW_ENTRY_OP_AGED && ++calls == 1)
+		doca_flow_port_pipes_flush(rig.port[0]);
+}
+
+static void destroy_counted(struct doca_flow_pipe *pipe, void *priv_data,
+	struct doca_flow_resource_query *origin_data, struct doca_flow_resource_query *reply_data)
+{
+	(void)pipe;
+	(void)priv_data;
+	(void)origin_data;
+	(void)reply_data;
+	if (++calls == 1)
+		doca_flow_port_pipes_flush(rig.port[0]);
+}
+
+static void destroy_found(
+	uint16_t queue, struct doca_flow_pipe *pipe, struct doca_flow_pipe_entry *entry, void *ctx)
+{
+	(void)queue;
+	(void)pipe;
+	(void)entry;
+	(void)ctx;
+	if (++calls == 1)
+		doca_flow_port_pipes_flush(rig.port[0]);
+}
+
+// Three connections, and one call of the program for them, in which it destroys their pipe.
+static void gone(const char *what, const struct ct_options *options, bool iterate)
+{
+	struct rig_options rig_cb = rig_options;
+	struct rig_status status = {0};
+	double end = now() + 20;
+
+	rig_cb.entry_cb = destroy_aged;
+	ct_rig_start(&rig_cb, options);
+	pipeline();
+	calls = 0;
+	for (uint16_t i = 0; i < 3; i++) {
+		struct doca_flow_ct_match match =
+			ct_match4(false, IP(1, 2, 3, 4), IP(8, 8, 8, 8), (uint16_t)(1234 + i), 80);
+		struct rig_frame frame =
+			rig_frame4(false, IP(1, 2, 3, 4), IP(8, 8, 8, 8), (uint16_t)(1234 + i), 80, 20);
+
+		ct_add(ct, CT_BOTH | CT_COUNTED | DOCA_FLOW_CT_ENTRY_FLAGS_STATS_UPDATES, &match, NULL, NULL,
+			NULL, options->stats_cb || iterate ? 0 : 1, &status);
+		rig_send(0, &frame);
+		rig_settle();
+		rig_wire(1, &frame);
+	}
+	if (iterate)
+		success(doca_flow_ct_pipe_iterate(ct, destroy_found, NULL));
+	while (!calls && now() < end) {
+		(void)doca_flow_aging_handle(rig.port[0], CT_QUEUE, 0, 0);
+		must(doca_flow_ct_entries_process(rig.port[0], CT_QUEUE, 0, 0, NULL));
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	}
+	ok(calls == 1, "%s: one call, then the pipe is gone: %d", what, calls);
+	ct_rig_stop();
+}
+
 int main(void)
 {
+	gone("ageing", &(struct ct_options){.asymmetric = 8}, false);
+	gone("notices", &(struct ct_options){.asymmetric = 8, .stats_cb = destroy_counted}, false);
+	gone("iteration", &(struct ct_options){.flags = DOCA_FLOW_CT_FLAG_ITERATOR, .asymmetric = 8}, true);
 	many();
 	update();
 	notices();
