@@ -150,6 +150,8 @@ class AuditLog:
         self._signed_at = 0.0
         self._lost = 0
         """Entries that could not be written."""
+        self.revision = 0
+        """The newest policy revision that was in force, as the log told when it was opened."""
         self._file: LineFile | None = LineFile(directory / LOG)
         self._open(self._file.torn)
 
@@ -157,6 +159,7 @@ class AuditLog:
         for row in _rows(self.directory / LOG):
             if isinstance(row, dict) and (entry := _entry(row)) is not None:
                 self._last, self._hash = entry.number, str(row.get("hash"))
+                self.revision = max(self.revision, entry.revision)
         there = self._last
         head = _read_head(self.directory)
         good = head is not None and _head_is_good(self.directory, head)

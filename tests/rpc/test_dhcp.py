@@ -8,12 +8,14 @@ import random
 from collections.abc import Iterator
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 
+from appliance.cli.main import main
 from appliance.run import dhcp_wire as wire
 from appliance.run.document import ConfigError
 from tests.support.dhcp import GATEWAY, NOWHERE, client, options
@@ -94,6 +96,15 @@ def test_requests_are_consumed_and_what_nobody_may_say_is_dropped(answering: Run
     assert drops(answering)["unauthenticated"] == before.get("unauthenticated", 0) + 1
     offer = ask(answering, client("discover", xid=99))  # what comes next is the answer to this
     assert offer[BOOTP].xid == 99
+
+
+def test_the_appliances_own_rule_is_named(answering: Running) -> None:
+    target = ["-t", str(answering.appliance.config.grpc.unix)]
+    done = CliRunner().invoke(main, [*target, "can", "web", GATEWAY, "udp/67"], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    assert "appliance-dhcp" in done.output
+    done = CliRunner().invoke(main, [*target, "can", "web", GATEWAY, "udp/68"])
+    assert done.exit_code == 1, done.output
 
 
 def test_a_link_local_source_is_answered_too(answering: Running) -> None:

@@ -137,6 +137,24 @@ def test_a_stored_revision_that_was_changed_is_refused_and_the_last_good_one_sta
             assert passes(rig, WEB, DB, 5432)
 
 
+def test_a_stored_revision_that_was_taken_away_is_missed() -> None:
+    with directory() as where:
+        with running(at=where) as rig:
+            publish(rig, POLICY.replace("5432", "3306"))
+            state = rig.appliance.config.segmentation.state_dir  # type: ignore[union-attr]
+            assert _now(rig).fault == ""
+        with running(at=where) as rig:
+            assert (_now(rig).revision.number, _now(rig).fault) == (2, "")
+        sql = sqlite3.connect(state / FILE)
+        with sql:
+            sql.execute("DELETE FROM revisions WHERE number = 2")
+        sql.close()
+        with running(at=where) as rig:
+            now = _now(rig)
+            assert now.revision.number == 1
+            assert "the audit log names revision 2, but the newest on disk is 1" in now.fault
+
+
 def _open(rig: Running, source: Host, target: Host, port: int) -> None:
     """A TCP connection, as far as the fast path can tell."""
     with heard(rig, PORT_OF[target]) as there, heard(rig, PORT_OF[source]) as here:
