@@ -26,7 +26,16 @@ from appliance.cli.common import DEADLINE_SECONDS, err, out, print_json
 from appliance.demo import containment, enforcement, evidence, policy, visibility
 from appliance.demo.factory_data import HOSTS, REACHES, VICTIM, Service
 from appliance.demo.factory_lab import Factory
-from appliance.demo.stage import PREFIX, Check, Stage, example, interruptible, others, runtime_directory
+from appliance.demo.stage import (
+    PREFIX,
+    Check,
+    Interrupts,
+    Stage,
+    example,
+    interruptible,
+    others,
+    runtime_directory,
+)
 from appliance.rpc.client import Client, calls
 from appliance.run.config import RunConfig, read_config
 from appliance.v1 import observer_pb2, observer_service_pb2, stats_pb2
@@ -163,21 +172,24 @@ def run(*, quiet: bool, keep: bool, as_json: bool, more: Iterable[str] = ()) -> 
             f"a demonstration runs already (pid {pid}): end it first, or try with its factory"
         )
     with ExitStack() as stack:
-        stack.enter_context(interruptible())
+        interrupts = stack.enter_context(interruptible())
         directory = stack.enter_context(runtime_directory())
         files = example("factory")
         config = observing(read_config(files / "factory.yaml", runtime_dir=directory), files / "observe.yaml")
         try:
-            return _run(config, console, stack, expected, quiet=quiet, keep=keep, as_json=as_json)
+            return _run(config, console, stack, interrupts, expected, quiet=quiet, keep=keep, as_json=as_json)
         except KeyboardInterrupt:
             err.print("interrupted: cleaning up", style="dim")
             return False
+        finally:
+            interrupts.over()
 
 
 def _run(
     config: RunConfig,
     console: Console,
     stack: ExitStack,
+    interrupts: Interrupts,
     expected: dict[tuple[str, str], set[str]],
     *,
     quiet: bool,
@@ -195,8 +207,9 @@ def _run(
         console.print("took down what a killed demonstration had left", style="dim")
     started = time.monotonic()
     with console.status("starting the fast path and ten workloads"):
-        appliance = stack.enter_context(Appliance(config))
-        factory = stack.enter_context(Factory())
+        with interrupts.later():
+            appliance = stack.enter_context(Appliance(config))
+            factory = stack.enter_context(Factory())
         factory.wait_for_addresses()
     console.print(
         f"fast path (pid {appliance.fastpath_pid}), {len(config.ports)} ports and {len(HOSTS)} workloads"

@@ -28,7 +28,7 @@ from appliance.cli.port import ports_table
 from appliance.cli.trace import trace_tree
 from appliance.demo import pipeline_probes
 from appliance.demo.pipeline_hosts import DATA, DATAGRAMS, METER_BURST, METER_RATE, PREP, TRAIN
-from appliance.demo.stage import PREFIX, Check, Stage, example, interruptible, runtime_directory
+from appliance.demo.stage import PREFIX, Check, Interrupts, Stage, example, interruptible, runtime_directory
 from appliance.rpc.client import Client, calls
 from appliance.run import frames
 from appliance.run.config import RunConfig, read_config
@@ -170,19 +170,25 @@ def run(*, no_root: bool, quiet: bool, keep: bool, as_json: bool) -> bool:
         )
     config = read_config(example("demo.yaml"))
     with ExitStack() as stack:
-        stack.enter_context(interruptible())
+        interrupts = stack.enter_context(interruptible())
         directory = stack.enter_context(runtime_directory())
         grpc = dataclasses.replace(config.grpc, unix=directory / "ringfield.sock")
         config = dataclasses.replace(config, runtime_dir=directory, grpc=grpc)
         if no_root:
             config = rootless(config)
-        return _run(config, console, stack, no_root=no_root, keep=keep, as_json=as_json, quiet=quiet)
+        try:
+            return _run(
+                config, console, stack, interrupts, no_root=no_root, keep=keep, as_json=as_json, quiet=quiet
+            )
+        finally:
+            interrupts.over()
 
 
 def _run(
     config: RunConfig,
     console: Console,
     stack: ExitStack,
+    interrupts: Interrupts,
     *,
     no_root: bool,
     keep: bool,
@@ -200,7 +206,7 @@ def _run(
         if not no_root and sweep(f"{PREFIX}*", [space.name for space in config.namespaces]):
             console.print("took down what a killed demonstration had left", style="dim")
         started = time.monotonic()
-        with console.status("starting the fast path"):
+        with console.status("starting the fast path"), interrupts.later():
             appliance = stack.enter_context(Appliance(config))
         console.print(
             f"fast path (pid {appliance.fastpath_pid}), 4 ports and {len(config.pipes)} pipes"

@@ -119,16 +119,43 @@ def example(name: str) -> Path:
         return path
 
 
+class Interrupts:
+    """SIGINT, SIGTERM, SIGHUP while something is shown: the first one ends it, as Ctrl-C does; more change nothing."""
+
+    def __init__(self) -> None:
+        self._came = False
+        self._waits = 0
+
+    def take(self, number: int, frame: FrameType | None) -> None:
+        """A signal came."""
+        if not self._came:
+            self._came = True
+            if not self._waits:
+                raise KeyboardInterrupt
+
+    @contextmanager
+    def later(self) -> Iterator[None]:
+        """What is made in the block is made to its end before an interrupt shows: nothing half-made is left behind."""
+        self._waits += 1
+        try:
+            yield
+        finally:
+            self._waits -= 1
+        if self._came:
+            raise KeyboardInterrupt
+
+    def over(self) -> None:
+        """From now on none shows: everything is taken down, undisturbed."""
+        self._came = True
+
+
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, so that everything is cleaned up; in the background of a shell, too."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in ENDING}
+def interruptible() -> Iterator[Interrupts]:
+    """Signals end the block, so that everything is cleaned up; in the background of a shell, too."""
+    interrupts = Interrupts()
+    before = {number: signal.signal(number, interrupts.take) for number in ENDING}
     try:
-        yield
+        yield interrupts
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -86,12 +86,19 @@ class Lab:
             )
         try:
             for space in self.namespaces:
+                self.owned.append(space.name)  # before it is made: an interrupt may come between
                 if space.name not in there:
-                    ip("netns", "add", space.name)
-                self.owned.append(space.name)
+                    self._add(space.name)
                 ip("-n", space.name, "link", "set", "lo", "up")
         except BaseException:
             self.close()
+            raise
+
+    def _add(self, name: str) -> None:
+        try:
+            ip("netns", "add", name)
+        except InitializationFailed:
+            self.owned.remove(name)  # whoever made it meanwhile has it
             raise
 
     def set_up(self) -> None:

@@ -53,14 +53,14 @@ def _lock() -> Path:
     return Path(tempfile.gettempdir()) / "ringfield-demo-test.lock"
 
 
-def demo(*options: str) -> subprocess.CompletedProcess[str]:
+def demo(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *options],
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
-        env=os.environ | {"COLUMNS": "120"},
+        env=os.environ | {"COLUMNS": "120"} | variables,
     )
 
 
@@ -68,12 +68,12 @@ def demo(*options: str) -> subprocess.CompletedProcess[str]:
     "command", [("demo", "pipeline", "--rootless"), ("demo", "--rootless")], ids=" ".join
 )
 def test_the_rootless_demonstration(command: tuple[str, ...]) -> None:
-    before = set(Path(tempfile.gettempdir()).glob("ringfield-demo-*"))
-    done = demo(*command)
-    assert done.returncode == 0, done.stdout + done.stderr
-    for words in ("All 14 as expected", "tcp_services", "DROPPED (pipe)", "every packet accounted for"):
-        assert words in done.stdout
-    assert not left_over(before)
+    with directory() as where:  # others may run demonstrations of their own meanwhile
+        done = demo(*command, TMPDIR=str(where))
+        assert done.returncode == 0, done.stdout + done.stderr
+        for words in ("All 14 as expected", "tcp_services", "DROPPED (pipe)", "every packet accounted for"):
+            assert words in done.stdout
+        assert not list(where.iterdir())
 
 
 @pytest.mark.root
