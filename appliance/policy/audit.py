@@ -37,6 +37,8 @@ LOG: Final = "audit.log"
 HEAD: Final = "audit.head"
 TORN_BYTES: Final = 4096
 """Of a torn entry that are kept."""
+PUBLISHES: Final = ("policy.publish", "policy.rollback")
+"""Actions that make a revision; a centre's are its own."""
 SIGN_SECONDS: Final = 60.0
 """The head is never older than this behind the last entry."""
 _CONTEXT: Final = b"ringfield audit head v1\n"
@@ -150,8 +152,8 @@ class AuditLog:
         self._signed_at = 0.0
         self._lost = 0
         """Entries that could not be written."""
-        self.revision = 0
-        """The newest policy revision that was in force, as the log told when it was opened."""
+        self.published = 0
+        """The newest policy revision that was published here, as the log told when it was opened."""
         self._file: LineFile | None = LineFile(directory / LOG)
         self._open(self._file.torn)
 
@@ -159,7 +161,8 @@ class AuditLog:
         for row in _rows(self.directory / LOG):
             if isinstance(row, dict) and (entry := _entry(row)) is not None:
                 self._last, self._hash = entry.number, str(row.get("hash"))
-                self.revision = max(self.revision, entry.revision)
+                if entry.action in PUBLISHES and entry.outcome is Outcome.DONE:
+                    self.published = max(self.published, entry.revision)
         there = self._last
         head = _read_head(self.directory)
         good = head is not None and _head_is_good(self.directory, head)

@@ -76,9 +76,9 @@ class Segmentation:
         self.master = ""
         """Name of the centre that this appliance obeys (``imposed``); empty: it is its own master."""
         self.force.begin(self._prepared())
-        if self.audit.revision > self.revision and not self.fault:
+        if self.audit.published > self.revision and not self.fault:
             self.fault = (
-                f"the audit log names revision {self.audit.revision}, but the newest on disk is {self.revision}: "
+                f"the audit log names revision {self.audit.published}, but the newest on disk is {self.revision}: "
                 "somebody took it away, or put an older file in its place"
             )
             log.error("an older policy is in force than was published last", reason=self.fault)
