@@ -2,7 +2,8 @@
 // Copyright (c) 2026 The Ringfield authors
 //
 // Which worker owns a packet. By the two addresses alone, in either order: ports are not in all fragments, and the packet
-// that an ICMP error quotes has the addresses of its connection.
+// that an ICMP error quotes has the addresses of its connection. By the inner ones of VXLAN: the other direction of what comes
+// out of a tunnel comes in without one. (What VXLAN carries in fragments goes by the outer ones, all of it.)
 
 #include "bytes.h"
 #include "ct_private.h"
@@ -24,8 +25,11 @@ static inline uint64_t fold6(const uint8_t *address)
 
 uint16_t ct_owner(const struct packet *p)
 {
-	bool six = p->meta.layer[0].l3_type == L3_META_IPV6;
-	const uint8_t *src = six ? p->base[REGION_IP6] + 8 : p->base[REGION_IP4] + 12,
+	const bool tunnel = p->tunnel == STEER_TUN_VXLAN && !p->meta.layer[0].ip_fragmented &&
+			    p->meta.layer[1].l3_type != L3_META_NONE;
+	const unsigned int layer = tunnel ? REGION_INNER : 0;
+	bool six = p->meta.layer[tunnel].l3_type == L3_META_IPV6;
+	const uint8_t *src = six ? p->base[layer + REGION_IP6] + 8 : p->base[layer + REGION_IP4] + 12,
 		      *dst = src + (six ? 16 : 4);
 	struct ct_tuple t;
 	uint64_t hash;

@@ -140,6 +140,42 @@ static void test_questions(void)
 	ok(nr == HOSTS - 3, "the list has all of them (%u)", nr);
 }
 
+// The owner of a frame.
+static unsigned int owner(const uint8_t *frame, uint32_t bytes)
+{
+	static uint8_t copy[512];
+	static struct packet packet;
+
+	memcpy(copy, frame, bytes);
+	packet_init(&packet);
+	packet_load(&packet, copy, bytes, bytes);
+	ok(!packet_parse(&packet), "a sound frame");
+	return ct_owner(&packet);
+}
+
+static void test_tunnels(void)
+{
+	static const uint8_t vxlan[8] = {8, 0, 0, 0, 0, 0, 7, 0};
+	unsigned int apart = 0, moved = 0;
+	uint8_t plain[256], outer[512];
+
+	for (uint32_t i = 0; i < 32; i++) {
+		uint32_t bytes = frame_udp(plain, CLIENT + i, CLIENT, 1000, 53, 20);
+		unsigned int mine = owner(plain, bytes);
+
+		frame_udp(outer, 0xc0000201, 0xc0000202, 49152, 4789, sizeof(vxlan) + bytes);
+		memcpy(outer + 42, vxlan, sizeof(vxlan));
+		memcpy(outer + 50, plain, bytes);
+		apart += owner(outer, 50 + bytes) != mine;
+		outer[20] = 0x20; // its first fragment
+		mine = owner(outer, 50 + bytes);
+		outer[20] = 0, outer[21] = 8; // a later one
+		moved += owner(outer, 50 + bytes) != mine;
+	}
+	ok(!apart, "in a tunnel as without one (%u apart)", apart);
+	ok(!moved, "fragments of a tunnel stay together");
+}
+
 static uint64_t sum(size_t member)
 {
 	uint64_t all = 0;
@@ -169,6 +205,7 @@ int main(void)
 	ok(counter_sum(lab.counter[53].counter).packets == HOSTS - 3, "the policy was asked once for each");
 	ok(ct_take_records(told, 4096) == HOSTS - 3, "a record of each");
 	test_questions();
+	test_tunnels();
 	stop();
 	rcu_poll();
 	lab_tear_down();
