@@ -21,6 +21,7 @@ from uuid import uuid4
 import grpc
 import structlog
 from cryptography import x509
+from google.protobuf.message import DecodeError
 
 from appliance.errors import BadState, FlowError, InvalidValue
 from appliance.intelligence import enrol, wire
@@ -137,7 +138,7 @@ class Agent:
         if path.exists():
             try:
                 held = Held.from_message(statement_pb2.HeldState.FromString(path.read_bytes()))
-            except ValueError as error:
+            except (ValueError, DecodeError) as error:
                 self._error = f"{path} cannot be read: {error}"
                 log.error(
                     "what the centre said last is lost: what is on disk here stays in force",

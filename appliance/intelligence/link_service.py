@@ -39,6 +39,7 @@ IDLE_SECONDS: Final = 30.0
 """Without a heartbeat."""
 GUARD_SECONDS: Final = 1.0
 """How often open streams are looked at: certificates expire and are revoked."""
+PING_SECONDS: Final = 5.0
 PART_BYTES: Final = 256 << 10
 MAX_LOCAL: Final = 10_000
 T = TypeVar("T")
@@ -64,7 +65,8 @@ class Session:
         self.refused: bytes = b""
         """Digest of the slice that it refused: told again only when there is another."""
         self.key = b""
-        self.changed_at = 0.0
+        self.ping = False
+        """It is to be asked how its clock is."""
 
     def end(self, status: grpc.StatusCode, why: str) -> None:
         """Close the stream."""
@@ -80,6 +82,10 @@ class Session:
             self.wake.clear()
             await self._key_change(context)
             await self._containment(context)
+            if self.ping:
+                self.ping = False
+                now = link_pb2.Ping(time=self.service.book.clock())
+                await context.write(link_service_pb2.ConnectResponse(down=Down(ping=now)))
             if self.sent is not None or self.record.detached:
                 continue
             made = await self.service.core(self._next)
@@ -275,8 +281,9 @@ class Session:
     def _heartbeat(self, said: link_pb2.Heartbeat) -> None:
         record, book = self.record, self.service.book
         record.enforced, record.fault = said.enforced, said.fault[:256]
-        trip = max(0.0, book.clock() - said.ping_time) if said.ping_time else 0.0
-        record.offset = said.time + trip / 2 - book.clock()
+        if said.ping_time:
+            trip = max(0.0, book.clock() - said.ping_time)
+            record.offset = said.time + trip / 2 - book.clock()
         drift = bool(said.program_digest) and said.program_digest != said.expected_digest
         if drift and not record.drift:
             book.alarm("drift", self.name, "what the fast path holds is not what it was given")
@@ -387,10 +394,17 @@ class LinkService:
 
     async def guard(self) -> None:
         """Close streams of certificates that count no more, for ever."""
+        ask_at = 0.0
         while True:
             await asyncio.sleep(GUARD_SECONDS)
+            asks = time.monotonic() >= ask_at
+            if asks:
+                ask_at = time.monotonic() + PING_SECONDS
             for session in list(self.sessions.values()):
                 self._distrust(session)
+                if asks:
+                    session.ping = True
+                    session.wake.set()
             await self.core(self.centre.tick)
 
     # -- the call

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from google.protobuf.message import DecodeError
+
 from appliance.errors import FlowError
 from appliance.intelligence import wire
 from appliance.intelligence.signing import RefusedStatement, verified
@@ -100,7 +102,7 @@ class Receiver:
         self._parts.clear()
         try:
             return self.receive(statement_pb2.SignedStatement.FromString(data))
-        except ValueError:
+        except (ValueError, DecodeError):
             return _refused(
                 statement_pb2.Statement(), link_pb2.REFUSAL_KIND_MALFORMED, "it is no signed statement"
             )
@@ -125,7 +127,7 @@ class Receiver:
             self.held = after
         except RefusedStatement as error:
             return _refused(said, error.kind, error.reason)
-        except ValueError as error:
+        except (ValueError, DecodeError) as error:
             return _refused(said, link_pb2.REFUSAL_KIND_MALFORMED, str(error))
         except FlowError as error:
             return _refused(said, link_pb2.REFUSAL_KIND_INVALID, error.reason)

@@ -6,7 +6,7 @@ A workload elsewhere (a peer) is in a slice when some rule could give it another
 workload of the appliance, in either direction, than the same address would get if nobody knew it. It is judged by
 rules, not by verdicts at a moment, so that schedules may begin and end, and states change, without another slice:
 
-- a rule *tells* when it lets pass, raises an alert or answers (``reject``); a plain block is silent;
+- a rule *tells* when it lets pass, raises an alert, answers (``reject``) or is in audit; a plain block is silent;
 - a peer and a stranger at its address differ by a rule when the one is selected and the other is not;
 - a difference by a telling rule counts. A difference by a silent one counts only where something could pass at all: the
   default is not block, or a telling rule holds between the workload and a stranger.
@@ -27,7 +27,7 @@ from appliance.flow.types import parse_mac
 from appliance.intelligence.slices import Own, Peer, Place, Policy, Slice
 from appliance.policy.compiler import relevant
 from appliance.policy.identity import BITS, Prefix, Regions, cut, parse_address, parse_prefix
-from appliance.policy.model import Containment, Default, Network, PolicySet, Rule, Side, Workload
+from appliance.policy.model import Containment, Default, Mode, Network, PolicySet, Rule, Side, Workload
 from appliance.policy.program import Identity
 from appliance.policy.selector import ANY, Selector
 from appliance.policy.universe import ALL_STATES, Universe, flat, selectors_of
@@ -67,7 +67,7 @@ def clauses(policy: PolicySet, containment: Containment) -> Iterator[Clause]:
 
 
 def _tells(rule: Rule) -> bool:
-    return rule.action.passes or rule.reject or rule.alert
+    return rule.action.passes or rule.reject or rule.alert or rule.mode is Mode.AUDIT
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from google.protobuf.message import DecodeError
 
 from appliance.errors import FlowError
 from appliance.intelligence.v1 import link_pb2, statement_pb2
@@ -99,5 +100,5 @@ def verified(message: statement_pb2.SignedStatement, public: bytes) -> statement
         ) from None
     try:
         return statement_pb2.Statement.FromString(message.statement)
-    except ValueError:
+    except (ValueError, DecodeError):
         raise RefusedStatement(link_pb2.REFUSAL_KIND_MALFORMED, "it is no statement") from None

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""Slices: the same verdicts as the whole inventory gives, deltas that lead to the same place, the wire's bounds."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+from ipaddress import ip_address
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from appliance.intelligence import wire
+from appliance.intelligence.relevance import Fleet, Slicer
+from appliance.intelligence.slices import (
+    FleetContainment,
+    Peer,
+    Place,
+    Policy,
+    Slice,
+    delta,
+    own_at,
+    patched,
+    peer_at,
+)
+from appliance.intelligence.v1 import statement_pb2
+from appliance.policy import compiler
+from appliance.policy.evaluate import Evaluator
+from appliance.policy.model import Containment, Default, Inventory, PolicySet, State, Workload
+from appliance.policy.program import Program
+from appliance.rpc.convert.base import BadField
+from tests.oracle import factories as fa
+
+Ids = NDArray[np.int64]
+
+RELAXED = settings(
+    deadline=None,
+    phases=(
+        Phase.explicit,
+        Phase.reuse,
+        Phase.generate,
+    ),  # what fails is told at once: shrinking takes minutes
+    max_examples=12,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+APPLIANCES = ("a", "b", "c", "")
+
+
+@st.composite
+def fleets(draw: st.DrawFn) -> tuple[Inventory, PolicySet, Containment]:
+    """An inventory spread over appliances, and one default after the other."""
+    inventory = draw(fa.inventories())
+    spread = tuple(
+        replace(
+            one,
+            interfaces=tuple(
+                replace(part, appliance=draw(st.sampled_from(APPLIANCES))) for part in one.interfaces
+            ),
+        )
+        for one in inventory.workloads
+    )
+    policy = replace(draw(fa.policies()), default=draw(st.sampled_from(list(Default))))
+    return replace(inventory, workloads=spread), policy, draw(fa.containments(inventory))
+
+
+def fleet(inventory: Inventory, policy: PolicySet, containment: Containment) -> Fleet:
+    workloads = {one.name: one for one in inventory.workloads}
+    return Fleet(inventory.networks, workloads, 1, Policy("text"), policy, containment)
+
+
+def elsewhere(workload: Workload) -> Workload:
+    parts = tuple(replace(one, appliance=one.appliance or "-") for one in workload.interfaces)
+    return replace(workload, interfaces=parts)
+
+
+def local(
+    one: Slice, appliance: str, policy: PolicySet, containment: Containment, contained: list[Workload]
+) -> Program:
+    """What an appliance makes of its slice; who is contained comes beside it."""
+    workloads = [own_at(own, appliance) for own in one.own.values()]
+    workloads += [peer_at(peer) for peer in one.peers.values()]
+    known = {workload.name for workload in workloads}
+    workloads += [workload for workload in contained if workload.name not in known]
+    workloads.sort(key=lambda workload: workload.name)
+    inventory = Inventory(networks=one.networks, workloads=tuple(workloads), ports=fa.PORTS)
+    return compiler.compile(policy, inventory, containment)
+
+
+def addresses(inventory: Inventory, network: str, version: int) -> tuple[str, ...]:
+    bound = {
+        text
+        for one in inventory.workloads
+        for part in one.interfaces
+        if part.network == network
+        for text in part.addresses
+    }
+    strangers = fa.STRANGERS if version == 4 else fa.STRANGERS6
+    return tuple(sorted({text for text in bound if (":" in text) == (version == 6)} | set(strangers)))
+
+
+def identities(
+    evaluator: Evaluator, program: Program, network: str, version: int, pool: tuple[str, ...]
+) -> Ids:
+    zone = np.full(len(pool), program.numbers.zones[network])
+    if version == 4:
+        column = np.array([int(ip_address(one)) for one in pool], np.uint64)
+    else:
+        column = np.array([list(ip_address(one).packed) for one in pool], np.uint8)
+    found: Ids = evaluator.identities(zone, version, column).astype(np.int64)
+    return found
+
+
+def agree(whole: Program, part: Program, inventory: Inventory, mine: set[str]) -> None:
+    """Everything that has an own workload at one end."""
+    left, right = Evaluator(whole), Evaluator(part)
+    for network in inventory.networks:
+        for version, services in ((4, fa.QUESTIONS), (6, fa.QUESTIONS6)):
+            pool = addresses(inventory, network.name, version)
+            own = [
+                index
+                for index, text in enumerate(pool)
+                if any(
+                    text in interface.addresses and interface.network == network.name
+                    for one in inventory.workloads
+                    if one.name in mine
+                    for interface in one.interfaces
+                )
+            ]
+            if not own:
+                continue
+            protocol, port = np.array(services).T
+            tags = []
+            for evaluator, program in ((left, whole), (right, part)):
+                ids = identities(evaluator, program, network.name, version, pool)
+                tags.append(evaluator.tags(ids[:, None, None], ids[None, :, None], protocol, port))
+            expected, found = coded(whole, tags[0]), coded(part, tags[1])
+            differ = np.argwhere(expected != found)
+            for source, target, asked in differ.tolist():
+                if source in own or target in own:
+                    where = f"{pool[source]} -> {pool[target]} {services[asked]}"
+                    was, now = (
+                        program.verdicts[int(tag[source, target, asked])]
+                        for program, tag in ((whole, tags[0]), (part, tags[1]))
+                    )
+                    raise AssertionError(f"{network.name}: {where}: {was} became {now}")
+
+
+def coded(program: Program, tags: NDArray[np.uint64]) -> Ids:
+    """What verdicts say, as numbers."""
+    known, index = np.unique(tags, return_inverse=True)
+    numbers = [
+        int(one.action) | (-1 if one.audit_action is None else int(one.audit_action)) << 4 | one.alert << 2
+        for one in (program.verdicts[int(tag)] for tag in known)
+    ]
+    made: Ids = np.array(numbers, np.int64)[index].reshape(tags.shape)
+    return made
+
+
+@given(data=fleets())
+@RELAXED
+def test_a_slice_gives_the_verdicts_of_the_whole_inventory(
+    data: tuple[Inventory, PolicySet, Containment],
+) -> None:
+    inventory, policy, containment = data
+    slicer = Slicer(fleet(inventory, policy, containment))
+    everybody = [elsewhere(one) for one in inventory.workloads]
+    whole = compiler.compile(policy, replace(inventory, workloads=tuple(everybody), ports={}), containment)
+    for appliance in APPLIANCES[:-1]:
+        made = slicer.slice(appliance)
+        contained = [
+            peer_at(peer)
+            for name, state in containment.states.items()
+            if state is not State.NORMAL and (peer := slicer.peer(name)) is not None
+        ]
+        program = local(made, appliance, policy, containment, contained)
+        agree(whole, program, inventory, set(made.own))
+
+
+@given(data=fleets(), more=st.data())
+@RELAXED
+def test_a_changed_fleet_gives_the_same_slices_as_a_new_one(
+    data: tuple[Inventory, PolicySet, Containment], more: st.DataObject
+) -> None:
+    """What is taken over from before a change is what would be made anew; deltas lead there."""
+    inventory, policy, containment = data
+    before = fleet(inventory, policy, containment)
+    slicer = Slicer(before)
+    old = {appliance: slicer.slice(appliance) for appliance in APPLIANCES[:-1]}
+    workloads = dict(before.workloads)
+    name = more.draw(st.sampled_from(sorted(workloads)))
+    if more.draw(st.booleans()):
+        workloads[name] = replace(workloads[name], labels=more.draw(fa.workload_labels()))
+    elif more.draw(st.booleans()):
+        parts = workloads[name].interfaces
+        appliance = more.draw(st.sampled_from(APPLIANCES))
+        workloads[name] = replace(
+            workloads[name], interfaces=tuple(replace(one, appliance=appliance) for one in parts)
+        )
+    else:
+        del workloads[name]
+    after = replace(before, workloads=workloads)
+    changed, touched = slicer.next(after)
+    fresh = Slicer(after)
+    for appliance in APPLIANCES[:-1]:
+        wanted = fresh.slice(appliance)
+        assert changed.slice(appliance).digest == wanted.digest
+        if touched is not None and appliance not in touched:
+            assert old[appliance].digest == wanted.digest
+        change = delta(old[appliance], wanted)
+        message = wire.delta_to(change, FleetContainment(0, {}))
+        read, _ = wire.delta_from(
+            statement_pb2.SliceDelta.FromString(message.SerializeToString()), change.base, change.result
+        )
+        assert patched(old[appliance], read).digest == wanted.digest
+        snapshot = wire.slice_to(wanted, FleetContainment(0, {})).SerializeToString()
+        assert wire.slice_from(statement_pb2.Slice.FromString(snapshot))[0].digest == wanted.digest
+
+
+def some_peers() -> statement_pb2.PeerTable:
+    peer = Peer(
+        "w", "generic", "dc", (("app", "web"),), (Place("red", 4, 0x0A000001, 32, 0x020000000001, "b"),)
+    )
+    return wire.peers_to({"w": peer})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("rows", b"\0" * 31),
+        ("identity_of", b"\0" * 8),
+        ("identity_of", b"\xff" * 4),
+        ("networks", []),
+        ("owners", []),
+        ("names", ["w", "w"]),
+        ("names", [""]),
+        ("identities", []),
+    ],
+)
+def test_peers_that_contradict_themselves_are_refused(field: str, value: object) -> None:
+    table = some_peers()
+    assert wire.peers_from(table)["w"].places[0].length == 32
+    table.ClearField(field)
+    if isinstance(value, bytes):
+        setattr(table, field, value)
+    else:
+        getattr(table, field).extend(value)
+    with pytest.raises(BadField, match="peers"):
+        wire.peers_from(table)
+
+
+def test_a_policy_that_unpacks_to_more_than_there_is_room_for_is_refused() -> None:
+    with pytest.raises(BadField, match="MiB"):
+        wire.policy_from(zlib.compress(b"\0" * (wire.MAX_POLICY + 1)))
+    with pytest.raises(BadField, match="cannot be read"):
+        wire.policy_from(b"no zlib")
