@@ -233,6 +233,24 @@ static const struct fwd *forward_of(const struct walker *w, const struct packet_
 	return v ? &v->fwd : NULL;
 }
 
+// Most walks only set words of metadata. False: this entry does more, or there are too many of them.
+static bool words_of(struct flow_walk *k, const struct entry *e)
+{
+	for (unsigned int i = 0; i < e->program->nr; i++) {
+		const struct action *a = &e->program->actions[i];
+		unsigned int word = a->field - (unsigned int)STEER_F_META_U32_0;
+
+		if (a->kind != STEER_ACT_SET || word > STEER_F_META_U32_9 - STEER_F_META_U32_0 ||
+			k->nr_words == FLOW_WORDS ||
+			~(a->mask[0] & a->mask[1] & a->mask[2] & a->mask[3]) & 0xff)
+			return false;
+		k->word[k->nr_words] = (uint8_t)word;
+		memcpy(&k->value[k->nr_words++],
+			a->flags & STEER_ACT_CHANGEABLE ? e->args + a->arg_offset : a->value, 4);
+	}
+	return true;
+}
+
 // How many hops of the log can be recorded; fills in what they add. all: none of them may be the last one for itself.
 static unsigned int take_hops(const struct packet *p, struct flow_walk *k, bool all)
 {
@@ -269,11 +287,18 @@ static uint16_t record(struct walker *w, struct packet *p, bool before, const st
 	struct flow_cache *c = w->cache;
 	struct flow_walk k = {.start = p->log[0].pipe->id};
 	unsigned int nr = take_hops(p, &k, before);
+	bool plain = true;
 	int path;
 
 	if (!nr || (before && nr != p->nr_log))
 		return 0;
 	k.nr = (uint8_t)nr;
+	for (unsigned int i = 0; i < k.nr_actors && plain; i++)
+		plain = words_of(&k, k.actor[i]);
+	if (plain)
+		k.nr_actors = 0;
+	else
+		k.nr_words = 0;
 	k.fwd = forward_of(w, &p->log[nr - 1]);
 	if (before && (!k.fwd || k.fwd->type != STEER_FWD_PIPE || k.fwd->pipe != ct))
 		return 0;

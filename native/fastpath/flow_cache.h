@@ -8,7 +8,8 @@
 // for a later packet of the same connection and direction if nothing that the pipes look at can differ: the tuple is the
 // connection's, what else was compared (MACs, VLAN tag, port) is compared again under the same mask, metadata begins as
 // zero. Pipes that look at more (TTL, TCP flags, random numbers, meters, conditions) end the recorded part: the packet
-// walks on from there. Actions are run, not remembered; the last forward is carried out anew.
+// walks on from there. Actions are run, not remembered (but plain
+// values of metadata); the last forward is carried out anew.
 //
 // The walk's generation (generation.h) is the sum of those of its pipes, read before it was walked. One compare tells
 // whether it still holds. Equal walks are kept once: connections hold the number of a pair of them.
@@ -25,6 +26,7 @@ struct ct_conn;
 enum {
 	FLOW_PATHS = 64,
 	FLOW_ACTORS = 4, // entries with actions in one walk
+	FLOW_WORDS = 2,  // of metadata that it sets, when that is all that it does
 	FLOW_ZONES = 1024,
 	FLOW_WINDOW = 16, // bytes of the frame that are compared: MACs, type, VLAN tag
 };
@@ -58,12 +60,16 @@ struct flow_walk {
 	uint16_t port_id;            // as in metadata
 	uint8_t path;
 	uint8_t l2_type;
+	uint8_t nr_words; // then no actors
 	uint8_t nr_actors;
 	uint8_t nr_counting;
 	uint8_t tagged;
 	uint8_t nr;
 	uint32_t hash;
 
+	uint8_t word[FLOW_WORDS]; // of meta.u32[]
+	uint8_t pad[2];
+	uint32_t value[FLOW_WORDS];
 	uint64_t tag;
 	const struct entry *actor[FLOW_ACTORS];
 	const struct entry *counting[PACKET_LOG];

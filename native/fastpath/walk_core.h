@@ -235,6 +235,8 @@ static inline void core_repeat(struct walker *w, struct packet *p, const struct 
 		core_count(w, p, k->counting[i]->counter, true);
 		core_count(w, p, k->counting[i]->shared_counter, true);
 	}
+	for (unsigned int i = 0; i < k->nr_words; i++)
+		p->meta.u32[k->word[i]] = k->value[i];
 	for (unsigned int i = 0; i < k->nr_actors; i++)
 		core_actions(w, p, k->actor[i], true);
 	if (k->tagged)
