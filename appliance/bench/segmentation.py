@@ -65,7 +65,7 @@ def established(settings: Settings) -> Section:
         )
     remarks = (
         "Source binding by prefix, connection tracking, identities, 1,000 rules behind it, flow records taken by "
-        "Python meanwhile; no flow cache: an established packet walks the pipes before and behind CT. Peers that are "
+        "Python meanwhile; connections know the walks of their packets. Peers that are "
         "installed get the same connections: testpmd (Debian package dpdk-dev), Open vSwitch with four services "
         "(openvswitch-switch-dpdk).",
     )

@@ -90,25 +90,33 @@ static inline struct ct_bucket *next_of(const struct ct_table *t, const struct c
 	return b->next ? &t->spare[b->next - 1] : NULL;
 }
 
-uint32_t ct_table_find(
-	const struct ct_table *t, const struct ct_key *key, uint64_t hash, unsigned int from_high)
+static inline uint32_t find_tag(
+	const struct ct_table *t, const struct ct_key *key, uint64_t hash, uint16_t tag, uint8_t mark)
 {
-	uint32_t denial = 0;
-
 	for (const struct ct_bucket *b = ct_bucket(t, hash); b; b = next_of(t, b)) {
-		for (unsigned int bits = ct_matching(b, ct_tag(hash)); bits; bits &= bits - 1) {
+		for (unsigned int bits = ct_matching(b, tag); bits; bits &= bits - 1) {
 			uint32_t number = b->number[__builtin_ctz(bits)];
 			const struct ct_key *mine = &ct_conn(t, number)->key;
 
-			if (!ct_same(mine, key))
-				continue;
-			if (ct_key_mark(mine) == CT_MARK_CONNECTION)
+			if (ct_same(mine, key) && ct_key_mark(mine) == mark)
 				return number;
-			if (ct_key_mark(mine) == CT_MARK_DENIAL + from_high)
-				denial = number;
 		}
 	}
-	return denial;
+	return 0;
+}
+
+static inline uint16_t tag_of(const struct ct_table *t, uint64_t hash, uint32_t number)
+{
+	return ct_is_denial(t, number) ? ct_denial_tag(hash) : ct_tag(hash);
+}
+
+uint32_t ct_table_find(
+	const struct ct_table *t, const struct ct_key *key, uint64_t hash, unsigned int from_high)
+{
+	uint32_t number = find_tag(t, key, hash, ct_tag(hash), CT_MARK_CONNECTION);
+
+	return number ? number
+		      : find_tag(t, key, hash, ct_denial_tag(hash), (uint8_t)(CT_MARK_DENIAL + from_high));
 }
 
 static struct ct_bucket *lengthen(struct ct_table *t, struct ct_bucket *last)
@@ -138,7 +146,7 @@ static bool link_number(struct ct_table *t, uint64_t hash, uint32_t number)
 			unsigned int i = (unsigned int)__builtin_ctz(taken);
 
 			b->number[i] = number;
-			b->tag[i] = ct_tag(hash);
+			b->tag[i] = tag_of(t, hash, number);
 			return true;
 		}
 		last = b;
@@ -149,7 +157,7 @@ static bool link_number(struct ct_table *t, uint64_t hash, uint32_t number)
 	if (!b)
 		return false;
 	b->number[0] = number;
-	b->tag[0] = ct_tag(hash);
+	b->tag[0] = tag_of(t, hash, number);
 	return true;
 }
 
@@ -158,7 +166,7 @@ static void unlink_number(struct ct_table *t, uint64_t hash, uint32_t number)
 	struct ct_bucket *before = NULL;
 
 	for (struct ct_bucket *b = ct_bucket(t, hash); b; before = b, b = next_of(t, b)) {
-		for (unsigned int bits = ct_matching(b, ct_tag(hash)); bits; bits &= bits - 1) {
+		for (unsigned int bits = ct_matching(b, tag_of(t, hash, number)); bits; bits &= bits - 1) {
 			unsigned int i = (unsigned int)__builtin_ctz(bits);
 
 			if (b->number[i] != number)

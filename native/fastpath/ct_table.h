@@ -253,6 +253,12 @@ static inline uint16_t ct_tag(uint64_t hash)
 	return tag ? tag : 1;
 }
 
+// Denials have tags of their own: who looks for a connection does not meet those of what came before it was opened.
+static inline uint16_t ct_denial_tag(uint64_t hash)
+{
+	return ct_tag(hash ^ UINT64_C(1) << 63);
+}
+
 static inline struct ct_bucket *ct_bucket(const struct ct_table *t, uint64_t hash)
 {
 	return &t->bucket[hash & t->mask];
@@ -274,12 +280,15 @@ static inline unsigned int ct_matching(const struct ct_bucket *b, uint16_t tag)
 	return bits;
 }
 
-// The first number whose tag is the hash's, 0 when there is none; likely it, and certainly worth a prefetch.
+// The first number whose tag is the hash's, else the first denial; 0 when there is none. Likely it, and certainly worth a
+// prefetch.
 static inline uint32_t ct_table_guess(const struct ct_table *t, uint64_t hash)
 {
 	const struct ct_bucket *b = ct_bucket(t, hash);
 	unsigned int bits = ct_matching(b, ct_tag(hash));
 
+	if (unlikely(!bits))
+		bits = ct_matching(b, ct_denial_tag(hash));
 	return bits ? b->number[__builtin_ctz(bits)] : 0;
 }
 
