@@ -70,12 +70,18 @@ static inline struct bucket *next_of(const struct buckets *t, const struct bucke
 
 static inline bool same_key(const struct entry *e, const void *key, unsigned int bytes)
 {
-	if (likely(bytes == 16)) {
-		const uint64_t *k = key, *mine = (const uint64_t *)e->key;
+	const uint64_t *k = key, *mine = bytes <= sizeof(e->key) ? (const uint64_t *)e->key : e->match;
 
+	if (likely(bytes == 16))
 		return !((k[0] ^ mine[0]) | (k[1] ^ mine[1]));
+	if (bytes == 32 || bytes == 48) {
+		uint64_t differ = (k[0] ^ mine[0]) | (k[1] ^ mine[1]) | (k[2] ^ mine[2]) | (k[3] ^ mine[3]);
+
+		if (bytes == 48)
+			differ |= (k[4] ^ mine[4]) | (k[5] ^ mine[5]);
+		return !differ;
 	}
-	return !memcmp(bytes <= sizeof(e->key) ? e->key : e->match, key, bytes);
+	return !memcmp(mine, key, bytes);
 }
 
 // --- Writing ------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The Ringfield authors
 //
-// What the control side's own files (pipe.c, entry.c, space.c, transaction.c, fwd.c) share.
+// What the control side's own files (pipe.c, pipe_change.c, entry.c, space.c, transaction.c, fwd.c) share.
 #pragma once
 
 #include "table.h"
@@ -43,6 +43,8 @@ static inline uint64_t space_birth(const struct space *space)
 }
 
 // --- Pipes ------------------------------------------------------------------------------------------------------------
+// A live pipe of this session by id; NULL: *err and why.
+struct pipe *pipe_owned(struct space *space, uint32_t id, int *err, struct why *why);
 void pipe_unref(struct pipe *pipe);
 // What leads to a pipe and goes with a transaction does not keep the pipe from being destroyed, by this session or by
 // another one, but its memory stays: packets go there until the commit, and after an abort. Pend, then resume or settle.
