@@ -18,7 +18,7 @@ import grpc
 import pytest
 from click.testing import CliRunner
 
-from appliance.cli.frames import read_pcap
+from appliance.cli.frames import PcapWriter, read_pcap
 from appliance.cli.main import main
 from appliance.errors import BadConfig
 from appliance.rpc.client import Client, Tls, calls
@@ -115,11 +115,22 @@ def test_trace(shell: Shell, tmp_path: Path) -> None:
     assert "no scapy packet" in shell("trace", "p0", "Nonsense()", status=2)
 
 
-def test_inject_stats_and_capture(shell: Shell, rig: Running, tmp_path: Path) -> None:
-    file = tmp_path / "drops.pcap"
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (("--reason", "pipe"), [BAD, BAD]),
+        (("--at", "tx", "--port", "p1"), [GOOD, GOOD]),
+        (("--at", "rx", "--port", "p0", "--snap", "20"), None),
+    ],
+    ids=["drop", "tx", "rx"],
+)
+def test_captures_are_written(
+    shell: Shell, tmp_path: Path, where: tuple[str, ...], expected: list[bytes] | None
+) -> None:
+    file = tmp_path / "some.pcap"
     result: list[str] = []
     capture = threading.Thread(
-        target=lambda: result.append(shell("capture", "--reason", "pipe", "--count", "2", "-w", str(file)))
+        target=lambda: result.append(shell("capture", *where, "--count", "2", "-w", str(file)))
     )
     capture.start()
     end = time.monotonic() + 10
@@ -128,7 +139,18 @@ def test_inject_stats_and_capture(shell: Shell, rig: Running, tmp_path: Path) ->
         shell("inject", "p0", GOOD.hex())
         capture.join(0.1)
     assert not capture.is_alive()
-    assert list(read_pcap(file)) == [BAD, BAD]
+    got = list(read_pcap(file))
+    if expected is None:  # both, in turn, cut short
+        assert sorted(got) == sorted([BAD[:20], GOOD[:20]])
+    else:
+        assert got == expected
+
+
+def test_inject_stats_and_top(shell: Shell, rig: Running, tmp_path: Path) -> None:
+    file = tmp_path / "bad.pcap"
+    with file.open("wb") as out:
+        PcapWriter(out, 0).write(BAD, 1)
+    shell("inject", "p0", str(file))
     rig.settle()
     shown = shell("stats")
     for words in ("p0", "dropped because", "pipe", "router", "every packet accounted for"):
