@@ -54,7 +54,13 @@ class Segmented:
                 if port in wanted and event in (FlowEvent.OPEN, FlowEvent.DENY):
                     found.setdefault(port, (event, int(record["tag"])))
         assert not wanted - found.keys(), "no record of some connections"
-        return found, {(packet.port, packet.frame) for packet in self.dpu.packets(0.1)}
+        # A record may be here before its packet is.
+        let_through = sum(event is FlowEvent.OPEN for event, _ in found.values())
+        came: set[tuple[str, bytes]] = set()
+        while True:
+            came |= {(packet.port, packet.frame) for packet in self.dpu.packets(0.1)}
+            if len(came) >= let_through or time.monotonic() > end:
+                return found, came
 
     def ask(self, port: str, frame: bytes) -> tuple[Outcome, int, Trace]:
         """Outcome of a frame, and the tag of the last entry with one; nothing is changed by it."""

@@ -114,18 +114,25 @@ class Running:
 
     @contextmanager
     def wire(self) -> Iterator[list[packet_pb2.Packet]]:
-        """What ring ports send inside the block; complete when the block is left."""
+        """What ring ports send inside the block; filled when the block is left."""
         got: list[packet_pb2.Packet] = []
         stream = self.client.packets.ReceivePackets(
-            packet_service_pb2.ReceivePacketsRequest(points=[packet_pb2.PACKET_POINT_WIRE])
+            packet_service_pb2.ReceivePacketsRequest(points=[packet_pb2.PACKET_POINT_WIRE]), timeout=TIMEOUT
         )
         next(stream)
         try:
+            before = self._sent()
             yield got
-        finally:
             self.settle()
-            self.appliance.node  # noqa: B018
+            number = self._sent() - before
+            while len(got) < number:
+                got.extend(next(stream).packets)
+        finally:
             stream.cancel()
+
+    def _sent(self) -> int:
+        stats = self.client.stats.GetStats(stats_service_pb2.GetStatsRequest(), timeout=TIMEOUT).stats
+        return sum(port.sent.packets for port in stats.ports)
 
     def settle(self) -> None:
         """Until no packet is on its way."""

@@ -110,13 +110,28 @@ class Tracked:
             self._send(PORTS[address][0], frame)
 
     def _send(self, port: str, frame: bytes) -> None:
-        before = self._ended()
+        came, _ = self._passed()
         self.dpu.inject(port, frame)
-        wait_for("the frame to go through", lambda: self._ended() > before)
 
-    def _ended(self) -> int:
+        def through() -> bool:
+            now, under_way = self._passed()
+            return now > came and not under_way
+
+        wait_for("the frame to go through", through)
+
+    def _passed(self) -> tuple[int, int]:
+        """Packets that came in, and how many have no end yet, an answer to a refused one among them."""
         stats = self.dpu.stats()
-        return sum(port.sent.total_pkts + port.dropped.total_pkts for port in stats.ports.values())
+        ports = stats.ports.values()
+        came = sum(port.received.total_pkts + port.injected.total_pkts for port in ports)
+        gone = sum(
+            port.sent.total_pkts
+            - port.transmitted.total_pkts
+            + port.software.total_pkts
+            + port.dropped.total_pkts
+            for port in ports
+        )
+        return came, came + stats.generated + stats.copies - gone
 
     def pump(self) -> None:
         """Take what records there are."""
