@@ -97,7 +97,8 @@ doca_error_t doca_flow_cfg_set_nr_meters(struct doca_flow_cfg *cfg, uint32_t nr_
 doca_error_t doca_flow_cfg_set_nr_acl_collisions(struct doca_flow_cfg *cfg, uint8_t nr_acl_collisions)
 {
 	NEED(cfg);
-	cfg->nr_acl_collisions = nr_acl_collisions;
+	// How many colliding entries an ACL pipe can hold at least: here any number, up to nr_entries.
+	(void)nr_acl_collisions;
 	return DOCA_SUCCESS;
 }
 
@@ -153,11 +154,11 @@ doca_error_t doca_flow_cfg_set_rss_key(
 {
 	NEED(cfg);
 	NEED(rss_key);
-	if (rss_key_len < 40 || rss_key_len > sizeof(cfg->rss_key))
-		return refuse_argument(
-			__func__, "rss_key_len", "%u is not in 40 .. %zu", rss_key_len, sizeof(cfg->rss_key));
+	if (rss_key_len != sizeof(cfg->rss_key))
+		return refuse_argument(__func__, "rss_key_len", "%u: a Toeplitz key has %zu bytes",
+			rss_key_len, sizeof(cfg->rss_key));
 	memcpy(cfg->rss_key, rss_key, rss_key_len);
-	cfg->rss_key_bytes = rss_key_len;
+	cfg->has_rss_key = true;
 	return DOCA_SUCCESS;
 }
 
@@ -165,15 +166,21 @@ doca_error_t doca_flow_cfg_set_definitions(
 	struct doca_flow_cfg *cfg, const struct doca_flow_definitions *defs)
 {
 	NEED(cfg);
-	cfg->definitions = defs;
-	return DOCA_SUCCESS;
+	NEED(defs);
+	return refuse(DOCA_ERROR_NOT_SUPPORTED, AT(.field = "definitions", .rule = "definitions"),
+		"fields of a program's own are not part of Ringfield: matches and actions have those of "
+		"doca_flow.h");
 }
 
 doca_error_t doca_flow_cfg_set_tune_cfg(struct doca_flow_cfg *cfg, struct doca_flow_tune_cfg *tune_cfg)
 {
 	NEED(cfg);
 	NEED(tune_cfg);
-	return DOCA_SUCCESS; // statistics and trace need no profile here
+	if (tune_cfg->profile != DOCA_FLOW_TUNE_PROFILE_NONE)
+		return refuse(DOCA_ERROR_NOT_SUPPORTED, AT(.field = "profile", .rule = "tune-server"),
+			"there is no Flow Tune server; statistics, pipelines and traces are always to be had "
+			"(doca_flow_ringfield.h, ringfield pipe show)");
+	return DOCA_SUCCESS;
 }
 
 // --- tuning
@@ -244,8 +251,18 @@ doca_error_t doca_flow_port_cfg_set_dev_rep(struct doca_flow_port_cfg *cfg, stru
 
 doca_error_t doca_flow_port_cfg_set_devargs(struct doca_flow_port_cfg *cfg, const char *devargs)
 {
+	char text[256], *rest = text, *word;
+	doca_error_t result;
+
 	NEED(cfg);
-	return copy_text(cfg->devargs, sizeof(cfg->devargs), devargs, __func__, "devargs");
+	result = copy_text(text, sizeof(text), devargs, __func__, "devargs");
+	// What programs for a card say of its steering, and is so here: no window of threads, steering by "hardware".
+	while (result == DOCA_SUCCESS && (word = strsep(&rest, ","))) {
+		if (*word && strcmp(word, "th_win_us=0") && strcmp(word, "dv_flow_en=2"))
+			result = refuse(DOCA_ERROR_NOT_SUPPORTED, AT(.field = "devargs", .rule = "devargs"),
+				"\"%s\" is not one of th_win_us=0, dv_flow_en=2", word);
+	}
+	return result;
 }
 
 doca_error_t doca_flow_port_cfg_set_priv_data_size(struct doca_flow_port_cfg *cfg, uint16_t priv_data_size)
@@ -271,6 +288,9 @@ doca_error_t doca_flow_port_cfg_set_nr_resources(
 	if ((unsigned int)resource >= FLOW_RESOURCES)
 		return refuse_argument(
 			__func__, "resource", "%u is no kind of resource", (unsigned int)resource);
+	if (nr_resources && (resource == DOCA_FLOW_RESOURCE_PSP || resource == DOCA_FLOW_RESOURCE_IPSEC_SA))
+		return refuse(DOCA_ERROR_NOT_SUPPORTED, AT(.field = "resource", .rule = "shared-kind"),
+			"Ringfield has no IPsec and no PSP");
 	cfg->nr_resources[resource] = nr_resources;
 	return DOCA_SUCCESS;
 }
@@ -278,8 +298,8 @@ doca_error_t doca_flow_port_cfg_set_nr_resources(
 doca_error_t doca_flow_port_cfg_set_ipsec_sn_offload_disable(struct doca_flow_port_cfg *cfg)
 {
 	NEED(cfg);
-	cfg->sn_offload_disable = true;
-	return DOCA_SUCCESS;
+	return refuse(DOCA_ERROR_NOT_SUPPORTED, AT(.field = "ipsec_sn_offload", .rule = "crypto"),
+		"Ringfield has no IPsec, and nothing is offloaded");
 }
 
 doca_error_t doca_flow_port_cfg_set_operation_state(
@@ -288,7 +308,9 @@ doca_error_t doca_flow_port_cfg_set_operation_state(
 	NEED(cfg);
 	if ((unsigned int)state > DOCA_FLOW_PORT_OPERATION_STATE_UNCONNECTED)
 		return refuse_argument(__func__, "state", "%u is no operation state", (unsigned int)state);
-	cfg->state = state;
+	if (state != DOCA_FLOW_PORT_OPERATION_STATE_ACTIVE)
+		return refuse(DOCA_ERROR_NOT_SUPPORTED, AT(.field = "state", .rule = "operation-state"),
+			"a port of the fast path has one instance, which is active");
 	return DOCA_SUCCESS;
 }
 
@@ -296,12 +318,15 @@ doca_error_t doca_flow_port_cfg_set_service_threads_core(struct doca_flow_port_c
 {
 	NEED(cfg);
 	(void)core;
-	return DOCA_SUCCESS;
+	return refuse(DOCA_ERROR_NOT_SUPPORTED, AT(.field = "core", .rule = "service-threads"),
+		"there are no service threads to place: the fast path's workers count");
 }
 
 doca_error_t doca_flow_port_cfg_set_service_threads_cycle(struct doca_flow_port_cfg *cfg, uint32_t cycle_ms)
 {
 	NEED(cfg);
-	(void)cycle_ms;
+	// How old a counter may be that a query gives: here none is older than the query.
+	if (!cycle_ms)
+		return refuse_argument(__func__, "cycle_ms", "is 0");
 	return DOCA_SUCCESS;
 }

@@ -13,6 +13,7 @@
 #include "complete.h"
 #include "ct.h"
 #include "entry.h"
+#include "txn.h"
 
 enum {
 	BURST = 32,
@@ -160,6 +161,8 @@ void complete_one(struct doca_flow_port *port, uint16_t queue, const struct stee
 		if (entry->state != ENTRY_ALIVE)
 			return;
 	}
+	if (gone && op == DOCA_FLOW_ENTRY_OP_DEL && !entry_pipe(entry)->conns && txn_keep_entry(entry))
+		return;
 	if (gone && !entry->quiet)
 		entry_release(entry, queue);
 	else if (gone)

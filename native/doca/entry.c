@@ -7,6 +7,8 @@
 
 #include "complete.h"
 #include "entry.h"
+#include "reserve.h"
+#include "txn.h"
 
 enum {
 	CHUNK = 1024,
@@ -156,87 +158,6 @@ static void id_release(uint32_t id, uint16_t queue)
 	while (cache->nr > CACHE_MAX / 2 && cache_push(&table.common, cache->ids[cache->nr - 1]))
 		cache->nr--;
 	pthread_mutex_unlock(&table.lock);
-}
-
-// --- reserves
-
-static bool reserve_take(uint32_t *used, uint32_t limit)
-{
-	if (__atomic_add_fetch(used, 1, __ATOMIC_RELAXED) <= limit)
-		return true;
-	__atomic_sub_fetch(used, 1, __ATOMIC_RELAXED);
-	return false;
-}
-
-static void reserve_give(uint32_t *used)
-{
-	__atomic_sub_fetch(used, 1, __ATOMIC_RELAXED);
-}
-
-static uint32_t *counters_used(struct doca_flow_port *port)
-{
-	return flow.cfg.resource_mode == DOCA_FLOW_RESOURCE_MODE_PORT ? &port->counters_used
-								      : &flow.counters_used;
-}
-
-static uint32_t *meters_used(struct doca_flow_port *port)
-{
-	return flow.cfg.resource_mode == DOCA_FLOW_RESOURCE_MODE_PORT ? &port->meters_used
-								      : &flow.meters_used;
-}
-
-bool entry_counter_take(struct doca_flow_port *port)
-{
-	return reserve_take(counters_used(port), flow.cfg.resource_mode == DOCA_FLOW_RESOURCE_MODE_PORT
-							 ? port->nr_resources[DOCA_FLOW_RESOURCE_COUNTER]
-							 : flow.cfg.nr_counters);
-}
-
-void entry_counter_give(struct doca_flow_port *port)
-{
-	reserve_give(counters_used(port));
-}
-
-static bool meter_take(struct doca_flow_port *port)
-{
-	return reserve_take(meters_used(port), flow.cfg.resource_mode == DOCA_FLOW_RESOURCE_MODE_PORT
-						       ? port->nr_resources[DOCA_FLOW_RESOURCE_METER]
-						       : flow.cfg.nr_meters);
-}
-
-static void give_back(struct doca_flow_pipe_entry *entry, struct doca_flow_pipe *pipe)
-{
-	if (entry->counted)
-		entry_counter_give(pipe->port);
-	if (entry->metered)
-		reserve_give(meters_used(pipe->port));
-	entry->counted = entry->metered = false;
-}
-
-static doca_error_t take_reserves(
-	struct doca_flow_pipe_entry *entry, struct doca_flow_pipe *pipe, const struct steer_monitor *monitor)
-{
-	// Connections have counters of their own.
-	if (monitor->flags & STEER_MON_COUNTER && !pipe->conns) {
-		if (!entry_counter_take(pipe->port))
-			return refuse(DOCA_ERROR_NO_MEMORY,
-				AT(.pipe = pipe->name, .field = "counter", .rule = "counter-reserve"),
-				"no counter left of the reserve (nr_counters: entries with counters plus "
-				"miss counters)");
-		entry->counted = true;
-	}
-	if (monitor->flags & STEER_MON_METER) {
-		if (!meter_take(pipe->port)) {
-			give_back(entry, pipe);
-			return refuse(DOCA_ERROR_NO_MEMORY,
-				AT(.pipe = pipe->name, .field = "meter", .rule = "meter-reserve"),
-				"no meter left of the reserve (nr_meters)");
-		}
-		entry->metered = true;
-	}
-	if (monitor->flags & STEER_MON_SHARED_COUNTER)
-		entry->shared_counter = monitor->shared_counter;
-	return DOCA_SUCCESS;
 }
 
 // --- checks
@@ -420,13 +341,15 @@ doca_error_t entry_add(const struct entry_request *request, struct doca_flow_pip
 	entry->tag = request->tag;
 	entry->priority = request->priority;
 	entry->index = request->index;
-	result = take_reserves(entry, pipe, &request->monitor);
+	entry->in_txn = txn_number();
+	entry->by_bulk = request->quiet;
+	result = reserves_take(entry, pipe, &request->monitor, request->args_bytes);
 	if (result == DOCA_SUCCESS)
 		result = post(request, entry);
 	while (result == DOCA_ERROR_AGAIN && immediate && complete_make_room(request->queue))
 		result = post(request, entry);
 	if (result != DOCA_SUCCESS) {
-		give_back(entry, pipe);
+		reserves_give(entry, pipe);
 		reserve_give(&pipe->used);
 		id_release(entry->id, request->queue);
 		return result;
@@ -446,23 +369,9 @@ doca_error_t entry_add(const struct entry_request *request, struct doca_flow_pip
 doca_error_t entry_update(const struct entry_request *request, struct doca_flow_pipe_entry *entry)
 {
 	doca_error_t result = check_depth(request->pipe, request->queue);
-	bool counted = entry->counted, metered = entry->metered;
 
-	if (result != DOCA_SUCCESS)
-		return result;
-	// What the entry has, it keeps; what is new must be in the reserve.
-	if ((request->monitor.flags & STEER_MON_COUNTER && !counted) ||
-		(request->monitor.flags & STEER_MON_METER && !metered)) {
-		struct steer_monitor extra = request->monitor;
-
-		if (counted)
-			extra.flags &= ~(uint32_t)STEER_MON_COUNTER;
-		if (metered)
-			extra.flags &= ~(uint32_t)STEER_MON_METER;
-		result = take_reserves(entry, request->pipe, &extra);
-		entry->counted |= counted;
-		entry->metered |= metered;
-	}
+	if (result == DOCA_SUCCESS)
+		result = reserves_extend(entry, request->pipe, &request->monitor, request->args_bytes);
 	if (result == DOCA_SUCCESS)
 		result = post(request, entry);
 	if (result != DOCA_SUCCESS)
@@ -518,7 +427,7 @@ enum doca_flow_entry_status doca_flow_pipe_entry_get_status(struct doca_flow_pip
 void entry_release(struct doca_flow_pipe_entry *entry, uint16_t queue)
 {
 	if (entry->pipe) {
-		give_back(entry, entry->pipe);
+		reserves_give(entry, entry->pipe);
 		reserve_give(&entry->pipe->used);
 	}
 	entry_pipe_set(entry, NULL);
@@ -533,7 +442,7 @@ void entries_drop_pipe(struct doca_flow_pipe *pipe)
 
 		if (!entry || entry_pipe(entry) != pipe)
 			continue;
-		give_back(entry, pipe);
+		reserves_give(entry, pipe);
 		entry_pipe_set(entry, NULL);
 		entry->state = ENTRY_ZOMBIE;
 		if (!entry->in_flight) {
@@ -571,9 +480,7 @@ doca_error_t entry_adopt(struct doca_flow_pipe *pipe, uint16_t queue, uint32_t i
 	entry->tag = record->tag;
 	entry->priority = record->priority;
 	entry->index = record->index;
-	entry->counted = counter != STEER_COUNTER_NONE;
-	if (entry->counted)
-		__atomic_add_fetch(counters_used(pipe->port), 1, __ATOMIC_RELAXED);
+	reserves_adopt(entry, pipe, counter != STEER_COUNTER_NONE, record->args_bytes);
 	__atomic_add_fetch(&pipe->used, 1, __ATOMIC_RELAXED);
 	*out = entry;
 	return DOCA_SUCCESS;

@@ -62,8 +62,4 @@ void entries_drop_pipe(struct doca_flow_pipe *pipe);
 // Back to the free numbers of a queue. The handle stays readable until the number is used again.
 void entry_release(struct doca_flow_pipe_entry *entry, uint16_t queue);
 
-// One counter of the reserve, e.g. for misses.
-bool entry_counter_take(struct doca_flow_port *port);
-void entry_counter_give(struct doca_flow_port *port);
-
 uint64_t entry_next_tag(void);

@@ -16,6 +16,7 @@
 #include "flow.h"
 #include "listing.h"
 #include "shared.h"
+#include "txn.h"
 
 // Recursive: callbacks run under it in a few places, and may call DOCA.
 struct flow flow = {
@@ -350,6 +351,7 @@ void doca_flow_destroy(void)
 		flow.client = NULL;
 		entries_fini();
 		complete_fini();
+		txn_fini();
 		shared_fini();
 		flow.initialised = false;
 	}

@@ -38,15 +38,13 @@ struct doca_flow_cfg {
 	char mode_args[256];
 	uint32_t nr_counters;
 	uint32_t nr_meters;
-	uint8_t nr_acl_collisions;
 	uint32_t nr_shared[FLOW_SHARED_TYPES];
 	enum doca_flow_resource_mode resource_mode;
 	doca_flow_entry_process_cb entry_cb;
 	doca_flow_pipe_process_cb pipe_cb;
 	doca_flow_shared_resource_unbind_cb unbind_cb;
-	uint8_t rss_key[64];
-	uint32_t rss_key_bytes;
-	const struct doca_flow_definitions *definitions;
+	bool has_rss_key;
+	uint8_t rss_key[STEER_RSS_KEY_BYTES];
 };
 
 struct doca_flow_tune_cfg {
@@ -58,12 +56,9 @@ struct doca_flow_port_cfg {
 	uint16_t id;
 	struct doca_dev *dev;
 	struct doca_dev_rep *rep;
-	char devargs[256];
 	uint16_t priv_bytes;
 	uint32_t actions_mem_size;
 	uint32_t nr_resources[FLOW_RESOURCES];
-	enum doca_flow_port_operation_state state;
-	bool sn_offload_disable;
 };
 
 // One action template, or the actions element of an ordered list, as the program gave it.
@@ -171,14 +166,15 @@ struct doca_flow_port {
 	struct doca_flow_port *manager; // switch mode: the switch port, itself for that one; vnf: itself
 	struct doca_flow_port *pair;
 	uint8_t *priv;
-	enum doca_flow_port_operation_state state;
 	enum doca_flow_port_default_miss_type default_miss;
 	bool default_miss_counted;
 	struct doca_flow_resource_query
-		default_miss_before;              // what had been counted when counting was asked for
-	uint32_t nr_resources[FLOW_RESOURCES];    // port resource mode
-	uint32_t counters_used;                   // atomic
-	uint32_t meters_used;                     // atomic
+		default_miss_before;           // what had been counted when counting was asked for
+	uint32_t nr_resources[FLOW_RESOURCES]; // port resource mode
+	uint32_t counters_used;                // atomic
+	uint32_t meters_used;                  // atomic
+	uint32_t actions_mem_size;             // bytes for what entries bring for their actions; 0 = no limit
+	uint32_t memory_used;                  // atomic: of it, in units of 64 bytes
 	uint32_t shared_taken[FLOW_SHARED_TYPES]; // ids handed out by shared_resource_get
 	struct port_queue *queues;
 	struct steer_fwd *ct_fwds; // registered for connections; handles count from 1
@@ -291,6 +287,8 @@ struct doca_flow_pipe {
 	doca_flow_pipe_resize_nr_entries_changed_cb resize_changed;
 	doca_flow_pipe_resize_entry_relocate_cb resize_relocate;
 	struct ct_pipe *conns; // of a managed CT pipe, else NULL
+	bool destroyed;        // in the open transaction, whose end decides
+	uint32_t in_txn;       // number of the transaction that it was made in, 0 = in none
 	bool adopting;         // adopt_after counts
 	uint32_t adopt_after;  // number of the entry adopted last
 	TAILQ_ENTRY(doca_flow_pipe) link;
@@ -301,7 +299,8 @@ struct doca_flow_pipe {
 enum entry_state {
 	ENTRY_FREE = 0,
 	ENTRY_ALIVE,
-	ENTRY_ZOMBIE, // its pipe is gone, results are still to come
+	ENTRY_ZOMBIE,  // its pipe is gone, results are still to come
+	ENTRY_REMOVED, // in the open transaction, whose end decides
 };
 
 struct doca_flow_pipe_entry {
@@ -319,6 +318,9 @@ struct doca_flow_pipe_entry {
 	uint8_t action_idx;
 	bool counted;   // takes one of the counter reserve
 	bool metered;   // takes one of the meter reserve
+	bool lent;      // what it takes is lent out until the transaction ends
+	uint8_t memory; // units of 64 bytes of its port's memory for actions
+	bool by_bulk;   // added by a bulk call: there is no context to call back with
 	bool quiet;     // bulk: no callback
 	bool awaited;   // the call that added it waits for the result
 	bool aged_told; // AGED was called back
@@ -327,6 +329,7 @@ struct doca_flow_pipe_entry {
 	uint32_t priority;
 	uint32_t index;
 	uint64_t tag;
+	uint32_t in_txn; // number of the transaction that it was added in, 0 = in none
 };
 
 // Destroying a pipe looks through all entries, those of other threads among them.

@@ -14,8 +14,10 @@
 #include "match.h"
 #include "pipe.h"
 #include "pipe_create.h"
+#include "reserve.h"
 #include "shared.h"
 #include "steering_hash.h"
+#include "txn.h"
 
 struct doca_flow_pipe *pipe_by_number(uint32_t number)
 {
@@ -51,8 +53,10 @@ void pipe_release(struct doca_flow_pipe *pipe)
 {
 	if (pipe->resize_queues)
 		__atomic_sub_fetch(&pipe->port->resizing, 1, __ATOMIC_RELEASE);
+	if (pipe->destroyed)
+		reserves_reclaim_pipe(pipe);
 	if (pipe->has_miss_counter)
-		entry_counter_give(pipe->port);
+		reserve_counter_give(pipe->port);
 	entries_drop_pipe(pipe);
 	shared_unbind(pipe);
 	TAILQ_REMOVE(&pipe->port->pipes, pipe, link);
@@ -134,7 +138,7 @@ doca_error_t doca_flow_pipe_create(const struct doca_flow_pipe_cfg *cfg, const s
 		result = ct_pipe_check(cfg, fwd, fwd_miss);
 	if (result == DOCA_SUCCESS)
 		result = pipe_compile(cfg, fwd, fwd_miss, &pipe);
-	if (result == DOCA_SUCCESS && pipe->has_miss_counter && !entry_counter_take(pipe->port)) {
+	if (result == DOCA_SUCCESS && pipe->has_miss_counter && !reserve_counter_take(pipe->port)) {
 		result = refuse(DOCA_ERROR_NO_MEMORY,
 			AT(.pipe = pipe->name, .field = "miss_counter", .rule = "counter-reserve"),
 			"no counter left of the reserve (nr_counters: entries with counters plus miss "
@@ -143,11 +147,12 @@ doca_error_t doca_flow_pipe_create(const struct doca_flow_pipe_cfg *cfg, const s
 	} else if (result == DOCA_SUCCESS) {
 		result = create_in_fast_path(pipe);
 		if (result == DOCA_SUCCESS) {
+			pipe->in_txn = txn_number();
 			TAILQ_INSERT_TAIL(&cfg->port->pipes, pipe, link);
 			*out = pipe;
 		} else {
 			if (pipe->has_miss_counter)
-				entry_counter_give(pipe->port);
+				reserve_counter_give(pipe->port);
 			pipe_free(pipe);
 		}
 	}
@@ -157,40 +162,57 @@ doca_error_t doca_flow_pipe_create(const struct doca_flow_pipe_cfg *cfg, const s
 
 // --- destruction
 
-void doca_flow_pipe_destroy(struct doca_flow_pipe *pipe)
+doca_error_t doca_flow_ringfield_pipe_destroy(struct doca_flow_pipe *pipe)
 {
+	doca_error_t result = flow_check_state(__func__);
 	int status;
 
-	if (flow_check_state(__func__) != DOCA_SUCCESS || !pipe)
-		return;
+	if (result != DOCA_SUCCESS)
+		return result;
+	if (!pipe)
+		return refuse_argument(__func__, "pipe", "is NULL");
 	flow_lock();
 	status = destroy_in_fast_path(pipe);
 	if (status < 0)
-		refuse_steering(status, AT(.pipe = pipe->name, .rule = "pipe-in-use"), "destroying a pipe");
-	else
+		result = refuse_steering(
+			status, AT(.pipe = pipe->name, .rule = "pipe-in-use"), "destroying a pipe");
+	else if (!txn_keep_pipe(pipe))
 		pipe_release(pipe);
 	flow_unlock();
+	return result;
+}
+
+// DOCA's call returns nothing: why a pipe stays is in the log and in doca_flow_ringfield_last_error().
+void doca_flow_pipe_destroy(struct doca_flow_pipe *pipe)
+{
+	if (pipe)
+		(void)doca_flow_ringfield_pipe_destroy(pipe);
 }
 
 // Pipes forward to each other, and what is forwarded to cannot go first: round after round, last created first.
 doca_error_t pipe_destroy_all(struct doca_flow_port *port)
 {
-	struct doca_flow_pipe *pipe, *before;
+	struct doca_flow_pipe *pipe, *before, *left = NULL;
 	bool progress = true;
 
-	while (progress && !TAILQ_EMPTY(&port->pipes)) {
+	while (progress) {
 		progress = false;
+		left = NULL;
 		for (pipe = TAILQ_LAST(&port->pipes, pipe_list); pipe; pipe = before) {
 			before = TAILQ_PREV(pipe, pipe_list, link);
-			if (destroy_in_fast_path(pipe) < 0)
+			if (pipe->destroyed)
 				continue;
-			pipe_release(pipe);
+			if (destroy_in_fast_path(pipe) < 0) {
+				left = pipe;
+				continue;
+			}
+			if (!txn_keep_pipe(pipe))
+				pipe_release(pipe);
 			progress = true;
 		}
 	}
-	pipe = TAILQ_FIRST(&port->pipes);
-	if (pipe)
-		return refuse(DOCA_ERROR_IN_USE, AT(.pipe = pipe->name, .rule = "pipe-in-use"),
+	if (left)
+		return refuse(DOCA_ERROR_IN_USE, AT(.pipe = left->name, .rule = "pipe-in-use"),
 			"a pipe of another port, or a circle of pipes, still forwards to it");
 	return DOCA_SUCCESS;
 }

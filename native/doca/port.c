@@ -111,11 +111,14 @@ static doca_error_t start_in_fast_path(struct doca_flow_port *port, uint16_t ind
 		.root_port = port->manager == port ? index : port->manager->index,
 		.nr_rss_queues = flow.cfg.pipe_queues,
 		.default_miss = STEER_MISS_RSS,
+		.has_rss_key = flow.cfg.has_rss_key,
 	};
-	int status = steering_call_exact(
-		flow.client, STEER_OP_PORT_START, &start, sizeof(start), &port->info, sizeof(port->info));
 	doca_error_t result = DOCA_SUCCESS;
+	int status;
 
+	memcpy(start.rss_key, flow.cfg.rss_key, sizeof(start.rss_key));
+	status = steering_call_exact(
+		flow.client, STEER_OP_PORT_START, &start, sizeof(start), &port->info, sizeof(port->info));
 	if (status == -EALREADY && steering_session(flow.client)->resumed)
 		result = resume_in_fast_path(port, index);
 	else if (status == -EBUSY || status == -EALREADY)
@@ -160,7 +163,7 @@ static struct doca_flow_port *port_alloc(const struct doca_flow_port_cfg *cfg, s
 	port->dev = cfg->dev;
 	port->rep = cfg->rep;
 	port->manager = manager ? manager : port;
-	port->state = cfg->state;
+	port->actions_mem_size = cfg->actions_mem_size;
 	memcpy(port->nr_resources, cfg->nr_resources, sizeof(port->nr_resources));
 	return port;
 }
@@ -199,10 +202,6 @@ doca_error_t doca_flow_port_start(const struct doca_flow_port_cfg *cfg, struct d
 	NEED(out);
 	flow_lock();
 	result = check_start(cfg, &manager);
-	if (result == DOCA_SUCCESS && cfg->state != DOCA_FLOW_PORT_OPERATION_STATE_ACTIVE)
-		result = lint(AT(.field = "operation_state", .rule = "operation-state"),
-			"a port of the fast path has one instance: it gets all packets in any state but "
-			"UNCONNECTED");
 	if (result == DOCA_SUCCESS)
 		result = look_up(cfg, &index);
 	if (result == DOCA_SUCCESS) {
@@ -333,7 +332,7 @@ doca_error_t doca_flow_port_operation_state_modify(
 	NEED(port);
 	if ((unsigned int)state > DOCA_FLOW_PORT_OPERATION_STATE_UNCONNECTED)
 		return refuse_argument(__func__, "state", "%u is no operation state", (unsigned int)state);
-	if (state == port->state)
+	if (state == DOCA_FLOW_PORT_OPERATION_STATE_ACTIVE)
 		return DOCA_SUCCESS;
 	// One session owns a port, so no two instances can be told apart.
 	return refuse(DOCA_ERROR_NOT_SUPPORTED, AT(.field = "state", .rule = "operation-state"),

@@ -13,6 +13,7 @@
 #include "fwd.h"
 #include "listing.h"
 #include "pipe.h"
+#include "reserve.h"
 #include "rows.h"
 
 // --- pipes
@@ -211,7 +212,7 @@ static doca_error_t adopt_one(struct doca_flow_port *port, const struct steer_pi
 		return refuse(DOCA_ERROR_NO_MEMORY, AT(.pipe = info->name, .rule = "adopt"),
 			"the pipe's template cannot be rebuilt");
 	if (pipe->has_miss_counter)
-		(void)entry_counter_take(port);
+		(void)reserve_counter_take(port);
 	TAILQ_INSERT_TAIL(&port->pipes, pipe, link);
 	return DOCA_SUCCESS;
 }

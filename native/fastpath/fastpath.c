@@ -37,8 +37,10 @@ int fp_init(uint16_t nr_workers, uint32_t nr_counters)
 	if (!fp.tsc_hz)
 		fp.tsc_hz = rte_get_tsc_hz();
 	memcpy(fp.rss_key, default_rss_key, sizeof(fp.rss_key));
-	for (unsigned int i = 0; i < STEER_PORT_MAX; i++)
+	for (unsigned int i = 0; i < STEER_PORT_MAX; i++) {
 		fp.ports[i].miss_counter = STEER_COUNTER_NONE;
+		memcpy(fp.ports[i].rss_key, fp.rss_key, sizeof(fp.rss_key));
+	}
 	slots = malloc(nr_counters * sizeof(slots[0]) + 1);
 	if (!slots)
 		return -ENOMEM;

@@ -77,6 +77,7 @@ struct fp_port {
 	uint64_t capture_drops; // union of the drop reasons asked for, 0 = all
 	uint32_t miss_counter;  // slot of the default miss, STEER_COUNTER_NONE = not counted
 	uint8_t mac[6];
+	uint32_t rss_key[STEER_RSS_KEY_BYTES / 4]; // of packets that came in here, in the order of its bytes
 	struct root_version *root[STEER_DOMAIN_MAX]; // see pipe.h; read by workers
 } __rte_cache_aligned;
 
@@ -139,7 +140,7 @@ struct fp {
 	struct rte_mempool *pool;           // for copies (flooding, captures)
 	uint64_t revision;                  // published; workers read it once per burst
 	uint64_t tsc_hz;
-	uint8_t rss_key[40];
+	uint8_t rss_key[STEER_RSS_KEY_BYTES]; // of ports that were given none
 	uint32_t cache;       // recorded walks of each worker's flow cache, 0 = none; set before worker_init
 	int control_doorbell; // eventfd of the control thread
 	uint32_t control_sleeping; // control sets 1 before it sleeps; see control_wake()

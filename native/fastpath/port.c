@@ -499,6 +499,7 @@ int port_check_owner(uint32_t session, uint16_t index, char why[CONFIG_WHY_MAX])
 int port_start(uint32_t session, const struct steer_port_start *start, char why[CONFIG_WHY_MAX])
 {
 	struct port *port = port_get(start->port), *root = port_get(start->root_port);
+	uint32_t key[STEER_RSS_KEY_BYTES / 4];
 	struct fp_port *shown;
 
 	if (!port)
@@ -516,6 +517,9 @@ int port_start(uint32_t session, const struct steer_port_start *start, char why[
 			port->spec.name, start->default_miss, start->nr_rss_queues);
 	shown = &fp.ports[port->index];
 	port->owner = session;
+	memcpy(key, start->has_rss_key ? start->rss_key : fp.rss_key, sizeof(key));
+	for (unsigned int i = 0; i < sizeof(key) / sizeof(key[0]); i++)
+		fp_write(&shown->rss_key[i], key[i]);
 	fp_write(&shown->doca_port_id, start->doca_port_id);
 	fp_write(&shown->root_port, start->root_port);
 	fp_write(&shown->nr_rss_queues, start->nr_rss_queues ? start->nr_rss_queues : 1);

@@ -50,7 +50,22 @@ static unsigned int pair(uint8_t *out, const uint8_t *src, const uint8_t *dst, u
 	return n;
 }
 
-static uint32_t hash_layer(const struct packet *p, unsigned int layer, uint32_t bits, bool symmetric)
+struct rss_key {
+	uint32_t word[STEER_RSS_KEY_BYTES / 4];
+};
+
+static struct rss_key key_of(const struct packet *p)
+{
+	const struct fp_port *port = &fp.ports[p->in_port];
+	struct rss_key key;
+
+	for (unsigned int i = 0; i < STEER_RSS_KEY_BYTES / 4; i++)
+		key.word[i] = fp_read(&port->rss_key[i]);
+	return key;
+}
+
+static uint32_t hash_layer(
+	const struct packet *p, const struct rss_key *key, unsigned int layer, uint32_t bits, bool symmetric)
 {
 	uint8_t *const *base = &p->base[layer * REGION_LAYER];
 	const struct packet_layer_meta *meta = &p->meta.layer[layer];
@@ -78,27 +93,30 @@ static uint32_t hash_layer(const struct packet *p, unsigned int layer, uint32_t 
 		memcpy(data + n, p->base[REGION_ESP], 4);
 		n += 4;
 	}
-	return steering_toeplitz(fp.rss_key, data, n);
+	return steering_toeplitz((const uint8_t *)key->word, data, n);
 }
 
 uint16_t rss_queue(const struct packet *p, const struct fwd_rss *rss)
 {
+	const struct rss_key key = key_of(p);
 	uint32_t hash = 0;
 
 	if (rss->outer || !rss->inner)
-		hash ^= hash_layer(p, 0, rss->outer ? rss->outer : RSS_DEFAULT, rss->symmetric);
+		hash ^= hash_layer(p, &key, 0, rss->outer ? rss->outer : RSS_DEFAULT, rss->symmetric);
 	if (rss->inner)
-		hash ^= hash_layer(p, 1, rss->inner, rss->symmetric);
+		hash ^= hash_layer(p, &key, 1, rss->inner, rss->symmetric);
 	return rss->table[hash % RSS_TABLE];
 }
 
 uint16_t rss_default_queue(const struct packet *p, uint16_t nr)
 {
+	struct rss_key key;
 	uint32_t hash;
 
 	if (nr < 2)
 		return 0;
-	hash = hash_layer(p, 0, RSS_DEFAULT, false);
+	key = key_of(p);
+	hash = hash_layer(p, &key, 0, RSS_DEFAULT, false);
 	return (uint16_t)((uint64_t)hash * nr >> 32);
 }
 

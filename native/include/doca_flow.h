@@ -717,6 +717,7 @@ doca_error_t doca_flow_cfg_set_nr_meters(struct doca_flow_cfg *cfg, uint32_t nr_
 DOCA_STABLE
 doca_error_t doca_flow_cfg_set_nr_shared_resource(
 	struct doca_flow_cfg *cfg, uint32_t nr_shared_resource, enum doca_flow_shared_resource_type type);
+// How many colliding entries ACL pipes shall hold: any number is, entries here do not collide.
 DOCA_STABLE
 doca_error_t doca_flow_cfg_set_nr_acl_collisions(struct doca_flow_cfg *cfg, uint8_t nr_acl_collisions);
 DOCA_EXPERIMENTAL
@@ -729,14 +730,15 @@ doca_error_t doca_flow_cfg_set_cb_entry_process(struct doca_flow_cfg *cfg, doca_
 DOCA_STABLE
 doca_error_t doca_flow_cfg_set_cb_shared_resource_unbind(
 	struct doca_flow_cfg *cfg, doca_flow_shared_resource_unbind_cb cb);
-// Copied; length in bytes.
+// Key of RSS forwards and of the default miss RSS, for the ports started from then on. Copied; 40 bytes.
 DOCA_STABLE
 doca_error_t doca_flow_cfg_set_rss_key(
 	struct doca_flow_cfg *cfg, const uint8_t *rss_key, uint32_t rss_key_len);
-// Must live until doca_flow_destroy().
+// NOT_SUPPORTED.
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_cfg_set_definitions(
 	struct doca_flow_cfg *cfg, const struct doca_flow_definitions *defs);
+// NOT_SUPPORTED with a profile other than NONE: there is no Flow Tune server.
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_cfg_set_tune_cfg(struct doca_flow_cfg *cfg, struct doca_flow_tune_cfg *tune_cfg);
 
@@ -771,26 +773,32 @@ DOCA_EXPERIMENTAL
 doca_error_t doca_flow_port_cfg_set_dev(struct doca_flow_port_cfg *cfg, struct doca_dev *dev);
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_port_cfg_set_dev_rep(struct doca_flow_port_cfg *cfg, struct doca_dev_rep *dev);
+// th_win_us=0 and dv_flow_en=2 are so; anything else is NOT_SUPPORTED.
 DOCA_STABLE
 doca_error_t doca_flow_port_cfg_set_devargs(struct doca_flow_port_cfg *cfg, const char *devargs);
 // Bytes behind doca_flow_port_priv_data(), zeroed at start.
 DOCA_STABLE
 doca_error_t doca_flow_port_cfg_set_priv_data_size(struct doca_flow_port_cfg *cfg, uint16_t priv_data_size);
-// Bytes for the actions of all entries; a power of two, at least 64. Default 0.
+// Bytes for what the entries of the port's pipes bring for their actions; a power of two, at least 64. An entry takes the
+// bytes of its changeable values in units of 64, at most DOCA_FLOW_MAX_ENTRY_ACTIONS_MEM_SIZE; entries of control pipes and
+// connections take none. Beyond it NO_MEMORY. Default 0: no limit.
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_port_cfg_set_actions_mem_size(struct doca_flow_port_cfg *cfg, uint32_t size);
 // The port's reserve, in port resource mode.
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_port_cfg_set_nr_resources(
 	struct doca_flow_port_cfg *cfg, enum doca_flow_resource resource, uint32_t nr_resources);
+// NOT_SUPPORTED.
 DOCA_STABLE
 doca_error_t doca_flow_port_cfg_set_ipsec_sn_offload_disable(struct doca_flow_port_cfg *cfg);
+// NOT_SUPPORTED unless ACTIVE.
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_port_cfg_set_operation_state(
 	struct doca_flow_port_cfg *cfg, enum doca_flow_port_operation_state state);
-// Accepted and without effect: counters need no thread of their own here.
+// NOT_SUPPORTED: there are no service threads.
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_port_cfg_set_service_threads_core(struct doca_flow_port_cfg *cfg, uint32_t core);
+// Milliseconds, not 0. The age of a counter at a query, which is always exact here.
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_port_cfg_set_service_threads_cycle(struct doca_flow_port_cfg *cfg, uint32_t cycle_ms);
 
@@ -810,7 +818,7 @@ uint8_t *doca_flow_port_priv_data(struct doca_flow_port *port);
 // NULL if there is none.
 DOCA_STABLE
 struct doca_flow_port *doca_flow_port_switch_get(const struct doca_flow_port *port);
-// The same state again is a success. ALREADY_EXIST: another instance has it.
+// A port is ACTIVE; that state is a success, others are NOT_SUPPORTED.
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_port_operation_state_modify(
 	struct doca_flow_port *port, enum doca_flow_port_operation_state state);
@@ -946,7 +954,8 @@ void doca_flow_pipe_dump(struct doca_flow_pipe *pipe, FILE *f);
 // values that the pipe declared changeable are read from the arguments, all others are ignored. usr_ctx is given to
 // every callback of the entry. AGAIN: the queue is full, process it and repeat. FULL: the pipe has no room.
 // NO_MEMORY: counters, meters or actions memory used up. Equal keys in one pipe are an ERROR status.
-// monitor NULL: no counter of its own, queries give zero. fwd NULL: the pipe's.
+// monitor NULL: what the pipe's monitor has; if the pipe has none there is no counter, and queries give zero. fwd NULL: the
+// pipe's.
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_pipe_basic_add_entry(uint16_t pipe_queue, struct doca_flow_pipe *pipe,
 	const struct doca_flow_match *match, uint8_t action_idx, const struct doca_flow_actions *actions,

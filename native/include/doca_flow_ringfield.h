@@ -177,14 +177,20 @@ doca_error_t doca_flow_ringfield_dev_rep_open(const char *port_name, struct doca
 
 // Every change of pipes, entries and misses that this session posts between begin and commit becomes visible to packets
 // in one step. One at a time per session (BAD_STATE). commit publishes and completes all queues' pending entries first;
-// it must not run while other threads post. If anything could not be prepared, commit fails and nothing changed. Entries
-// added in a transaction that was aborted or failed are reported as ERROR and then invalid.
+// it must not run while other threads post or process queues, nor may abort. If anything could not be prepared, commit fails and nothing changed. Entries
+// added in a transaction that was aborted or failed are reported as ERROR (those of bulk calls are not) and then invalid;
+// handles of pipes that it destroyed and of entries that it removed are valid again, their user contexts too. Until it ends
+// such a handle must not be used.
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ringfield_txn_begin(void);
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ringfield_txn_commit(uint64_t *revision); // may be NULL
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ringfield_txn_abort(void);
+
+// doca_flow_pipe_destroy() that tells. IN_USE: forwards of other pipes still lead to it; it stays as it was.
+DOCA_EXPERIMENTAL
+doca_error_t doca_flow_ringfield_pipe_destroy(struct doca_flow_pipe *pipe);
 
 // === Forwards of ours ==============================================================================================
 

@@ -34,6 +34,7 @@ enum {
 	STEER_ENCAP_MAX = 128, // bytes of an encapsulation header
 	STEER_ARGS_MAX = 512,  // bytes of one entry's action arguments
 	STEER_CONDITION_MAX = 4,
+	STEER_RSS_KEY_BYTES = 40,
 	STEER_PORT_NONE = 0xffff,
 	STEER_QUEUE_ANY = 0xffff,
 };
@@ -646,7 +647,9 @@ struct steer_port_start {
 		root_port; // vnf: itself; switch mode: the switch manager port, whose pipes judge this port's packets
 	uint16_t nr_rss_queues; // default miss RSS spreads over queues 0 .. n - 1
 	uint8_t default_miss;   // enum steer_miss_default
-	uint8_t pad[7];
+	uint8_t has_rss_key;    // 0: the fast path's own
+	uint8_t pad[6];
+	uint8_t rss_key[STEER_RSS_KEY_BYTES]; // Toeplitz key of packets that came in here
 };
 
 struct steer_port_set {

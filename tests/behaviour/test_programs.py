@@ -31,11 +31,15 @@ PROGRAMS = {
     "fwd_miss": (2, "vnf", 2),
     "hashing": (2, "vnf", 2),
     "lifecycle": (2, "vnf", 2),
+    "meters": (2, "vnf", 2),
     "refusals": (4, "vnf", 4),
     "refusals_switch": (2, "switch", 1),
     "resize": (3, "switch", 1),
+    "settings": (2, "vnf", 2),
     "shared": (2, "vnf", 2),
     "switching": (3, "switch", 1),
+    "table_updates": (2, "vnf", 2),
+    "transactions": (2, "vnf", 2),
     "two_switches": (6, "switch", 2),
 }
 

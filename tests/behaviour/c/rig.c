@@ -45,6 +45,10 @@ doca_error_t rig_init(const struct rig_options *options)
 			success(doca_flow_cfg_set_nr_shared_resource(cfg, options->nr_shared[type], type));
 	success(doca_flow_cfg_set_cb_entry_process(
 		cfg, options->entry_cb ? options->entry_cb : rig_count_entry));
+	if (options->acl_collisions)
+		success(doca_flow_cfg_set_nr_acl_collisions(cfg, options->acl_collisions));
+	if (options->rss_key)
+		success(doca_flow_cfg_set_rss_key(cfg, options->rss_key, 40));
 	if (options->pipe_cb)
 		success(doca_flow_cfg_set_cb_pipe_process(cfg, options->pipe_cb));
 	result = doca_flow_init(cfg);
@@ -75,7 +79,10 @@ doca_error_t rig_port_start(uint16_t port, const struct rig_options *options, st
 		success(doca_flow_ringfield_dev_open(name, &rig.dev[port]));
 		success(doca_flow_port_cfg_set_dev(cfg, rig.dev[port]));
 	}
-	success(doca_flow_port_cfg_set_actions_mem_size(cfg, 65536));
+	success(doca_flow_port_cfg_set_actions_mem_size(
+		cfg, options->actions_mem_size ? options->actions_mem_size : 65536));
+	if (options->service_cycle_ms)
+		success(doca_flow_port_cfg_set_service_threads_cycle(cfg, options->service_cycle_ms));
 	if (options->port_counters)
 		success(doca_flow_port_cfg_set_nr_resources(
 			cfg, DOCA_FLOW_RESOURCE_COUNTER, options->port_counters));

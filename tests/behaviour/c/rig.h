@@ -35,6 +35,11 @@ struct rig_options {
 	doca_flow_pipe_process_cb pipe_cb;
 	uint32_t port_counters; // not 0: resources are the ports', so many counters each
 	bool no_pair;           // vnf mode: leave the ports unpaired
+	// Not 0: handed to the setters of these names.
+	uint32_t actions_mem_size; // 0 = 65536
+	uint8_t acl_collisions;
+	uint32_t service_cycle_ms;
+	const uint8_t *rss_key; // 40 bytes
 };
 
 struct rig {
