@@ -459,20 +459,23 @@ class Dpu(Tracking):
         """Every change of pipes, entries and misses inside becomes visible to packets in one step at the
         end.
 
-        An exception inside aborts. If anything could not be prepared, the commit raises and nothing has
-        changed.
+        An exception inside aborts. If anything could not be prepared, the commit raises. Then nothing has
+        changed: what was removed is there again, with its objects.
         """
         session.txn_begin()
+        self.engine.begin()
+        committed = False
         try:
-            yield
-        except BaseException:
-            session.txn_abort()
-            self.engine.dispatch()
-            raise
-        try:
+            try:
+                yield
+            except BaseException:
+                session.txn_abort()
+                raise
             session.txn_commit()
+            committed = True
         finally:
             self.engine.dispatch()
+            self.engine.end(committed=committed)
 
     def shared_set(self, kind: SharedResourceType, number: int, config: SharedConfig) -> None:
         """Configure a shared resource (``doca_flow_shared_resource_set_cfg``); bind it before it is used."""

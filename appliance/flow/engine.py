@@ -44,6 +44,38 @@ class Engine:
         self.pipe_notices: dict[int, deque[int]] = {}
         self.resizes: dict[int, int] = {}
         self.warnings: deque[str] = deque(maxlen=1000)
+        self._undo: list[Callable[[], None]] | None = None
+        self.transactions = 0
+        """How many have begun."""
+
+    # -- transactions ----------------------------------------------------------------------------------------------
+
+    @property
+    def in_transaction(self) -> int:
+        """The number of the open transaction, 0 when none is."""
+        return 0 if self._undo is None else self.transactions
+
+    def begin(self) -> None:
+        """A transaction is open: from now on ``on_abort`` is kept."""
+        with self._lock:
+            self.transactions += 1
+            self._undo = []
+
+    def on_abort(self, undo: Callable[[], None]) -> None:
+        """What puts an object right if the open transaction is aborted; nothing to do when none is open."""
+        with self._lock:
+            if self._undo is not None:
+                self._undo.append(undo)
+
+    def end(self, *, committed: bool) -> None:
+        """The transaction has ended; all its completions have been told."""
+        with self._lock:
+            undo, self._undo = self._undo or [], None
+            if not committed:
+                for step in reversed(undo):
+                    step()
+
+    # -- queues and completions ------------------------------------------------------------------------------------
 
     def queue(self, number: int) -> threading.RLock:
         """The lock of a pipe queue."""

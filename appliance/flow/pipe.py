@@ -94,11 +94,29 @@ class Entry:
             self.pipe.port.aged.append(self)
             return
         self._busy, self._status, self._error = False, status, error
-        failed_add = op is EntryOp.ADD and status is EntryStatus.ERROR
-        if failed_add or (op is EntryOp.DEL and status is EntryStatus.SUCCESS):
-            self._engine.forget(self._address)
-            self._handle = None
-            self.pipe.lost(self)
+        handle = self._handle
+        if op is EntryOp.ADD and status is EntryStatus.ERROR:
+            self._die()
+        elif op is EntryOp.DEL and status is EntryStatus.SUCCESS and handle is not None:
+            self._die()
+            self._engine.on_abort(lambda: self._revive(handle))
+
+    def _die(self) -> None:
+        self._engine.forget(self._address)
+        self._handle = None
+        self.pipe.lost(self)
+
+    def _revive(self, handle: Cdata) -> None:
+        self._handle, self._status, self._error, self._busy = handle, EntryStatus.SUCCESS, None, False
+        self._engine.register(self._address, self)
+        self.pipe.found(self)
+
+    def _withdraw(self) -> None:
+        """The transaction that added it was aborted."""
+        if self._handle is not None:
+            self._die()
+            self._busy, self._status = False, EntryStatus.ERROR
+            self._error = BadState("the transaction that added it was aborted")
 
     def wait(self) -> Entry:
         """Process this entry's queue until its operation has ended; raises its error."""
@@ -133,8 +151,10 @@ class Entry:
         def post() -> None:
             pipes.entry_update(self.pipe.spec.type, self.queue, self.pipe.handle, self._live(), parts, flags)
 
+        before = self.spec
         self.pipe.post(post, self.queue, wait)
         self._posted(spec)
+        self._engine.on_abort(lambda: setattr(self, "spec", before))
         if wait:
             self.wait()
 
@@ -225,13 +245,31 @@ class Entries(Sequence[Entry]):
 
     def remove(self) -> Entries:
         """Remove all in one call."""
-        for entry in self._entries.values():
+        single = [(entry, entry._handle) for entry in self._entries.values() if entry._handle is not None]
+        for entry, _ in single:
             entry.pipe.engine.forget(entry._address)
             entry._handle = None
         self._run(self._bulk(), "remove")
         if self.succeeded == len(self):
             self.pipe.batches.remove(self)
+
+        def revive() -> None:
+            if self not in self.pipe.batches:
+                self.pipe.batches.append(self)
+            for entry, handle in single:
+                entry._revive(handle)
+
+        self.pipe.engine.on_abort(revive)
         return self
+
+    def _withdraw(self) -> None:
+        """The transaction that added them was aborted."""
+        for entry in self._entries.values():
+            entry._withdraw()
+        self.results[:] = BadState.default_code
+        self.error = BadState("the transaction that added them was aborted")
+        if self in self.pipe.batches:
+            self.pipe.batches.remove(self)
 
     def _bulk(self, **members: Any) -> pipes.Bulk:
         if len(self.results) and self.results.any():
@@ -254,6 +292,7 @@ class Pipe:
         self.batches: list[Entries] = []
         self._handle: Cdata | None = made
         self._entries: dict[int, Entry] = {}
+        self._made_in = self.engine.in_transaction
 
     @property
     def name(self) -> str:
@@ -298,6 +337,7 @@ class Pipe:
             live = pipes.entry_status(made[0]) == EntryStatus.SUCCESS
             added = Entry(self, made[0], spec, queue, live=live)
         self._entries[address(made[0])] = added
+        self.engine.on_abort(added._withdraw)
         if live:
             self.engine.dispatch()
         return added.wait() if wait else added
@@ -316,6 +356,11 @@ class Pipe:
     def lost(self, entry: Entry) -> None:
         """From an entry: it is dead."""
         self._entries.pop(entry._address, None)
+
+    def found(self, entry: Entry) -> None:
+        """From an entry: it is there again."""
+        if not any(entry in batch._entries.values() for batch in self.batches):
+            self._entries[entry._address] = entry
 
     @property
     def entries(self) -> list[Entry]:
@@ -396,6 +441,7 @@ class Pipe:
         added = Entries(self, bulk, code, reason)
         if added.succeeded:
             self.batches.append(added)
+            self.engine.on_abort(added._withdraw)
         return added
 
     def run(self, bulk: pipes.Bulk, operation: str) -> tuple[int, str]:
@@ -419,7 +465,9 @@ class Pipe:
     def update_miss(self, fwd: Fwd | None) -> None:
         """Exchange ``fwd_miss`` while packets pass (``doca_flow_pipe_update_miss``); None: the port's default."""
         pipes.pipe_update_miss(self.handle, convert.fwd_parts(fwd or Fwd(), self.port.resolve))
+        before = self.spec
         self.spec = replace(self.spec, fwd_miss=fwd)
+        self.engine.on_abort(lambda: setattr(self, "spec", before))
 
     def resize(self, congestion_level_threshold: int = 80) -> int:
         """Make a resizable pipe larger and return its new number of entries (``doca_flow_pipe_resize``)."""
@@ -465,25 +513,49 @@ class Pipe:
         return found
 
     def destroy(self) -> None:
-        """Destroy it with all its entries (``doca_flow_pipe_destroy``)."""
+        """Destroy it with all its entries (``doca_flow_pipe_destroy``).
+
+        ``InUse``: other pipes forward to it; it stays as it was.
+        """
         if self._handle is None:
             return
-        for entry in list(self._entries.values()):
-            self.engine.forget(entry._address)
-            entry._handle = None
-        self._entries.clear()
-        self.batches.clear()
-        made, self._handle = self._handle, None
+        pipes.pipe_destroy(self._handle)
+        self.abandon()
         self.port.forget(self)
-        pipes.pipe_destroy(made)
         self.engine.dispatch()
 
-    def abandon(self) -> None:
-        """From the port: the handles are no longer valid."""
-        for entry in self._entries.values():
+    def abandon(self, *, final: bool = False) -> None:
+        """From the port: the handles are no longer valid; ``final``: not even if a transaction is aborted."""
+        made, entries, batches = self._handle, dict(self._entries), list(self.batches)
+        handles = [(entry, entry._handle) for entry in entries.values() if entry._handle is not None]
+        for entry in entries.values():
             entry._handle = None
             self.engine.forget(entry._address)
+        self._entries.clear()
+        self.batches.clear()
         self._handle = None
+
+        def revive() -> None:
+            self._handle = made
+            self.batches[:] = batches
+            self.port.remember(self)
+            for entry, handle in handles:
+                entry._revive(handle)
+
+        if (
+            made is not None
+            and not final
+            and not (self._made_in and self._made_in == self.engine.in_transaction)
+        ):
+            self.engine.on_abort(revive)
+
+    def withdraw(self) -> None:
+        """From the port: the transaction that made it was aborted."""
+        if self._handle is not None:
+            made = self._handle
+            self.abandon()
+            self.port.forget(self)
+            pipes.pipe_destroy(made)
 
     def __enter__(self) -> Pipe:
         return self

@@ -70,11 +70,16 @@ class Port:
             raise AlreadyExists(f"port {self.name} has a pipe {spec.name!r} already")
         pipe = Pipe(self, pipes.pipe_create(self.handle, convert.pipe_parts(spec, self.resolve)), spec)
         self._pipes[spec.name] = pipe
+        self.engine.on_abort(pipe.withdraw)
         return pipe
 
     def forget(self, pipe: Pipe) -> None:
         """From a pipe: it is destroyed."""
         self._pipes.pop(pipe.name, None)
+
+    def remember(self, pipe: Pipe) -> None:
+        """From a pipe: it is there again, its destruction was undone."""
+        self._pipes[pipe.name] = pipe
 
     def adopt(self) -> list[Pipe]:
         """After a re-attach to a durable session: the pipes that it left on this port.
@@ -163,7 +168,7 @@ class Port:
     def abandon(self) -> None:
         """From the Dpu: the handles are no longer valid."""
         for pipe in self._pipes.values():
-            pipe.abandon()
+            pipe.abandon(final=True)
         self._pipes.clear()
         self._handle = None
 

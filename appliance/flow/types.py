@@ -388,8 +388,8 @@ class EntrySpec:
     the prefix. acl: match, match_mask (for ports the upper end of a range), action_idx, actions, priority
     (0 highest), fwd. hash: index, action_idx, actions, monitor, fwd. ordered list: index, ordered_list, fwd.
 
-    ``monitor`` None binds no counter; ``fwd`` None inherits the pipe's. ``tag`` is for the caller; traces
-    show it.
+    ``monitor`` None: what the pipe's monitor has, nothing if it has none (then queries give zero); ``fwd``
+    None: the pipe's. ``tag`` is for the caller; traces show it.
     """
 
     match: Match = NO_MATCH

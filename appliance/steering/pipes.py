@@ -262,8 +262,8 @@ def _configure(cfg: Cdata, parts: PipeParts, arena: Arena) -> None:
 
 
 def pipe_destroy(pipe: Cdata) -> None:
-    """``doca_flow_pipe_destroy``."""
-    lib.doca_flow_pipe_destroy(pipe)
+    """``doca_flow_pipe_destroy``, with its error."""
+    check(lib.doca_flow_ringfield_pipe_destroy(pipe))
 
 
 def pipe_update_miss(pipe: Cdata, fwd: FwdParts | None) -> None:

@@ -173,7 +173,7 @@ class Stack:
         for number, entry in enumerate(loaded.entries, 1):
             if not entry.alive:
                 continue
-            monitor = entry.spec.monitor
+            monitor = entry.spec.monitor or entry.pipe.spec.monitor
             if monitor is not None and monitor.counter_type is ResourceType.SHARED:
                 continue  # its query gives the total of all who share it
             ours, theirs = loaded.reference.counter(number), entry.query()

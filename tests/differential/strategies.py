@@ -204,7 +204,7 @@ def entry_common(draw: st.DrawFn, pipe: PipeSpec, plan: Plan) -> dict[str, objec
         index = draw(st.integers(0, len(pipe.actions) - 1))
         made.update(action_idx=index, actions=draw(entry_actions(pipe.actions[index])))
     if pipe.monitor is not None:
-        made["monitor"] = pipe.monitor
+        made["monitor"] = draw(st.sampled_from((pipe.monitor, None)))  # None: the pipe's
     if isinstance(pipe.fwd, FwdChangeable):
         made["fwd"] = draw(forwards(plan))
     return made

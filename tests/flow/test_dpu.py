@@ -22,7 +22,7 @@ from appliance.errors import (
     NotConnected,
     NotFound,
 )
-from appliance.flow import Dpu, Entries, FastpathProcess, Pipe, Port, PortConfig, Reserves
+from appliance.flow import Dpu, Entries, Entry, FastpathProcess, Pipe, Port, PortConfig, Reserves
 from appliance.flow.launch import default_ports
 from appliance.flow.results import PacketKind, Verdict
 from appliance.flow.types import (
@@ -38,6 +38,7 @@ from appliance.flow.types import (
     Eth,
     FwdChangeable,
     FwdDrop,
+    FwdPipe,
     FwdPort,
     FwdRss,
     HeaderFormat,
@@ -277,6 +278,51 @@ def test_transaction_is_one_step(dpu: Dpu, ports: tuple[Port, Port]) -> None:
     with pytest.raises(ZeroDivisionError):
         fails()
     assert dpu.trace(0, frame(5)).outcomes[0].verdict is Verdict.DROP
+
+
+def test_an_aborted_transaction_leaves_every_object_as_it_was(dpu: Dpu, ports: tuple[Port, Port]) -> None:
+    last = ports[0].pipe_create(PipeSpec(name="last", match=FIVE_TUPLE, fwd=FwdPort(1), monitor=COUNT))
+    kept = last.add(match=flow(1))
+    rows = np.zeros(2, last.key_dtype)
+    rows["outer.transport.src_port"] = [7, 8]
+    batch = last.add_rows(rows)
+    first = ports[0].pipe_create(PipeSpec(name="first", is_root=True, fwd=FwdPipe("last")))
+    first.add()
+    before = [entry.id for entry in last.entries]
+    made: list[Entry] = []
+    new: list[Pipe] = []
+
+    def fails() -> None:
+        with dpu.transaction():
+            kept.remove()
+            made.append(last.add(match=flow(2)))
+            batch.remove()
+            made.append(last.add_rows(rows)[0])
+            first.destroy()
+            last.destroy()
+            new.append(ports[0].pipe_create(PipeSpec(name="first", is_root=True, fwd=FwdDrop())))
+            made.append(new[0].add())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert not any(entry.alive for entry in made)
+    assert made[0].status is EntryStatus.ERROR
+    assert set(ports[0].pipes) == {"first", "last"}
+    assert ports[0].pipe("first") is first
+    assert sorted(entry.id for entry in last.entries) == sorted(before)
+    assert dpu.trace(0, frame(1)).outcomes[0].verdict is Verdict.PORT
+    with pytest.raises(InUse):
+        last.destroy()
+    assert kept.query() == Counter(0, 0)
+    kept.remove()
+    batch.remove()
+    assert last.info().used == 0
+    with pytest.raises(BadState):
+        new[0].info()
+    first.destroy()
+    last.destroy()
+    assert not ports[0].pipes
 
 
 def test_shared_counter(dpu: Dpu, ports: tuple[Port, Port]) -> None:

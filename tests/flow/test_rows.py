@@ -102,7 +102,11 @@ def test_rows_are_added_updated_removed_and_found_again(fastpath: Callable[..., 
         with pytest.raises(FlowError):
             change()
         assert where(dpu, 2) == ("p1", 99)
-        # What a failed transaction removed is lost to this process: it must attach anew.
+        # What a failed transaction removed is there as before, its handles too.
+        update_rows(pipe, again, args=args(pipe, numbers[:10]), fwd=[FwdDrop()])
+        assert where(dpu, 2) == ("", 99)
+        update_rows(pipe, again, args=args(pipe, numbers[:10]), fwd=[FwdPort(1)])
+        assert where(dpu, 2) == ("p1", 99)
     with Dpu.attach(running.directory, session="rows", durable=True) as dpu:
         assert dpu.resumed
         port, peer = dpu.port_start("p0"), dpu.port_start("p1")

@@ -533,6 +533,9 @@ def test_a_transaction_is_all_or_nothing(rig: Running, pipe: str) -> None:
     assert [item.id for item in rig.entries(pipe)] == [second]
     info = rig.client.pipes.GetPipe(pipe_service_pb2.GetPipeRequest(name=pipe), timeout=TIMEOUT).pipe
     assert info.used_entries == 1
+    # What the refused transaction would have removed is at hand as before.
+    rig.client.entries.RemoveEntry(entry_service_pb2.RemoveEntryRequest(id=second), timeout=TIMEOUT)
+    assert not rig.entries(pipe)
 
 
 # --- statistics, packets, traces, shared resources --------------------------------------------------------------
