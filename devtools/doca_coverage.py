@@ -4,7 +4,8 @@
 """Write the table of functions in docs/doca-coverage.md from the sources; with --check only say whether it is right.
 
 A function of doca_flow.h is implemented when a file of native/doca defines it, and NOT_SUPPORTED when the file that
-does is unsupported.c.
+does is unsupported.c or when the function ends in a refusal with that code, whatever it is given (or with any argument
+but the one that asks for nothing).
 """
 
 import re
@@ -29,13 +30,25 @@ def defined(path: Path) -> set[str]:
     return set(re.findall(r"^(?!static)[a-z][^;{}=]*?\b(doca_flow_\w+)\([^;{}]*\)\n\{", text, re.MULTILINE))
 
 
+def refusing(path: Path) -> set[str]:
+    """Functions of a C file whose last statement returns NOT_SUPPORTED."""
+    body = r"^(?!static)[a-z][^;{}=]*?\b(doca_flow_\w+)\([^;{}]*\)\n\{\n(.*?)\n\}$"
+    return {
+        name
+        for name, text in re.findall(body, path.read_text(), re.MULTILINE | re.DOTALL)
+        if re.search(r"^\treturn refuse\(\s*DOCA_ERROR_NOT_SUPPORTED,[^;]*;\Z", text, re.MULTILINE)
+    }
+
+
 def states() -> dict[str, str]:
     """Each function of the header with its state."""
     unsupported = defined(SOURCES / "unsupported.c")
     others: set[str] = set()
     for path in sorted(SOURCES.glob("*.c")):
         if path.name != "unsupported.c":
-            others |= defined(path)
+            refused = refusing(path)
+            others |= defined(path) - refused
+            unsupported |= refused
     result = {}
     for name in declared(HEADER.read_text()):
         if name in others:

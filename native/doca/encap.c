@@ -68,10 +68,13 @@ static unsigned int next_protocol(const struct doca_flow_encap_action *encap)
 	}
 }
 
+// A card sends encapsulations without ECN, as NVIDIA's flow_ipv6_flow_label has it (RFC 6040: compatibility mode).
+enum { NO_ECN = 0xfc };
+
 static void put_ip4(struct writer *to, const struct doca_flow_header_ip4 *ip, unsigned int protocol)
 {
 	put8(to, 0x45);
-	put8(to, ip->dscp_ecn);
+	put8(to, ip->dscp_ecn & NO_ECN);
 	put16(to, 0);
 	put(to, &ip->identification, 2);
 	put(to, &ip->flags_fragment_offset, 2);
@@ -84,8 +87,8 @@ static void put_ip4(struct writer *to, const struct doca_flow_header_ip4 *ip, un
 
 static void put_ip6(struct writer *to, const struct doca_flow_header_ip6 *ip, unsigned int protocol)
 {
-	uint32_t word =
-		htonl(6u << 28 | (uint32_t)ip->traffic_class << 20 | (ntohl(ip->flow_label) & 0xfffff));
+	uint32_t word = htonl(
+		6u << 28 | (uint32_t)(ip->traffic_class & NO_ECN) << 20 | (ntohl(ip->flow_label) & 0xfffff));
 
 	put(to, &word, 4);
 	put16(to, 0);

@@ -7,6 +7,7 @@ conserved and buffers back.
 """
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from tests.behaviour.stack import port_table
 from tests.support.fastpath import Fastpath
+from tests.support.tree import ROOT
 
 SECONDS = 90.0
 # Program: ports, mode, uplinks.
@@ -33,6 +35,7 @@ PROGRAMS = {
     "lifecycle": (2, "vnf", 2),
     "meters": (2, "vnf", 2),
     "refusals": (4, "vnf", 4),
+    "refusals_rules": (3, "vnf", 3),
     "refusals_switch": (2, "switch", 1),
     "resize": (3, "switch", 1),
     "settings": (2, "vnf", 2),
@@ -42,6 +45,24 @@ PROGRAMS = {
     "transactions": (2, "vnf", 2),
     "two_switches": (6, "switch", 2),
 }
+
+# Rules of the library that no program here breaks: those of Ringfield's own calls (doca_flow_ringfield.h), not of DOCA
+# Flow, and what a program can hardly bring about.
+OF_EXTENSIONS = {
+    "adopt", "attach", "bulk", "ct-adopt", "ct-capacity", "ct-epoch", "ct-flags", "ct-full", "ct-list",
+    "ct-meta", "ct-plain", "ct-type", "flow-ring", "packet-ring", "port-resumed", "reader", "rows", "trace",
+    "transaction",
+}  # fmt: skip
+OUT_OF_REACH = {
+    "ct-pipes",  # the ninth CT pipe of a process
+    "device",  # a port that goes between listing and opening
+    "entry-numbers",  # four million entries
+    "entry-size",  # 48 actions, the most that a template has, fit
+    "log-backends",  # tests/native/doca_log_test.c
+    "queue",  # a fast path that is gone: tests/native/doca_gone_test.c
+}
+seen: dict[str, set[str]] = {}
+"""By program that ran: the rules that calls were refused by, as their sentences name them."""
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -58,10 +79,25 @@ def test_program(program: str, fastpath: Callable[..., Fastpath], build_dir: Pat
         check=False,
     )
     lines = result.stdout.splitlines()
+    seen[program] = set(re.findall(r"\[([a-z0-9-]+)\]", result.stdout))
     failed = [line for line in lines if not line.startswith(("ok ", "1.."))]
     assert result.returncode == 0, "\n".join([*failed, result.stderr[-3000:]])
     assert not [line for line in lines if line.startswith("not ok ")]
     assert lines[-1].startswith("1.."), "the program did not come to its end"
+
+
+def test_every_rule_refuses_something() -> None:
+    """Each rule that native/doca names when it refuses a call was broken by a program, or is listed elsewhere."""
+    if set(seen) != set(PROGRAMS):
+        pytest.skip("not all programs ran")
+    text = "".join(path.read_text() for path in sorted((ROOT / "native" / "doca").glob("*.c")))
+    rules = set(re.findall(r"\.rule = \"([a-z0-9-]+)\"", text))
+    rules |= set(re.findall(r"\bbad\(\s*at,\s*DOCA_ERROR_\w+,\s*\"([a-z0-9-]+)\"", text))
+    rules |= set(re.findall(r"\bbroken\(\s*cfg,\s*\"[\w.]+\",\s*\"([a-z0-9-]+)\"", text))
+    broken = set().union(*seen.values())
+    listed = OF_EXTENSIONS | OUT_OF_REACH
+    assert not rules - broken - listed, "rules that nothing breaks"
+    assert not listed - rules, "rules that there are no more"
 
 
 def test_a_program_builds_by_pkg_config(tmp_path: Path, build_dir: Path) -> None:

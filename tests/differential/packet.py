@@ -514,13 +514,13 @@ def encap_bytes(config: Encap, payload: bytes, inner_ethertype: int) -> bytes:
 def _network_bytes(outer: HeaderFormat, proto: int, body: bytes) -> tuple[int, bytes]:
     if outer.l3_type is L3Type.IP4:
         ip = outer.ip4
-        header = bytes([ip.version_ihl or 0x45, ip.dscp_ecn]) + (20 + len(body)).to_bytes(2, "big")
+        header = bytes([ip.version_ihl or 0x45, ip.dscp_ecn & 0xFC]) + (20 + len(body)).to_bytes(2, "big")
         header += ip.identification.to_bytes(2, "big") + ip.flags_fragment_offset.to_bytes(2, "big")
         header += bytes([ip.ttl, ip.next_proto or proto, 0, 0])
         header += int(ip.src_ip).to_bytes(4, "big") + int(ip.dst_ip).to_bytes(4, "big")
         return IPV4, header[:10] + checksum(header).to_bytes(2, "big") + header[12:] + body
     six = outer.ip6
-    word = 6 << 28 | six.traffic_class << 20 | (six.flow_label & 0xFFFFF)
+    word = 6 << 28 | (six.traffic_class & 0xFC) << 20 | (six.flow_label & 0xFFFFF)
     header = (
         word.to_bytes(4, "big")
         + len(body).to_bytes(2, "big")

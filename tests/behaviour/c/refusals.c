@@ -3,77 +3,9 @@
 //
 // The negative table: what DOCA Flow refuses, one line a rule, with the code and a sentence that names the pipe and the
 // field. Every refusal must leave the pipeline as it was: at the end a valid pipe still forwards.
-#include "rig.h"
-
-enum { PIPE_ENTRIES = 4 };
+#include "refusals.h"
 
 static const struct doca_flow_monitor counted = {.counter_type = DOCA_FLOW_RESOURCE_TYPE_NON_SHARED};
-
-// A call was refused as it should, and the sentence tells where. pipe, field and rule may be NULL.
-static void refused(const char *what, doca_error_t got, doca_error_t code, const char *pipe,
-	const char *field, const char *words)
-{
-	const char *text = doca_flow_ringfield_last_error();
-	struct doca_flow_ringfield_error error;
-
-	doca_flow_ringfield_last_error_get(&error);
-	if (!ok(got == code, "%s: %s", what, doca_error_get_name(code))) {
-		printf("# got %s: %s\n", doca_error_get_name(got), text);
-		return;
-	}
-	ok(error.code == code && strlen(error.reason) > 10 &&
-			(!pipe || (!strcmp(error.pipe, pipe) && strstr(text, pipe))) &&
-			(!field || strstr(text, field)) && (!words || strstr(text, words)),
-		"says so: %s", text);
-}
-
-// -- pipes ------------------------------------------------------------------------------------------------------------
-
-// A pipe that is valid until a line changes it.
-struct draft {
-	struct rig_pipe p;
-	struct doca_flow_match match, mask;
-	struct doca_flow_actions actions, actions_mask;
-	struct doca_flow_monitor monitor;
-	struct doca_flow_action_desc desc;
-	struct doca_flow_action_descs descs;
-	struct doca_flow_port *port;
-	uint16_t queues[2];
-};
-
-static void draft_valid(struct draft *d)
-{
-	*d = (struct draft){.port = rig.port[0], .match = rig_tuple_match(true)};
-	d->p.name = "DRAFT";
-	d->p.match = &d->match;
-	d->p.nr_entries = PIPE_ENTRIES;
-	d->p.fwd = rig_fwd_port(1);
-	d->p.fwd_miss = rig_fwd_drop();
-	d->descs.nb_action_desc = 1;
-	d->descs.desc_array = &d->desc;
-	d->desc.type = DOCA_FLOW_ACTION_COPY;
-	d->desc.field_op.src.field_string = "outer.ipv4.src_ip";
-	d->desc.field_op.dst.field_string = "outer.ipv4.dst_ip";
-	d->desc.field_op.width = 32;
-}
-
-static doca_error_t draft_create(struct draft *d)
-{
-	struct doca_flow_pipe *pipe = NULL;
-	doca_error_t code = rig_pipe_try(d->port, &d->p, &pipe);
-
-	if (code == DOCA_SUCCESS)
-		doca_flow_pipe_destroy(pipe);
-	return code;
-}
-
-#define PIPE(code, field, words, ...)                                                               \
-	do {                                                                                        \
-		struct draft d;                                                                     \
-		draft_valid(&d);                                                                    \
-		__VA_ARGS__;                                                                        \
-		refused(#__VA_ARGS__, draft_create(&d), DOCA_ERROR_##code, d.p.name, field, words); \
-	} while (0)
 
 // Section 2: matches.
 static void matches(void)
@@ -187,8 +119,6 @@ static void monitors(void)
 
 // -- setters ----------------------------------------------------------------------------------------------------------
 
-#define CALL(code, field, call) refused(#call, call, DOCA_ERROR_##code, NULL, field, NULL)
-
 static void setters(void)
 {
 	struct doca_flow_cfg *cfg;
@@ -261,8 +191,6 @@ static void ports(void)
 }
 
 // -- entries ----------------------------------------------------------------------------------------------------------
-
-#define ENTRY(code, pipe, field, call) refused(#call, call, DOCA_ERROR_##code, pipe, field, NULL)
 
 static void basic_entries(void)
 {
@@ -639,6 +567,27 @@ static void on_warning(const struct doca_flow_ringfield_error *what, void *user_
 	warning = *what;
 }
 
+// Of entries: a value for a field that the pipe holds constant; the query of a counter that nobody asked for.
+static void lint_entries(void)
+{
+	struct doca_flow_match key = rig_tuple(true, IP(1, 2, 3, 4), IP(8, 8, 8, 8), 1, 80);
+	struct doca_flow_resource_query q;
+	struct doca_flow_pipe_entry *e;
+	struct doca_flow_pipe *pipe;
+	struct draft mine;
+
+	draft_valid(&mine);
+	mine.p.name = "CONSTANT";
+	mine.match.outer.tcp.l4_port.dst_port = DOCA_HTOBE16(443);
+	pipe = rig_pipe(rig.port[0], &mine.p);
+	ENTRY(INVALID_VALUE, "CONSTANT", "constant-differs",
+		doca_flow_pipe_basic_add_entry(0, pipe, &key, 0, NULL, NULL, NULL, 0, NULL, &e));
+	key.outer.tcp.l4_port.dst_port = 0;
+	e = rig_add(rig.port[0], pipe, &key, NULL, NULL, NULL);
+	ENTRY(INVALID_VALUE, "CONSTANT", "counter-unbound", doca_flow_resource_query_entry(e, &q));
+	doca_flow_pipe_destroy(pipe);
+}
+
 // The silent traps: legal, so that programs run as on a card, but told; a program may ask to have them refused.
 static void lint(void)
 {
@@ -652,6 +601,9 @@ static void lint(void)
 		d.p.actions_mask = &d.actions_mask, d.actions.outer.l3_type = DOCA_FLOW_L3_TYPE_IP4,
 		d.actions.outer.ip4.ttl = 9);
 	PIPE(INVALID_VALUE, "congestion", "resizable", d.p.congestion = 50);
+	PIPE(INVALID_VALUE, "fwd", "control-fwd", d.p.type = DOCA_FLOW_PIPE_CONTROL, d.p.match = NULL,
+		d.p.fwd_miss.type = 0);
+	lint_entries();
 	success(doca_flow_ringfield_lint_set(DOCA_FLOW_RINGFIELD_LINT_WARN, on_warning, &warnings));
 	draft_valid(&trap);
 	trap.match.outer.l3_type = 0;

@@ -40,6 +40,7 @@ int main(void)
 	struct rig_pipe p = {.name = "ON_REP", .is_root = true};
 	struct doca_flow_port *port = NULL, *manager = NULL, *rep = NULL;
 	struct doca_flow_pipe *pipe;
+	struct doca_flow_pipe_cfg *late;
 
 	success(rig_init(&vnf));
 	refused("a representor in vnf mode", start("pf0vf0", 1, &port), DOCA_ERROR_INVALID_VALUE,
@@ -55,10 +56,17 @@ int main(void)
 	refused("a pipe on a representor", rig_pipe_try(rep, &p, &pipe), DOCA_ERROR_INVALID_VALUE, "ON_REP");
 	p.name = "ON_MANAGER";
 	success(rig_pipe_try(manager, &p, &pipe));
+	refused("pairing in switch mode", doca_flow_port_pair(manager, rep), DOCA_ERROR_NOT_SUPPORTED,
+		"pair-vnf");
 	refused("stopping the switch port under its representors", doca_flow_port_stop(manager),
 		DOCA_ERROR_IN_USE, NULL);
 	success(doca_flow_port_stop(rep));
+	success(doca_flow_pipe_cfg_create(&late, manager));
+	success(doca_flow_pipe_cfg_set_name(late, "LATE"));
 	success(doca_flow_port_stop(manager));
+	refused("a pipe of a port that was stopped", doca_flow_pipe_create(late, &p.fwd, NULL, &pipe),
+		DOCA_ERROR_INVALID_VALUE, "port-started");
+	success(doca_flow_pipe_cfg_destroy(late));
 	doca_flow_destroy();
 	success(doca_dev_rep_close(rig.rep[1]));
 	success(doca_dev_close(rig.dev[0]));
