@@ -20,7 +20,7 @@ import numpy as np
 from appliance.bench.figures import Collection, Section
 from appliance.bench.lab import BURST, PAUSE, Managed, Plan, Traffic, lab, until
 from appliance.bench.programs import Settings
-from appliance.bench.retransmissions import Connection
+from appliance.bench.retransmissions import Connection, Counts
 
 EVENTS: Final = ("publish", "rollback", "quarantine", "kill9")
 GOAL_QUARANTINE_MS: Final = 5.0
@@ -29,6 +29,7 @@ CROWD_RATE: Final = 250_000
 AGENT_RATE: Final = 50_000
 QUARANTINES: Final = 20
 """In one run of P8."""
+QUIET_SECONDS: Final = 0.5
 AFTER_SECONDS: Final = 0.1
 """Whatever an event does to packets it has done by then."""
 
@@ -116,8 +117,39 @@ def _event(found: Collection, event: str, number: int, managed: Managed, traffic
         managed.rollback()
 
 
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Since the beginning."""
+
+    stream: int
+    crowd: int
+    tcp_dropped: int
+    again: int
+    needless: int
+
+    @classmethod
+    def now(cls, traffic: Traffic, tcp: Connection | None) -> Losses:
+        """Waits for the stream's last packet."""
+        counts = tcp.look() if tcp else Counts(0, 0, 0)
+        lost, crowd, dropped = traffic.lost(traffic.web), traffic.crowd_lost(), traffic.dropped("p6", "p7")
+        return cls(lost, crowd, dropped, counts.again, counts.needless)
+
+    def add(self, found: Collection, name: str, before: Losses, *, tcp: bool) -> None:
+        """What was lost since then."""
+        found.add(f"{name}: packets lost", "packets", self.stream - before.stream, goal=0, less=True)
+        found.add(
+            f"{name}: packets of the crowd lost", "packets", self.crowd - before.crowd, goal=0, less=True
+        )
+        if tcp:
+            dropped = self.tcp_dropped - before.tcp_dropped
+            again, needless = self.again - before.again, self.needless - before.needless
+            found.add(f"{name}: packets of TCP dropped", "packets", dropped, goal=0, less=True)
+            found.add(f"{name}: TCP segments sent again", "segments", again, goal=0, less=True)
+            found.add(f"{name}: of these late, not lost", "segments", needless)
+
+
 def disruption(settings: Settings) -> Section:
-    """Lost packets per event, over ``settings.runs`` events of each kind."""
+    """Lost packets per event, over ``settings.runs`` events of each kind; and over as long without one."""
     taps = not os.geteuid()
     found = Collection()
     with (
@@ -127,44 +159,45 @@ def disruption(settings: Settings) -> Section:
         tcp = stack.enter_context(Connection()) if taps else None
         live = traffic.dpu.ct_stats().live
         for number in range(settings.runs):
-            for event in settings.events:
-                before = traffic.lost(traffic.web), traffic.crowd_lost(), tcp.again() if tcp else 0
+            for event in ("nothing", *settings.events):
+                before = Losses.now(traffic, tcp)
                 began = time.perf_counter()
-                _event(found, event, number, managed, traffic)
+                if event == "nothing":
+                    time.sleep(QUIET_SECONDS)
+                else:
+                    _event(found, event, number, managed, traffic)
                 spent = time.perf_counter() - began
                 time.sleep(AFTER_SECONDS)
-                after = traffic.lost(traffic.web), traffic.crowd_lost(), tcp.again() if tcp else 0
-                lost, crowd, again = (now - then for now, then in zip(after, before, strict=True))
-                found.add(f"{event}: packets lost", "packets", lost, goal=0, less=True)
-                found.add(f"{event}: packets of the crowd lost", "packets", crowd, goal=0, less=True)
-                if tcp:
-                    found.add(f"{event}: TCP segments sent again", "segments", again, goal=0, less=True)
+                Losses.now(traffic, tcp).add(found, event, before, tcp=taps)
                 found.add(f"{event}: seconds", "s", spent, less=True)
         sent, ports = traffic.web.sent, traffic.dpu.stats().ports
         crowd_sent = sum(ports[name].sent.total_pkts for name in ("p4", "p5"))
+        acked = tcp.look().acked if tcp else 0
     return Section(
         "disruption",
         "What events cost those they do not concern",
         tuple(found.figures()),
-        _remarks(found, settings, sent, crowd_sent, live, tcp),
+        _remarks(found, settings, sent, crowd_sent, live, acked),
     )
 
 
 def _remarks(
-    found: Collection, settings: Settings, sent: int, crowd: int, live: int, tcp: Connection | None
+    found: Collection, settings: Settings, sent: int, crowd: int, live: int, acked: int
 ) -> tuple[str, ...]:
-    total = {
-        what: sum(sum(one.runs) for one in found.figures() if one.name.endswith(what))
-        for what in ("packets lost", "packets of the crowd lost", "TCP segments sent again")
-    }
+    def total(what: str) -> str:
+        return f"{sum(sum(one.runs) for one in found.figures() if one.name.endswith(': ' + what)):.0f}"
+
     most = 2 * _plan(settings, taps=False).rate / 1000
     remarks = [
-        f"{settings.runs} events of each kind. {sent} numbered packets of the allowed stream, "
-        f"{BURST / PAUSE / 1000:.0f}k/s at most, {total['packets lost']:.0f} lost in all; {crowd} of the crowd, "
-        f"{most:.0f}k/s at most, {total['packets of the crowd lost']:.0f} lost; {live} connections live.",
-        f"TCP through taps: {tcp.acked / 1e6:.1f} MB in blocks of 1000 bytes, "
-        f"{total['TCP segments sent again']:.0f} segments sent again."
-        if tcp
+        f"{settings.runs} events of each kind, and as often nothing for {QUIET_SECONDS:g} s. "
+        f"{sent} numbered packets of the allowed stream, {BURST / PAUSE / 1000:.0f}k/s at most, "
+        f"{total('packets lost')} lost in all; {crowd} of the crowd, {most:.0f}k/s at most, "
+        f"{total('packets of the crowd lost')} lost; {live} connections live.",
+        f"TCP through taps: {acked / 1e6:.1f} MB in blocks of 1000 bytes; packets dropped "
+        f"{total('packets of TCP dropped')}, segments sent again {total('TCP segments sent again')}, of these "
+        f"{total('of these late, not lost')} late, not lost. A kernel that waits for its turn on a busy machine sends "
+        "again by itself: compare with nothing."
+        if acked
         else "No TCP through taps: they need root.",
     ]
     last = found.figure("quarantine: call to last packet forwarded (P8)").runs

@@ -218,10 +218,14 @@ class Traffic:
         port = self.dpu.stats().ports["p8"]
         return port.received.total_pkts, port.received.total_pkts - port.dropped.total_pkts
 
-    def crowd_lost(self) -> int:
-        """Packets of the crowd and the shop that were dropped for whatever reason."""
+    def dropped(self, *names: str) -> int:
+        """Packets that came in by these ports and were dropped for whatever reason."""
         ports = self.dpu.stats().ports
-        return sum(ports[name].dropped.total_pkts for name in ("p4", "p5") if name in ports)
+        return sum(ports[name].dropped.total_pkts for name in names if name in ports)
+
+    def crowd_lost(self) -> int:
+        """Packets of the crowd and the shop that were dropped."""
+        return self.dropped("p4", "p5")
 
     def close(self) -> None:
         """End both threads and the session."""

@@ -10,6 +10,7 @@ import contextlib
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
@@ -25,8 +26,8 @@ one, _ = listener.accept()
 while one.recv(1 << 16):
     pass
 """
-# A block each millisecond, from a thread; a line on stdin asks for counts. tcpi_total_retrans is at byte 100 of
-# struct tcp_info, tcpi_bytes_acked at 120.
+# A block each millisecond, from a thread; a line on stdin asks for counts of struct tcp_info: tcpi_total_retrans at
+# byte 100, tcpi_bytes_acked at 120, tcpi_dsack_dups at 216.
 CLIENT: Final = """\
 import json, socket, struct, sys, threading, time
 one = socket.create_connection(("10.88.0.2", int(sys.argv[1])), timeout=10)
@@ -45,9 +46,22 @@ threading.Thread(target=send, daemon=True).start()
 print("READY", flush=True)
 for _ in sys.stdin:
     info = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-    again, acked = struct.unpack_from("=I", info, 100)[0], struct.unpack_from("=Q", info, 120)[0]
-    print(json.dumps({"again": again, "acked": acked, **state}), flush=True)
+    again, needless = (struct.unpack_from("=I", info, at)[0] if at < len(info) - 3 else 0 for at in (100, 216))
+    acked = struct.unpack_from("=Q", info, 120)[0]
+    print(json.dumps({"again": again, "needless": needless, "acked": acked, **state}), flush=True)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Of a connection since its beginning."""
+
+    again: int
+    """Segments that were sent again."""
+    needless: int
+    """Of these, whose first one had come (the other side said so): late, not lost."""
+    acked: int
+    """Bytes."""
 
 
 class Connection:
@@ -70,19 +84,15 @@ class Connection:
             raise BenchError(f"TCP between the taps: {' '.join(words)}")
         return child
 
-    def again(self) -> int:
-        """Segments sent again since the beginning. ``BenchError``: the connection broke."""
+    def look(self) -> Counts:
+        """Now. ``BenchError``: the connection broke."""
         stdin = opened(self._client.stdin)
         stdin.write("\n")
         stdin.flush()
         found = json.loads(opened(self._client.stdout).readline())
         if found["error"]:
             raise BenchError(f"TCP between the taps broke: {found['error']}")
-        self.acked = int(found["acked"])
-        return int(found["again"])
-
-    acked = 0
-    """Bytes at the last look."""
+        return Counts(*(int(found[name]) for name in ("again", "needless", "acked")))
 
     def __enter__(self) -> Self:
         return self

@@ -80,6 +80,7 @@ def test_events_cost_others_nothing() -> None:
         assert figures[f"{event}: packets lost"]["runs"] == [0, 0]
         assert figures[f"{event}: packets of the crowd lost"]["runs"] == [0, 0]
         if not os.geteuid():
+            assert figures[f"{event}: packets of TCP dropped"]["runs"] == [0, 0]
             assert len(figures[f"{event}: TCP segments sent again"]["runs"]) == 2
     assert all(value >= 0 for value in figures["quarantine: call to last packet forwarded (P8)"]["runs"])
 
