@@ -144,8 +144,8 @@ class Losses:
             dropped = self.tcp_dropped - before.tcp_dropped
             again, needless = self.again - before.again, self.needless - before.needless
             found.add(f"{name}: packets of TCP dropped", "packets", dropped, goal=0, less=True)
-            found.add(f"{name}: TCP segments sent again", "segments", again, goal=0, less=True)
-            found.add(f"{name}: of these late, not lost", "segments", needless)
+            found.add(f"{name}: TCP segments sent again", "segments", again, less=True)
+            found.add(f"{name}: of these lost, not late", "segments", again - needless, goal=0, less=True)
 
 
 def disruption(settings: Settings) -> Section:
@@ -195,8 +195,8 @@ def _remarks(
         f"{total('packets of the crowd lost')} lost; {live} connections live.",
         f"TCP through taps: {acked / 1e6:.1f} MB in blocks of 1000 bytes; packets dropped "
         f"{total('packets of TCP dropped')}, segments sent again {total('TCP segments sent again')}, of these "
-        f"{total('of these late, not lost')} late, not lost. A kernel that waits for its turn on a busy machine sends "
-        "again by itself: compare with nothing."
+        f"{total('of these lost, not late')} lost and not merely late. A kernel that waits for its turn on "
+        "a busy machine sends again by itself: compare with nothing."
         if acked
         else "No TCP through taps: they need root.",
     ]
