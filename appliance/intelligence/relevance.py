@@ -381,6 +381,8 @@ class Slicer:
         for appliance, (_, matter) in self._relevant.items():
             if matter[which].any():
                 touched.add(appliance)
+        # What was not asked for since the last change is not known to be as it was.
+        touched |= made._own.keys() - self._relevant.keys()
         for appliance in touched:
             made._slices.pop(appliance, None)
             made._relevant.pop(appliance, None)

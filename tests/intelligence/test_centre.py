@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""Inventory, criteria, policy sets and the watched directory of a centre, without connections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import BadState, FlowError, InvalidValue, NotFound
+from appliance.intelligence.access import LOCAL
+from appliance.intelligence.centre import Centre
+from appliance.intelligence.directory import MAX_ALIASES, MAX_DEPTH, Directory, read_file
+from appliance.intelligence.fleet import Book
+from appliance.intelligence.inventory import Criterion
+from appliance.intelligence.relevance import Slicer
+from appliance.intelligence.slices import ContainedAt
+from appliance.policy.containment import Contained
+from appliance.policy.model import Interface, Network, State, Workload
+from appliance.policy.refusal import Refused
+from appliance.run.document import ConfigError
+from tests.intelligence.test_receiver import POLICY, workload
+
+
+@pytest.fixture
+def centre(tmp_path: Path) -> Iterator[Centre]:
+    made = Centre(tmp_path / "c", name="lab")
+    made.apply_networks([Network(name="lab", prefixes=("10.0.0.0/24",))], LOCAL)
+    made.apply_workloads([workload(1, "dpu1", "web"), workload(2, "dpu2", "db")], [], LOCAL)
+    yield made
+    made.close()
+
+
+def test_a_centre_that_is_started_again_is_the_same(centre: Centre, tmp_path: Path) -> None:
+    centre.publish("base", POLICY, LOCAL, "first")
+    centre.contain(["w1"], "", State.QUARANTINED, LOCAL, reason="a test")
+    before = centre.wanted("dpu1")[1]
+    again = Centre(tmp_path / "c")
+    after = again.wanted("dpu1")[1]
+    assert before is not None
+    assert after is not None
+    assert (after.digest, again.id, again.number) == (before.digest, "lab", centre.number)
+    assert again.containment.digest == centre.containment.digest
+    assert again.authority.fingerprint == centre.authority.fingerprint
+    assert again.signer.public == centre.signer.public
+    again.close()
+    for file in (tmp_path / "c").rglob("*.key"):
+        assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_change_that_cannot_be_leaves_everything(centre: Centre) -> None:
+    before = centre.number
+    twice = replace(workload(3, "dpu1", "x"), interfaces=workload(1, "dpu1", "x").interfaces)
+    with pytest.raises(Refused, match="bound twice"):
+        centre.apply_workloads([workload(4, "dpu1", "x"), twice], [], LOCAL)
+    with pytest.raises(BadState, match="read it again"):
+        centre.apply_workloads([workload(4, "dpu1", "x")], [], LOCAL, expected=before - 1)
+    with pytest.raises(InvalidValue, match="'kind' is reserved"):
+        centre.set_labels("w1", {"kind": "agent"}, [], LOCAL)
+    with pytest.raises(NotFound, match="no workload 'w9'"):
+        centre.apply_workloads([], ["w9"], LOCAL)
+    assert (centre.number, sorted(centre.workloads)) == (before, ["w1", "w2"])
+
+
+def test_criteria_set_labels_and_names_win(centre: Centre) -> None:
+    criteria = [
+        Criterion("tier", r"w(\d+)", "", {"tier": r"t\1", "app": "from-rule"}),
+        Criterion("late", "w2", "app=db", {"tier": "data"}),
+    ]
+    assert centre.replace_criteria(criteria, LOCAL) == ["w1", "w2"]
+    assert dict(centre.workloads["w1"].labels) == {"tier": "t1", "app": "web"}
+    assert dict(centre.workloads["w2"].labels) == {"tier": "data", "app": "db"}
+    assert centre.by["w2"] == {"tier": "criterion/late", "app": "local"}
+    for bad, words in (
+        (Criterion("x", "(", "", {"a": "b"}), "name_pattern"),
+        (Criterion("x", "", "a=(", {"a": "b"}), "selector"),
+        (Criterion("x", "", "", {"state": "b"}), "reserved"),
+        (Criterion("x", "", "", {}), "it sets none"),
+    ):
+        with pytest.raises(InvalidValue, match=words):
+            centre.replace_criteria([bad], LOCAL)
+    # What would take a backtracking matcher for ever takes RE2 no time.
+    centre.replace_criteria([Criterion("evil", "(w*)*(w*)*x", "", {"a": "b"})], LOCAL)
+    centre.apply_workloads([Workload(name="w" * 60)], [], LOCAL)
+    centre.replace_criteria([], LOCAL)
+    assert "tier" not in centre.workloads["w1"].labels
+
+
+def test_policy_sets_have_scopes_drafts_and_one_number(centre: Centre) -> None:
+    made, problems = centre.update_draft("web", POLICY, "app=web", LOCAL)
+    assert (made.scope, problems) == ("app=web", [])
+    assert centre.publish("web", "", LOCAL, "from the draft").number == 1
+    assert centre.sets["web"].draft == ""
+    outside = "rules: [{name: two, band: allow, from: app=db, to: app=db, services: [tcp/1]}]\n"
+    with pytest.raises(Refused, match=r"rule two.*workload w2.*outside of the scope"):
+        centre.publish("web", outside, LOCAL, "too far")
+    with pytest.raises(Refused, match="only the set 'base' may say another default"):
+        centre.publish("other", "default: allow\n", LOCAL, "open")
+    with pytest.raises(Refused, match="has one of this name already"):
+        centre.publish("base", POLICY, LOCAL, "a rule of the same name")
+    assert centre.publish("base", outside, LOCAL, "the base may").number == 2
+    assert "name: two" in centre.policy.text
+    back = centre.rollback(1, LOCAL, "it was wrong")
+    assert (back.number, back.of) == (3, 1)
+    assert "name: two" not in centre.policy.text
+    with pytest.raises(BadState, match="revision 3 is published, not 2"):
+        centre.publish("base", outside, LOCAL, "late", 2)
+
+
+def test_nothing_is_told_before_something_was_published(centre: Centre) -> None:
+    assert centre.wanted("dpu1")[1] is None
+    centre.publish("base", POLICY, LOCAL, "first")
+    assert centre.wanted("dpu1")[1] is not None
+
+
+def test_scale_out_and_a_move_are_changes_of_few_slices(centre: Centre) -> None:
+    centre.publish("base", POLICY, LOCAL, "first")
+    for appliance in ("dpu1", "dpu2"):
+        centre.wanted(appliance)
+    told: list[set[str] | None] = []
+    centre.on_change.append(lambda touched, contained: told.append(touched))
+    centre.apply_workloads([workload(number, "dpu3", "web") for number in range(10, 28)], [], LOCAL)
+    assert told[-1] is None or told[-1] == {"dpu2", "dpu3"}
+    made = centre.wanted("dpu2")[1]
+    assert made is not None
+    assert len(made.peers) == 19
+    one = workload(1, "dpu1", "web")
+    both = replace(one, interfaces=(*one.interfaces, replace(one.interfaces[0], appliance="dpu3")))
+    centre.apply_workloads([both], [], LOCAL)
+    for appliance in ("dpu1", "dpu3"):
+        assert "w1" in Slicer(centre._fleet()).slice(appliance).own
+    centre.apply_workloads([workload(1, "dpu3", "web")], [], LOCAL)
+    wanted = centre.wanted("dpu1")[1]
+    assert wanted is not None
+    assert "w1" not in wanted.own
+
+
+def test_local_containment_tightens_and_is_taken_back(centre: Centre) -> None:
+    def local(state: State) -> ContainedAt:
+        return ContainedAt(Contained("w2", state, 1.0, 0.0, "here", "somebody"))
+
+    centre.contain(["w2"], "", State.RESTRICTED, LOCAL, reason="a test")
+    centre.report_local("dpu2", [local(State.WATCHED)], LOCAL)
+    assert centre.containment.contained["w2"].contained.state is State.RESTRICTED
+    centre.report_local("dpu2", [local(State.QUARANTINED)], LOCAL)
+    found = centre.containment.contained["w2"]
+    assert (found.contained.state, found.origin) == (State.QUARANTINED, "dpu2")
+    number = centre.containment.number
+    centre.report_local("dpu2", [local(State.QUARANTINED)], LOCAL)
+    assert centre.containment.number == number
+    centre.report_local("dpu1", [], LOCAL)
+    assert "w2" in centre.containment.contained
+    centre.report_local("dpu2", [], LOCAL)
+    assert "w2" not in centre.containment.contained
+
+
+def test_the_directory_is_watched(centre: Centre, tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    book = Book()
+    directory = Directory(centre, files, book)
+    one = files / "a.yaml"
+    one.write_text(
+        "workloads:\n"
+        "  x: {appliance: dpu1, network: lab, port: p3, mac: '02:00:00:00:00:33', addresses: 10.0.0.33,\n"
+        "    labels: {a: b}}\n"
+        "  seen: {network: lab, addresses: [10.0.0.34]}\n"
+    )
+    assert directory.look()
+    assert not directory.look()
+    assert centre.by["x"] == {"a": "file/a.yaml"}
+    assert centre.workloads["seen"].interfaces[0].appliance == ""
+    one.write_text("workloads: {x: {kindd: agent}}\n")
+    directory.look()
+    assert "x" in centre.workloads
+    assert book.alarms[0].kind == "file"
+    assert "kindd" in book.alarms[0].text
+    one.write_text("workloads: {w1: {labels: {app: mine}}}\n")
+    directory.look()
+    assert "local has declared it already" in book.alarms[0].text
+    assert centre.workloads["w1"].labels["app"] == "web"
+    one.unlink()
+    directory.look()
+    assert sorted(centre.workloads) == ["w1", "w2"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "workloads: " + "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1),
+        "a: &a [x]\nb: [" + ", ".join(["*a"] * (MAX_ALIASES + 1)) + "]\n",
+    ],
+)
+def test_documents_are_bounded(text: str) -> None:
+    with pytest.raises(ConfigError, match="nested deeper than"):
+        read_file(text, "bad.yaml")
+
+
+def test_what_is_wrong_in_a_file_is_named() -> None:
+    for text, words in (
+        ("workloads: {x: {appliance: d, network: lab, port: p1, addresses: 10.0.0.1}}", "'mac' is missing"),
+        ("workloads: {x: {network: lab, addresses: nonsense}}", "addresses"),
+        ("networks: {lab: {vlan: 5000}}", "vlan"),
+        ("wrokloads: {}", "wrokloads"),
+    ):
+        with pytest.raises(FlowError, match=words):
+            read_file(text, "bad.yaml")
+
+
+def test_interfaces_of_who_is_behind_no_appliance_have_a_stand_in_for_a_mac() -> None:
+    _, workloads = read_file("workloads: {x: {network: lab, addresses: [10.0.0.9]}}", "a.yaml")
+    place = workloads[0].interfaces[0]
+    assert isinstance(place, Interface)
+    assert (place.port, place.mac[:3]) == ("-", "06:")
