@@ -76,30 +76,23 @@ def judge_streams(
     demo: FactoryDemo, asked: float, answered: float, at_once: Reports, at_end: Reports
 ) -> None:
     """The victim's connections are dead, the forensic path and all others lost nothing."""
-    made = table(
-        "connection",
-        "sent",
-        "back",
-        "lost",
-        "retransmitted",
-        "",
-        right=["sent", "back", "lost", "retransmitted"],
-    )
+    counts = ("sent", "back", "lost", "retransmitted")
+    made = table("connection", *counts, "", right=counts)
     dead, alive, lost, retransmitted, numbers = 0, 0, 0, 0, 0
     last = 0.0
     others = [stream for stream in STREAMS if not stream.dies]
     for stream in STREAMS:
         report = at_end[stream.name]
         missing = report["sent"] - report["received"]
+        counted = (stream.name, str(report["sent"]), str(report["received"]))
         if stream.dies:
             quiet = report["last"] <= answered + LATE_MS / 1000
             dead += quiet
             last = max(last, report["last"])
-            words = Text(
+            words = (
                 f"dead {1000 * (report['last'] - asked):+.0f} ms after the call" if quiet else "STILL ALIVE"
             )
-            words.stylize("magenta" if quiet else "bold red")
-            made.add_row(stream.name, str(report["sent"]), str(report["received"]), "", "", words)
+            made.add_row(*counted, "", "", Text(words, style="magenta" if quiet else "bold red"))
             continue
         moved = report["received"] > at_once[stream.name]["received"]
         clean = not missing and not report["disordered"] and not report["error"] and moved
@@ -107,17 +100,10 @@ def judge_streams(
         lost += missing
         numbers += report["sent"]
         retransmitted += report["retransmits"]
-        words = Text("forensic path" if stream.forensic else "", style="cyan")
+        text = Text("forensic path" if stream.forensic else "", style="cyan")
         if not clean:
-            words = Text(report["error"] or "does not move", style="bold red")
-        made.add_row(
-            stream.name,
-            str(report["sent"]),
-            str(report["received"]),
-            str(missing),
-            str(report["retransmits"]),
-            words,
-        )
+            text = Text(report["error"] or "does not move", style="bold red")
+        made.add_row(*counted, str(missing), str(report["retransmits"]), text)
     demo.console.print(made)
     dying = len(STREAMS) - len(others)
     demo.check(

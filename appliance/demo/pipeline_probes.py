@@ -32,6 +32,7 @@ from appliance.v1 import packet_pb2, packet_service_pb2, port_service_pb2
 
 if TYPE_CHECKING:
     from appliance.demo.pipeline import PipelineDemo
+    from appliance.run.workload import Workload
 
 
 def with_namespaces(demo: PipelineDemo, stack: ExitStack) -> None:
@@ -52,6 +53,23 @@ def with_namespaces(demo: PipelineDemo, stack: ExitStack) -> None:
     data.do("serve_udp", port=9000)
 
     demo.section("Traffic   (real servers and clients in the namespaces)")
+    _allowed(demo, prep)
+    _blocked(demo, prep, data, train)
+    _datagrams(demo, prep, data, train)
+    there, back = demo.entry_hits("to_spine"), demo.entry_hits("from_spine")
+    demo.checks.append(
+        Check(
+            "the spine carried VXLAN",
+            "as many in as out",
+            f"{there:,} packets out, {back:,} in",
+            0 < there == back,
+            f"VNI {VNI}",
+        )
+    )
+    demo.console.print(f"{len(demo.checks)} probes done")
+
+
+def _allowed(demo: PipelineDemo, prep: Workload) -> None:
     allowed: list[tuple[str, Any]] = [
         ("prep → data:80 TCP", prep.call("get", host=DATA.address, port=80, size=1_000_000, timeout=5.0)),
         (
@@ -67,6 +85,9 @@ def with_namespaces(demo: PipelineDemo, stack: ExitStack) -> None:
         else:
             measured = answer.get("why", "wrong answer")
         demo.checks.append(Check(what, "connects", measured, answer["ok"], answer.get("name", "")))
+
+
+def _blocked(demo: PipelineDemo, prep: Workload, data: Workload, train: Workload) -> None:
     blocked: list[tuple[str, Any, str]] = [
         ("prep → data:22 TCP", _try(prep, DATA, 22), "no entry for it"),
         ("prep → train:22 TCP", _try(prep, TRAIN, 22), "no entry for it"),
@@ -83,6 +104,9 @@ def with_namespaces(demo: PipelineDemo, stack: ExitStack) -> None:
         answer = future.result()
         measured = "CONNECTS" if answer["ok"] else answer["why"]
         demo.checks.append(Check(what, "no answer", measured, measured == "no answer", note))
+
+
+def _datagrams(demo: PipelineDemo, prep: Workload, data: Workload, train: Workload) -> None:
     seconds = prep.do("send_udp", host=DATA.address, port=9000, count=DATAGRAMS, seconds=SEND_SECONDS)[
         "seconds"
     ]
@@ -93,17 +117,6 @@ def with_namespaces(demo: PipelineDemo, stack: ExitStack) -> None:
     time.sleep(0.1)
     more = data.do("count_udp", port=9000)["count"] - before
     demo.checks.append(Check("train → data:9000 UDP", "0 of 10 arrive", f"{more} of 10 arrive", more == 0))
-    there, back = demo.entry_hits("to_spine"), demo.entry_hits("from_spine")
-    demo.checks.append(
-        Check(
-            "the spine carried VXLAN",
-            "as many in as out",
-            f"{there:,} packets out, {back:,} in",
-            0 < there == back,
-            f"VNI {VNI}",
-        )
-    )
-    demo.console.print(f"{len(demo.checks)} probes done")
 
 
 def _try(source: Any, target: Host, port: int) -> Any:
@@ -130,88 +143,103 @@ class Wire:
         self._responses.cancel()
 
 
+class _Rings:
+    """Injects frames, and looks where they come out."""
+
+    def __init__(self, demo: PipelineDemo, stack: ExitStack) -> None:
+        self.demo = demo
+        self._collected: dict[str, list[bytes]] = {}
+        self._wait = stack.enter_context(_collect(demo.client, self._collected))
+
+    def _inject(self, port: str, given: list[bytes]) -> None:
+        for seen in self._collected.values():
+            seen.clear()
+        request = packet_service_pb2.InjectPacketsRequest(port=port, frames=given)
+        self.demo.client.packets.InjectPackets(request, timeout=DEADLINE_SECONDS)
+
+    def check(self, what: str, expected: str, measured: str, good: bool, note: str = "") -> None:
+        """A line of the result."""
+        self.demo.checks.append(Check(what, expected, measured, good, note))
+
+    def one(self, what: str, port: str, frame: bytes, expected: str, note: str = "") -> bytes | None:
+        """Inject a frame, see where it comes out, compare; the frame that came out."""
+        self._inject(port, [frame])
+        self._wait(expected != "drop")
+        where = [name for name, seen in self._collected.items() for _ in seen]
+        measured = ", ".join(where) or "drop"
+        self.check(what, expected, measured, measured == expected, note)
+        return self._collected[expected][0] if expected in where else None
+
+    def burst(self, port: str, given: list[bytes], out: str) -> tuple[int, float]:
+        """Inject many; how many came out of a port, and in how many seconds."""
+        started = time.monotonic()
+        self._inject(port, given)
+        self.demo.settled()
+        seconds = time.monotonic() - started
+        self._wait(False)
+        return len(self._collected.get(out, [])), seconds
+
+
 def with_rings(demo: PipelineDemo, stack: ExitStack) -> None:
     """The same pipeline on ring ports, judged by injected packets."""
-    collected: dict[str, list[bytes]] = {}
-    collector = stack.enter_context(_collect(demo.client, collected))
-
-    def one(what: str, port: str, frame: bytes, expected: str, note: str = "") -> bytes | None:
-        """Inject a frame, see where it comes out, compare; the frame that came out."""
-        for seen in collected.values():
-            seen.clear()
-        request = packet_service_pb2.InjectPacketsRequest(port=port, frames=[frame])
-        demo.client.packets.InjectPackets(request, timeout=DEADLINE_SECONDS)
-        collector(expected != "drop")
-        where = [name for name, seen in collected.items() for _ in seen]
-        measured = ", ".join(where) or "drop"
-        demo.checks.append(Check(what, expected, measured, measured == expected, note))
-        return collected[expected][0] if expected in where else None
-
+    rings = _Rings(demo, stack)
     demo.section("Traffic   (injected packets, no root needed)")
-    one("prep → data:80 SYN", "pf0vf0", frames.tcp(PREP, DATA, 40000, 80), "pf0vf1")
-    one(
+    rings.one("prep → data:80 SYN", "pf0vf0", frames.tcp(PREP, DATA, 40000, 80), "pf0vf1")
+    rings.one(
         "data:80 → prep SYN ACK",
         "pf0vf1",
         frames.tcp(DATA, PREP, 80, 40000, frames.SYN | frames.ACK),
         "pf0vf0",
     )
-    inner = frames.tcp(PREP, TRAIN, 40000, 8080)
-    tunnelled = one("prep → train:8080 SYN", "pf0vf0", inner, "p0", "into the tunnel")
-    found = frames.vxlan(tunnelled) if tunnelled is not None else None
-    demo.checks.append(
-        Check(
-            "it is VXLAN with the frame inside",
-            f"VNI {VNI}, unchanged",
-            f"VNI {found[0]}, {'unchanged' if found[1] == inner else 'changed'}" if found else "not VXLAN",
-            found == (VNI, inner),
-        )
-    )
-    if tunnelled is not None:
-        came = one(
-            "spine → train:8080 SYN",
-            "p0",
-            frames.routed(tunnelled, SPINE, VTEP),
-            "pf0vf2",
-            "out of the tunnel",
-        )
-        demo.checks.append(
-            Check(
-                "the frame came through",
-                "unchanged",
-                "unchanged" if came == inner else "changed",
-                came == inner,
-            )
-        )
-    one("prep → data:22 SYN", "pf0vf0", frames.tcp(PREP, DATA, 40000, 22), "drop", "no entry for it")
-    one(
+    _tunnelled(rings)
+    rings.one("prep → data:22 SYN", "pf0vf0", frames.tcp(PREP, DATA, 40000, 22), "drop", "no entry for it")
+    rings.one(
         "data → prep:80 SYN",
         "pf0vf1",
         frames.tcp(DATA, PREP, 40000, 80),
         "drop",
         "it may answer, not call",
     )
-    one("data:80 → prep SYN", "pf0vf1", frames.tcp(DATA, PREP, 80, 80), "drop", "looks like an answer")
-    one("data → train:8080 SYN", "pf0vf1", frames.tcp(DATA, TRAIN, 40000, 8080), "drop")
-    one(
+    rings.one("data:80 → prep SYN", "pf0vf1", frames.tcp(DATA, PREP, 80, 80), "drop", "looks like an answer")
+    rings.one("data → train:8080 SYN", "pf0vf1", frames.tcp(DATA, TRAIN, 40000, 8080), "drop")
+    rings.one(
         "train says it is prep",
         "pf0vf2",
         frames.tcp(PREP, DATA, 40000, 80),
         "drop",
         "wrong port for this address",
     )
-    one("train → data:9000 UDP", "pf0vf2", frames.udp(TRAIN, DATA, 40000, 9000), "drop")
-
-    for seen in collected.values():
-        seen.clear()
-    started = time.monotonic()
-    burst = [frames.udp(PREP, DATA, 40000, 9000, b"telemetry %d" % number) for number in range(DATAGRAMS)]
-    request = packet_service_pb2.InjectPacketsRequest(port="pf0vf0", frames=burst)
-    demo.client.packets.InjectPackets(request, timeout=DEADLINE_SECONDS)
-    demo.settled()
-    seconds = time.monotonic() - started
-    collector(False)
-    demo.meter_check(len(collected.get("pf0vf1", [])), seconds)
+    rings.one("train → data:9000 UDP", "pf0vf2", frames.udp(TRAIN, DATA, 40000, 9000), "drop")
+    many = [frames.udp(PREP, DATA, 40000, 9000, b"telemetry %d" % number) for number in range(DATAGRAMS)]
+    demo.meter_check(*rings.burst("pf0vf0", many, "pf0vf1"))
     demo.console.print(f"{len(demo.checks)} probes done")
+
+
+def _tunnelled(rings: _Rings) -> None:
+    """Into the tunnel, to the spine and back."""
+    inner = frames.tcp(PREP, TRAIN, 40000, 8080)
+    tunnelled = rings.one("prep → train:8080 SYN", "pf0vf0", inner, "p0", "into the tunnel")
+    found = frames.vxlan(tunnelled) if tunnelled is not None else None
+    rings.check(
+        "it is VXLAN with the frame inside",
+        f"VNI {VNI}, unchanged",
+        f"VNI {found[0]}, {'unchanged' if found[1] == inner else 'changed'}" if found else "not VXLAN",
+        found == (VNI, inner),
+    )
+    if tunnelled is not None:
+        came = rings.one(
+            "spine → train:8080 SYN",
+            "p0",
+            frames.routed(tunnelled, SPINE, VTEP),
+            "pf0vf2",
+            "out of the tunnel",
+        )
+        rings.check(
+            "the frame came through",
+            "unchanged",
+            "unchanged" if came == inner else "changed",
+            came == inner,
+        )
 
 
 @contextmanager
