@@ -30,6 +30,7 @@ from typing import Final
 from cryptography import x509
 
 from appliance.errors import FlowError
+from appliance.flow.launch import PID_FILE
 from appliance.run.config import RunConfig, read_config
 
 NETNS: Final = Path("/run/netns")
@@ -238,7 +239,7 @@ def locked(path: Path) -> bool:
 def fastpath_of(directory: Path) -> int:
     """Process id of the fast path that runs in a runtime directory; 0 when none does."""
     try:
-        pid = int((directory / "fastpath.pid").read_text())
+        pid = int((directory / PID_FILE).read_text())
         command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except (OSError, ValueError):
         return 0
@@ -275,7 +276,7 @@ def runtime(directory: Path) -> Iterator[Finding]:
             f"{directory}: a fast path (pid {pid}) forwards and enforces, no appliance manages it",
             "start the appliance again with the same configuration: it adopts it without losing a packet",
         )
-    elif (directory / "steering.sock").exists() or (directory / "fastpath.pid").exists():
+    elif (directory / "steering.sock").exists() or (directory / PID_FILE).exists():
         yield warning(
             "runtime directory",
             f"{directory}: something was killed here",

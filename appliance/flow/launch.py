@@ -26,6 +26,8 @@ from appliance.errors import InitializationFailed, TimedOut
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
+PID_FILE = "fastpath.pid"
+"""In the runtime directory."""
 _PREFIX = "ringfield-private-"
 _STALE_SECONDS = 60.0  # a directory may be younger than the lock on it
 
@@ -142,6 +144,8 @@ class FastpathProcess:
                     stderr=log,
                     start_new_session=survive,
                 )
+            # At once: whoever is killed before it serves must not leave one that nobody finds.
+            (self.runtime_dir / PID_FILE).write_text(f"{self._process.pid}\n")
         except OSError as error:
             self._failed = error
         finally:

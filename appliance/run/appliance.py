@@ -8,9 +8,9 @@ reverse; with ``linger`` the fast path stays, and the next start finds it, as it
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
+import select
 import shutil
 import signal
 import socket
@@ -26,6 +26,7 @@ import structlog
 
 from appliance.errors import FlowError, InUse, NotConnected
 from appliance.flow import Dpu, FastpathProcess
+from appliance.flow.launch import PID_FILE
 from appliance.rpc.entry_service import EntryServicer
 from appliance.rpc.node import Node
 from appliance.rpc.observer_service import ObserverServicer
@@ -119,6 +120,7 @@ class Appliance:
         leftovers = state is not None or running or fresh
         self.lab = Lab(self.config, adopt=leftovers)
         if not running:
+            self._kill_fastpath()  # one that was just being started when its appliance was killed
             self._spawn()
         self._journal = Journal(self._state_file, state if state is not None else State())
         self.node = Node(declared(self.config), self._journal)
@@ -191,7 +193,7 @@ class Appliance:
         if self._process is not None:
             return int(self._process.pid)
         try:
-            return int((self.config.runtime_dir / "fastpath.pid").read_text())
+            return int((self.config.runtime_dir / PID_FILE).read_text())
         except (OSError, ValueError):
             return 0
 
@@ -212,7 +214,6 @@ class Appliance:
             runtime_dir=self.config.runtime_dir,
             survive=True,
         )
-        (self.config.runtime_dir / "fastpath.pid").write_text(f"{self._process.pid}\n")
         log.info("fast path started", pid=self._process.pid, seconds=round(time.monotonic() - started, 2))
 
     def _attach(self) -> None:
@@ -436,7 +437,7 @@ class Appliance:
             self.lab.close()
             self.lab = None
         if not linger:
-            (self.config.runtime_dir / "fastpath.pid").unlink(missing_ok=True)
+            (self.config.runtime_dir / PID_FILE).unlink(missing_ok=True)
         self._lock_file.close()
 
     def __enter__(self) -> Appliance:
@@ -449,15 +450,22 @@ class Appliance:
 
 
 def kill_recorded(runtime_dir: Path) -> None:
-    """End the fast path that an appliance recorded in its runtime directory, if it still runs."""
+    """End the fast path that an appliance recorded in its runtime directory, if it still runs; returns when its ports
+    are free.
+    """
     try:
-        pid = int((runtime_dir / "fastpath.pid").read_text())
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        pid = int((runtime_dir / PID_FILE).read_text())
+        process = os.pidfd_open(pid)
     except (OSError, ValueError):
         return
-    if str(runtime_dir).encode() in command:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    try:
+        if str(runtime_dir).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+            select.select([process], [], [], GONE_SECONDS)
+    except OSError:
+        return  # it has ended by itself
+    finally:
+        os.close(process)
 
 
 def sweep(pattern: str, namespaces: Iterable[str]) -> bool:

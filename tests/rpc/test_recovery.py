@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -465,3 +466,32 @@ def test_injecting_needs_no_ownership(tmp_path: Path) -> None:
         rig.client.packets.InjectPackets(request, timeout=TIMEOUT)
         rig.settle()
         assert rig.counter(declared.id) == sent + 1
+
+
+def test_a_fast_path_is_found_that_did_not_serve_yet_when_its_appliance_was_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with directory() as where:
+        slow = where / "slow"
+        slow.write_text(f"#!{sys.executable}\nimport signal\nsignal.pause()\n")
+        slow.chmod(0o700)
+        file = where / "test.yaml"
+        file.write_text(ROUTER)
+        pids = where / "fastpath.pid"
+        with monkeypatch.context() as patched:
+            patched.setenv("RINGFIELD_FASTPATH", str(slow))
+            with process.appliance(file) as first:
+                wait_for(
+                    "the start of the fast path", lambda: pids.exists() and pids.read_text().endswith("\n")
+                )
+                left = os.pidfd_open(int(pids.read_text()))
+                first.kill()
+                first.wait()
+        try:
+            assert not select.select([left], [], [], 0)[0]
+            with process.appliance(file, end=signal.SIGINT) as second:
+                process.wait_ready(second)
+                assert select.select([left], [], [], 0)[0]
+        finally:
+            os.close(left)
+            kill_recorded(where)
