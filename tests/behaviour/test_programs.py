@@ -33,6 +33,7 @@ PROGRAMS = {
     "fwd_miss": (2, "vnf", 2),
     "hashing": (2, "vnf", 2),
     "lifecycle": (2, "vnf", 2),
+    "log_and_devices": (2, "switch", 1),
     "meters": (2, "vnf", 2),
     "refusals": (4, "vnf", 4),
     "refusals_rules": (3, "vnf", 3),
@@ -58,7 +59,6 @@ OUT_OF_REACH = {
     "device",  # a port that goes between listing and opening
     "entry-numbers",  # four million entries
     "entry-size",  # 48 actions, the most that a template has, fit
-    "log-backends",  # tests/native/doca_log_test.c
     "queue",  # a fast path that is gone: tests/native/doca_gone_test.c
 }
 seen: dict[str, set[str]] = {}
