@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "ct_private.h"
+#include "flow_cache.h"
 
 struct job {
 	struct walker *w;
@@ -397,6 +398,8 @@ static inline bool known(struct job *j, struct packet *p, struct ct_look *k)
 		k->hash = ahead->hash;
 		k->number = ahead->number;
 	} else {
+		// Mostly the next one of this sender is in the same zone.
+		*flow_zone(j->w->cache, p) = (uint32_t)k->key.k[0];
 		return false;
 	}
 	if (unlikely(j->cw->ahead_serial != j->cw->table.serial))

@@ -62,6 +62,8 @@ void ct_ahead(struct walker *w, struct packet **packets, unsigned int n)
 		if (!k->number || ct_is_denial(t, k->number))
 			continue;
 		c = ct_conn(t, k->number);
+		// Who opens a connection is not logged: many have no second packet.
+		p->logging = FLOW_LOG_BEFORE;
 		if (c->recorded_in != cache->generation)
 			continue;
 		p->recorded = c->flow[ct_direction(c, k->from_high)].recorded;
@@ -107,7 +109,6 @@ void ct_behind(struct walker *w, const struct ct *ct, struct packet *p, const st
 		p->before = flow_record_before(w, p, ct->pipe);
 		if (!p->before)
 			return;
-		*flow_zone(cache, p) = (uint32_t)k->key.k[0];
 	}
 	flow_log_begin(p, FLOW_LOG_BEHIND);
 	p->logged.id = c->id;

@@ -261,6 +261,7 @@ static inline void core_ahead(struct walker *w, struct packet **packets, unsigne
 			const struct flow_walk *k = &c->walks[c->pairs[p->recorded - 1].before];
 
 			if (likely(flow_holds(w, c, k)) && likely(flow_fits(k, p))) {
+				p->logging = FLOW_LOG_NONE;
 				core_repeat(w, p, k);
 				hits++;
 				continue;
@@ -268,8 +269,8 @@ static inline void core_ahead(struct walker *w, struct packet **packets, unsigne
 			p->recorded = 0;
 			stale++;
 		}
-		if (p->look) {
-			misses++;
+		misses += !!p->look;
+		if (p->logging) {
 			flow_log_begin(p, FLOW_LOG_BEFORE);
 			w->logging = true;
 		}
