@@ -75,16 +75,20 @@ static void refusals(void)
 	success(doca_flow_port_cfg_destroy(port));
 }
 
+// Callbacks of updates and removals come after the call that added an entry.
+static struct rig_status status;
+
 static doca_error_t add(struct doca_flow_pipe *pipe, uint16_t sport, struct doca_flow_actions *actions,
 	uint8_t template, struct doca_flow_pipe_entry **entry)
 {
 	struct doca_flow_match match = rig_tuple(true, IP(1, 2, 3, 4), IP(8, 8, 8, 8), sport, 80);
-	struct rig_status status = {0};
+	int before = status.added;
 	doca_error_t code = doca_flow_pipe_basic_add_entry(
 		0, pipe, &match, template, actions, NULL, NULL, 0, &status, entry);
 
 	if (code == DOCA_SUCCESS)
-		require(rig_process(rig.port[0], &status.added, 1) && !status.failed, "entry %u", sport);
+		require(rig_process(rig.port[0], &status.added, before + 1) && !status.failed, "entry %u",
+			sport);
 	return code;
 }
 
@@ -191,7 +195,7 @@ static void acl_collisions(void)
 	struct rig_pipe p = {.name = "ACL", .type = DOCA_FLOW_PIPE_ACL, .nr_entries = COLLIDING};
 	struct rig_pipe root = {.name = "ROOT", .is_root = true};
 	struct rig_frame f = rig_frame4(true, IP(1, 2, 3, 4), IP(8, 8, 8, 8), 1234, 80, 20);
-	struct rig_status status = {0};
+	struct rig_status mine = {0};
 	struct doca_flow_pipe *acl;
 	struct doca_flow_pipe_entry *entry = NULL, *best = NULL;
 
@@ -211,10 +215,10 @@ static void acl_collisions(void)
 		success(doca_flow_pipe_acl_add_entry(0, acl, &match, &mask, 0, NULL, COLLIDING - i, NULL,
 			i == COLLIDING - 1 ? DOCA_FLOW_ENTRY_FLAGS_NO_WAIT
 					   : DOCA_FLOW_ENTRY_FLAGS_WAIT_FOR_BATCH,
-			&status, &entry));
+			&mine, &entry));
 		best = entry;
 	}
-	ok(rig_process(rig.port[0], &status.added, COLLIDING) && !status.failed, "%d entries for one packet",
+	ok(rig_process(rig.port[0], &mine.added, COLLIDING) && !mine.failed, "%d entries for one packet",
 		COLLIDING);
 	rig_send(0, &f);
 	rig_settle();
