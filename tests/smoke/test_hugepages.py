@@ -43,14 +43,15 @@ def reserved() -> Iterator[None]:
         pytest.skip("hugepages are looked at in the ordinary build")
     with (Path(tempfile.gettempdir()) / "ringfield-hugepages-test.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        before, missing = pages("nr"), max(0, NEEDED - free())
+        missing = max(0, NEEDED - free())
         try:
-            (PAGES / "nr_hugepages").write_text(str(before + missing))
+            (PAGES / "nr_hugepages").write_text(str(pages("nr") + missing))
             if free() < NEEDED:
                 pytest.skip("no memory in one piece for hugepages here")
             yield
         finally:
-            (PAGES / "nr_hugepages").write_text(str(before))
+            # Ours alone: another process may have given back its own meanwhile.
+            (PAGES / "nr_hugepages").write_text(str(max(0, pages("nr") - missing)))
 
 
 def in_hugepages(running: Fastpath) -> int:
