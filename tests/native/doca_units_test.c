@@ -507,8 +507,8 @@ static void headers(void)
 	tun->type = DOCA_FLOW_TUN_GRE;
 	success(encap_build("ENCAP", &cfg, data, &bytes, &kind));
 	ok(bytes == 14 + 8 + 40 + 4 &&
-			!memcmp(data + 12, "\x88\xa8\0\5\x81\0\0\6\x86\xdd\x61\x23\x45\x67\0\0\x2f\x09", 18),
-		"QinQ, IPv6");
+			!memcmp(data + 12, "\x88\xa8\0\5\x81\0\0\6\x86\xdd\x61\x03\x45\x67\0\0\x2f\x09", 18),
+		"QinQ, IPv6, its traffic class without ECN");
 
 	// What is all ones comes with the entry.
 	cfg = plain;

@@ -26,7 +26,7 @@ static void on_flush(char *buf)
 
 static void refused(const char *what, doca_error_t got, doca_error_t code)
 {
-	ok(got == code, "%s: %s", what, doca_error_get_name(got));
+	ok(got == code, "%s: %s: %s", what, doca_error_get_name(got), doca_flow_ringfield_last_error());
 }
 
 #define REFUSED(code, call) refused(#call, call, DOCA_ERROR_##code)
