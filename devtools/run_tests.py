@@ -12,6 +12,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -46,8 +47,24 @@ def say(text: str) -> None:
 
 
 def run(command: Sequence[str | Path], **variables: str) -> int:
-    """Run in the root of the tree; the exit status, signals as 128 + number."""
-    status = subprocess.call([*map(str, command)], cwd=ROOT, env=os.environ | variables)
+    """Run in the root of the tree; the exit status, signals as 128 + number.
+
+    Who is interrupted meanwhile waits for the runner, which cleans up, and ends with 130.
+    """
+    interrupted = False
+    process = subprocess.Popen([*map(str, command)], cwd=ROOT, env=os.environ | variables)
+    before = signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
+    try:
+        while True:
+            try:
+                status = process.wait()
+                break
+            except KeyboardInterrupt:  # a terminal's goes to the runner, too
+                interrupted = True
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if interrupted:
+        sys.exit(130)
     return status if status >= 0 else 128 - status
 
 

@@ -230,7 +230,8 @@ class Bed:
             await asyncio.gather(*map(one, self.appliances, tokens))
 
     async def answers(self, number: int, act: Callable[[], Awaitable[Any]]) -> list[float]:
-        """Seconds from an act until each of so many answers to it."""
+        """Seconds from an act until each of so many answers to it. Those to what was before are waited for first."""
+        await self.current()
         self._waiting, self._times = number, []
         self._done.clear()
         started = time.monotonic()

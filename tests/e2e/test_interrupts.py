@@ -114,3 +114,28 @@ def test_many_interrupts(command: str) -> None:
         if time.monotonic() - begun > 240:
             break
         check(command, seed, 12.0 if command == "demo" else 4.0)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_tests_clean_up(how: signal.Signals) -> None:
+    """Ctrl-C reaches everybody in the terminal, SIGTERM who started the tests: pytest ends its fast paths anyway."""
+    with directory() as root:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "devtools/run_tests.py"), "-q", "tests/rpc/test_segmentation.py"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"TMPDIR": str(root)},
+            start_new_session=True,
+        )
+        try:
+            wait_for("a fast path", lambda: any("--runtime-dir" in one for one in processes(str(root))))
+            if how is signal.SIGINT:
+                os.killpg(process.pid, how)
+            else:
+                process.send_signal(how)
+            assert process.wait(60)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        wait_for("its children to end", lambda: not processes(str(root)))
