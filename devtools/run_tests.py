@@ -5,6 +5,7 @@
 ./ringfield test                    C tests, then pytest
 ./ringfield test ARGUMENT...        pytest alone, with these arguments (a file, -k NAME, -m soak ...)
 ./ringfield test --soak [ARGUMENT.] what takes too long for every day: 30 s of links up, a full table ...
+./ringfield test --random [ARG...]  random programs, policies and packets: others than every day's
 ./ringfield test --sanitize [ARG..] C tests, tests/smoke, tests/behaviour with ASan and UBSan (build/asan)
 ./ringfield test --rootless [ARG..] what needs no root, without root (root becomes nobody), and a demonstration
 ./ringfield test --fuzz [SECONDS]   every libFuzzer target for so long (default 30; build/fuzz, needs clang-14)
@@ -24,6 +25,7 @@ BUILD = ROOT / "build" / "cp311"
 ASAN = ROOT / "build" / "asan"
 FUZZ = ROOT / "build" / "fuzz"
 SANITIZED = ["tests/smoke", "tests/behaviour"]
+RANDOM = ["tests/oracle", "tests/differential", "tests/intelligence/test_slices.py"]
 ROOTLESS = [
     "tests/flow/test_dpu.py",
     "tests/rpc/test_cli.py",
@@ -198,6 +200,8 @@ def main(arguments: list[str]) -> int:
             return sanitize(rest)
         case ["--soak", *rest]:
             return pytest(["-m", "soak", *rest])
+        case ["--random", *rest]:
+            return pytest(rest or RANDOM, RINGFIELD_RANDOM="1")
         case ["--rootless", *rest]:
             return rootless(rest)
         case ["--fuzz"]:

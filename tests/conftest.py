@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.support import netns as netns_support
 from tests.support.accounts import check_open, watch
 from tests.support.fastpath import Fastpath, running
 from tests.support.netns import Netns, namespace
 from tests.support.tree import BUILD
+
+# The same examples each day, so that a change is judged by what it does; `./ringfield test --random` looks for others.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("random")
+settings.load_profile("random" if os.environ.get("RINGFIELD_RANDOM") else "same")
 
 
 def pytest_sessionstart() -> None:

@@ -45,6 +45,8 @@ class Clause:
     source: Selector
     target: Selector
     tells: bool
+    subject: Side | None = None
+    """EGRESS: the source is the subject of a two-sided policy, which is a workload always; INGRESS: the target is."""
 
 
 def clauses(policy: PolicySet, containment: Containment) -> Iterator[Clause]:
@@ -58,11 +60,11 @@ def clauses(policy: PolicySet, containment: Containment) -> Iterator[Clause]:
     for two in policy.side_policies:
         for side in two.sides:
             out = side is Side.EGRESS
-            yield Clause(two.subjects if out else ANY, ANY if out else two.subjects, False)
+            yield Clause(two.subjects if out else ANY, ANY if out else two.subjects, False, side)
             for allow in two.allows:
                 if allow.side is side:
                     yield Clause(
-                        two.subjects if out else allow.peers, allow.peers if out else two.subjects, True
+                        two.subjects if out else allow.peers, allow.peers if out else two.subjects, True, side
                     )
 
 
@@ -228,24 +230,31 @@ class Slicer:
         fallback = np.array(self._fallback, np.int64)
         is_stranger = fallback == np.arange(len(fallback))
 
-        def number(selector: Selector) -> int:
+        def number(selector: Selector, subject: bool) -> int:
             plain = flat(selector, self.fleet.rules.groups)
-            known = numbers.get(plain.terms)
+            known = numbers.get((plain.terms, subject))
             if known is None:
-                known = numbers[plain.terms] = len(members)
-                everybody = universe.base_of[universe.ids(plain, ALL_STATES)]
-                normal, watched = (
+                known = numbers[plain.terms, subject] = len(members)
+                everybody, normal, watched = (
                     _marked(universe.base_of[universe.ids(plain, states)], len(fallback))
-                    for states in (_NORMAL, _WATCHED)
+                    & ~(is_stranger & subject)
+                    for states in (ALL_STATES, _NORMAL, _WATCHED)
                 )
                 stranger = normal[fallback]
                 differs = (normal != stranger) | (watched != stranger)
-                members.append(np.unique(everybody))
+                members.append(np.flatnonzero(everybody))
                 differing.append(np.flatnonzero(differs & ~is_stranger))
                 strangers.append(bool((normal & is_stranger).any()))
             return known
 
-        rows = [(number(one.source), number(one.target), one.tells) for one in self._clauses()]
+        rows = [
+            (
+                number(one.source, one.subject is Side.EGRESS),
+                number(one.target, one.subject is Side.INGRESS),
+                one.tells,
+            )
+            for one in self._clauses()
+        ]
         self._source = np.array([row[0] for row in rows], np.int64)
         self._target = np.array([row[1] for row in rows], np.int64)
         self._tells = np.array([row[2] for row in rows], bool)

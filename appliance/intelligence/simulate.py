@@ -230,8 +230,7 @@ class Bed:
             await asyncio.gather(*map(one, self.appliances, tokens))
 
     async def answers(self, number: int, act: Callable[[], Awaitable[Any]]) -> list[float]:
-        """Seconds from an act until each of so many answers to it. Those to what was before are waited for first."""
-        await self.current()
+        """Seconds from an act until each of so many answers to it."""
         self._waiting, self._times = number, []
         self._done.clear()
         started = time.monotonic()
@@ -390,6 +389,7 @@ async def run(made: Bed, scenario: str, workloads: int, rules: int, rounds: int)
             samples: list[float] = []
             for _ in range(rounds):
                 for value in (reach, f"no-{reach}"):
+                    await made.current()  # what was told before is answered
                     samples += await made.answers(
                         touched,
                         lambda r=reach, v=value: made.relabel(f"probe-{r}", v),  # type: ignore[misc]

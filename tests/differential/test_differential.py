@@ -20,7 +20,6 @@ EXAMPLES = int(os.environ.get("RINGFIELD_EXAMPLES", "40"))
 bounded = settings(
     max_examples=EXAMPLES,
     deadline=None,
-    derandomize=True,
     database=None,
     print_blob=False,
     suppress_health_check=list(HealthCheck),

@@ -30,8 +30,19 @@ from appliance.intelligence.slices import (
 from appliance.intelligence.v1 import statement_pb2
 from appliance.policy import compiler
 from appliance.policy.evaluate import Evaluator
-from appliance.policy.model import Containment, Default, Inventory, PolicySet, State, Workload
+from appliance.policy.model import (
+    Containment,
+    Default,
+    Interface,
+    Inventory,
+    PolicySet,
+    Side,
+    SidePolicy,
+    State,
+    Workload,
+)
 from appliance.policy.program import Program
+from appliance.policy.selector import parse_selector
 from appliance.rpc.convert.base import BadField
 from tests.oracle import factories as fa
 
@@ -257,3 +268,31 @@ def test_a_policy_that_unpacks_to_more_than_there_is_room_for_is_refused() -> No
         wire.policy_from(zlib.compress(b"\0" * (wire.MAX_POLICY + 1)))
     with pytest.raises(BadField, match="cannot be read"):
         wire.policy_from(b"no zlib")
+
+
+def test_a_workload_that_a_two_sided_policy_isolates_is_no_stranger() -> None:
+    """Subjects are workloads, also where they are selected by address: a stranger there is isolated by nobody."""
+    places = {"here": "a", "there": "c"}
+    inventory = Inventory(
+        networks=(fa.NETWORKS[0],),
+        workloads=tuple(
+            Workload(
+                name=name,
+                interfaces=(
+                    Interface(
+                        network="red",
+                        port="pf0vf0",
+                        mac=f"02:00:00:00:00:0{index}",
+                        addresses=(f"10.0.1.1{index}",),
+                        appliance=appliance,
+                    ),
+                ),
+            )
+            for index, (name, appliance) in enumerate(places.items())
+        ),
+        ports=fa.PORTS,
+    )
+    isolates = SidePolicy(name="out", subjects=parse_selector("cidr=10.0.0.0/8"), sides=(Side.EGRESS,))
+    policy = PolicySet(default=Default.ALLOW, side_policies=(isolates,))
+    made = Slicer(fleet(inventory, policy, Containment())).slice("a")
+    assert set(made.peers) == {"there"}

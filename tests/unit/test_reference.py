@@ -528,7 +528,7 @@ def test_shared_counters_add_up() -> None:
     assert reference.shared_counters[4].total_pkts == 2
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(programs())
 def test_random_programs_run(program: Program) -> None:
     """Every packet of every random program ends somewhere, and counters add up to what roots have seen."""
