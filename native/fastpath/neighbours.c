@@ -122,7 +122,8 @@ void neighbours_restore(struct neighbours *kept)
 		struct nlmsghdr *message = (struct nlmsghdr *)(kept->messages + at);
 
 		at += NLMSG_ALIGN(message->nlmsg_len);
-		message->nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL;
+		// A packet that was sent meanwhile has left one that waits for an answer: it gives way.
+		message->nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE;
 		message->nlmsg_seq = message->nlmsg_pid = 0;
 		send(kept->netlink, message, message->nlmsg_len, 0);
 	}

@@ -10,5 +10,5 @@ struct neighbours;
 // What the interface of that name has in the network namespace of the calling thread. NULL: none, or not to be learned.
 struct neighbours *neighbours_keep(const char *interface);
 
-// Puts them back, as far as they are not there, and frees them. NULL is fine.
+// Puts them back and frees them. NULL is fine.
 void neighbours_restore(struct neighbours *kept);
