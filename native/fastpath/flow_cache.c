@@ -74,6 +74,23 @@ static bool steady(const struct packet *p, unsigned int field)
 	}
 }
 
+// A steady field makes a difference where `bits` has any (NULL: all of it): what the window has of it goes into the mask.
+static void compare(
+	const struct packet *p, unsigned int field, const uint8_t *bits, uint8_t mask[FLOW_WINDOW])
+{
+	const struct field_place *place = &field_places[field];
+	unsigned int at;
+
+	if (place->region == REGION_ETH)
+		at = place->offset;
+	else if (place->region == REGION_VLAN0 && p->logged.vlan)
+		at = 14u + place->offset;
+	else
+		return;
+	for (unsigned int b = 0; b < place->bytes; b++)
+		mask[at + b] |= bits ? bits[b] : 0xff;
+}
+
 // What a pipe looks at goes into the mask. False: it looks at what is not steady.
 static bool looks(const struct packet *p, const struct pipe *pipe, uint8_t mask[FLOW_WINDOW])
 {
@@ -81,31 +98,23 @@ static bool looks(const struct packet *p, const struct pipe *pipe, uint8_t mask[
 		pipe->domain != STEER_DOMAIN_DEFAULT)
 		return false;
 	for (unsigned int i = 0; i < pipe->key.nr_fields; i++) {
-		const struct steer_match_field *f = &pipe->fields[i];
-		const struct field_place *place = &field_places[f->field];
-		unsigned int at;
+		unsigned int field = pipe->fields[i].field;
 
-		if (!steady(p, f->field))
+		if (!steady(p, field))
 			return false;
-		if (place->region == REGION_ETH)
-			at = place->offset;
-		else if (place->region == REGION_VLAN0 && p->logged.vlan)
-			at = 14u + place->offset;
-		else
-			continue;
-		for (unsigned int b = 0; b < place->bytes; b++)
-			mask[at + b] |= pipe->key.mask[pipe->key.at[i] + b];
+		compare(p, field, pipe->key.mask + pipe->key.at[i], mask);
 	}
 	return true;
 }
 
+// None of those that may be repeated ever drops a packet.
 enum acts {
-	ACTS_META,  // on metadata, and with what is steady
+	ACTS_META,  // on metadata, and with what is steady; what it reads is in the mask
 	ACTS_LAST,  // may be repeated, but what follows may not
 	ACTS_NEVER, // not at all
 };
 
-static enum acts acts_of(const struct packet *p, const struct entry *e)
+static enum acts acts_of(const struct packet *p, const struct entry *e, uint8_t mask[FLOW_WINDOW])
 {
 	enum acts found = ACTS_META;
 
@@ -119,6 +128,8 @@ static enum acts acts_of(const struct packet *p, const struct entry *e)
 		case STEER_ACT_COPY:
 			if (!steady(p, a->src_field))
 				found = ACTS_LAST;
+			else if (field_places[a->field].region == REGION_META)
+				compare(p, a->src_field, NULL, mask);
 			// fall through
 		case STEER_ACT_SET:
 		case STEER_ACT_ADD:
@@ -223,14 +234,15 @@ static uint16_t keep_pair(struct flow_cache *c, uint16_t before, uint16_t behind
 
 static const struct fwd *forward_of(const struct walker *w, const struct packet_hop *hop)
 {
-	const struct miss_version *v;
+	return hop->hit ? &hop->hit->fwd : walk_miss_of(w, hop->pipe);
+}
 
-	if (hop->hit)
-		return &hop->hit->fwd;
-	v = fp_read_acquire(&hop->pipe->miss);
-	while (v && !(fp_read(&v->birth) <= w->revision && w->revision < fp_read(&v->death)))
-		v = fp_read_acquire(&v->older);
-	return v ? &v->fwd : NULL;
+// Whether a hop leads to this pipe at once: copies are made, and connections looked up, in between without being logged.
+static bool leads_to(const struct walker *w, const struct packet_hop *hop, const struct pipe *pipe)
+{
+	const struct fwd *fwd = forward_of(w, hop);
+
+	return fwd && fwd->type == STEER_FWD_PIPE && fwd->pipe == pipe;
 }
 
 // Most walks only set words of metadata. False: this entry does more, or there are too many of them.
@@ -252,17 +264,19 @@ static bool words_of(struct flow_walk *k, const struct entry *e)
 }
 
 // How many hops of the log can be recorded; fills in what they add. all: none of them may be the last one for itself.
-static unsigned int take_hops(const struct packet *p, struct flow_walk *k, bool all)
+static unsigned int take_hops(const struct walker *w, const struct packet *p, struct flow_walk *k, bool all)
 {
 	unsigned int nr = p->nr_log < PACKET_LOG ? p->nr_log : PACKET_LOG, i;
 
 	for (i = 0; i < nr; i++) {
 		const struct entry *hit = p->log[i].hit;
-		enum acts acts = hit ? acts_of(p, hit) : ACTS_META;
 		uint8_t mask[FLOW_WINDOW];
+		enum acts acts;
 
 		memcpy(mask, k->mask, sizeof(mask));
-		if (!looks(p, p->log[i].pipe, mask) || acts == ACTS_NEVER || (all && acts == ACTS_LAST) ||
+		acts = hit ? acts_of(p, hit, mask) : ACTS_META;
+		if ((i && !leads_to(w, &p->log[i - 1], p->log[i].pipe)) || !looks(p, p->log[i].pipe, mask) ||
+			acts == ACTS_NEVER || (all && acts == ACTS_LAST) ||
 			(hit && hit->program && k->nr_actors == FLOW_ACTORS))
 			break;
 		memcpy(k->mask, mask, sizeof(mask));
@@ -286,7 +300,7 @@ static uint16_t record(struct walker *w, struct packet *p, bool before, const st
 {
 	struct flow_cache *c = w->cache;
 	struct flow_walk k = {.start = p->log[0].pipe->id};
-	unsigned int nr = take_hops(p, &k, before);
+	unsigned int nr = take_hops(w, p, &k, before);
 	bool plain = true;
 	int path;
 
@@ -299,9 +313,9 @@ static uint16_t record(struct walker *w, struct packet *p, bool before, const st
 		k.nr_actors = 0;
 	else
 		k.nr_words = 0;
-	k.fwd = forward_of(w, &p->log[nr - 1]);
-	if (before && (!k.fwd || k.fwd->type != STEER_FWD_PIPE || k.fwd->pipe != ct))
+	if (before && !leads_to(w, &p->log[nr - 1], ct))
 		return 0;
+	k.fwd = forward_of(w, &p->log[nr - 1]);
 	k.port_id = p->meta.port_id;
 	k.l2_type = p->logged.l2_type;
 	for (unsigned int i = 0; i < FLOW_WINDOW; i++)

@@ -6,16 +6,16 @@
 //
 // A recorded walk is a list of (pipe, entry or miss). It is recorded when an established packet has walked, and repeated
 // for a later packet of the same connection and direction if nothing that the pipes look at can differ: the tuple is the
-// connection's, what else was compared (MACs, VLAN tag, port) is compared again under the same mask, metadata begins as
-// zero. Pipes that look at more (TTL, TCP flags, random numbers, meters, conditions) end the recorded part: the packet
-// walks on from there. Actions are run, not remembered (but plain
-// values of metadata); the last forward is carried out anew.
+// connection's, what else was compared or copied to metadata (MACs, VLAN tag, port) is compared again under the same mask,
+// metadata begins as zero. Pipes that look at more (TTL, TCP flags, random numbers, meters, conditions), make copies or
+// look up connections once more end the recorded part: the packet walks on from there. Actions are run, not remembered
+// (but plain values of metadata); the last forward is carried out anew.
 //
 // The walk's generation (generation.h) is the sum of those of its pipes, read before it was walked. One compare tells
 // whether it still holds. Equal walks are kept once: connections hold the number of a pair of them.
 //
-// Counters: pipes' counters are added up by path and written at the end of the burst; entries' at once. So everything that is
-// read is what it would be without the cache. Only a worker touches its cache.
+// Counters: pipes' counters are added up by path and written at the end of the burst; entries' at once. So everything that
+// is read is what it would be without the cache. Only a worker touches its cache.
 #pragma once
 
 #include "generation.h"

@@ -289,8 +289,10 @@ static inline unsigned int core_behind(struct walker *w, struct packet **batch, 
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = batch[i];
 
-		if (likely(p->recorded))
+		if (likely(p->recorded)) {
 			core_repeat(w, p, &c->walks[c->pairs[p->recorded - 1].behind - 1]);
+			p->recorded = 0; // should it come here once more
+		}
 		batch[on] = p;
 		on += p->verdict == PACKET_WALKING;
 	}
