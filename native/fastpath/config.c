@@ -75,9 +75,7 @@ static const struct option_row port_options[] = {
 enum { GENERAL_ROWS = sizeof(general_options) / sizeof(*general_options) };
 enum { PORT_ROWS = sizeof(port_options) / sizeof(*port_options) };
 
-static int refuse(char why[CONFIG_WHY_MAX], const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static int refuse(char why[CONFIG_WHY_MAX], const char *format, ...)
+int config_refuse(char why[CONFIG_WHY_MAX], const char *format, ...)
 {
 	va_list args;
 
@@ -150,8 +148,8 @@ static int set_number(
 	unsigned long number = strtoul(value, &end, 0);
 
 	if (!isdigit((unsigned char)value[0]) || *end || errno || number < row->least || number > row->most)
-		return refuse(why, "%s must be a number from %u to %u, not \"%.64s\"", row->key, row->least,
-			row->most, value);
+		return config_refuse(why, "%s must be a number from %u to %u, not \"%.64s\"", row->key,
+			row->least, row->most, value);
 	*to = (unsigned int)number;
 	return 0;
 }
@@ -167,7 +165,8 @@ static int set_row(const struct option_row *row, void *object, const char *value
 	switch (row->kind) {
 	case OPTION_TEXT:
 		if (strlen(value) >= row->bytes)
-			return refuse(why, "%s must be shorter than %zu characters", row->key, row->bytes);
+			return config_refuse(
+				why, "%s must be shorter than %zu characters", row->key, row->bytes);
 		memset(to, 0, row->bytes);
 		memcpy(to, value, strlen(value));
 		return 0;
@@ -176,19 +175,19 @@ static int set_row(const struct option_row *row, void *object, const char *value
 	case OPTION_SWITCH:
 		word = find_word(switches, value);
 		if (word < 0)
-			return refuse(why, "%s must be yes or no, not \"%.64s\"", row->key, value);
+			return config_refuse(why, "%s must be yes or no, not \"%.64s\"", row->key, value);
 		*(bool *)to = word & 1;
 		return 0;
 	case OPTION_IDLE:
 		word = find_word(idles, value);
 		if (word < 0)
-			return refuse(why, "idle must be adaptive or spin, not \"%.64s\"", value);
+			return config_refuse(why, "idle must be adaptive or spin, not \"%.64s\"", value);
 		*(enum config_idle *)to = (enum config_idle)word;
 		return 0;
 	case OPTION_HUGE:
 		word = find_word(huges, value);
 		if (word < 0)
-			return refuse(why, "huge must be auto, no or yes, not \"%.64s\"", value);
+			return config_refuse(why, "huge must be auto, no or yes, not \"%.64s\"", value);
 		*(enum config_huge *)to = (enum config_huge)word;
 		return 0;
 	}
@@ -200,7 +199,7 @@ int config_set(struct config *config, const char *key, const char *value, char w
 	const struct option_row *row = find_row(general_options, GENERAL_ROWS, key);
 
 	if (!row)
-		return refuse(why, "there is no option \"%.64s\"", key);
+		return config_refuse(why, "there is no option \"%.64s\"", key);
 	return set_row(row, config, value, why);
 }
 
@@ -225,20 +224,20 @@ static int open_section(
 	char *name;
 
 	if (line[length - 1] != ']' || strncmp(line, "[port", 5) || !isspace((unsigned char)line[5]))
-		return refuse(why, "a section is written [port NAME], not \"%.64s\"", line);
+		return config_refuse(why, "a section is written [port NAME], not \"%.64s\"", line);
 	line[length - 1] = '\0';
 	name = trim(line + 5);
 	if (!config_name_good(name))
-		return refuse(why,
+		return config_refuse(why,
 			"\"%.80s\" cannot be the name of a port: up to 63 letters, digits, '-', '_', '.', "
 			"':'",
 			name);
 	for (unsigned int i = 0; i < config->nr_ports; i++)
 		if (!strcmp(config->ports[i].add.name, name))
-			return refuse(
+			return config_refuse(
 				why, "port %s is there already, in line %u", name, config->ports[i].line);
 	if (config->nr_ports == STEER_PORT_MAX)
-		return refuse(why, "there are more than %u ports", (unsigned int)STEER_PORT_MAX);
+		return config_refuse(why, "there are more than %u ports", (unsigned int)STEER_PORT_MAX);
 	*port = &config->ports[config->nr_ports++];
 	memset(*port, 0, sizeof(**port));
 	memcpy((*port)->add.name, name, strlen(name));
@@ -252,9 +251,9 @@ static int set_port_option(
 	uint8_t mac[6];
 
 	if (!row)
-		return refuse(why, "port %s: there is no port option \"%.64s\"", port->add.name, key);
+		return config_refuse(why, "port %s: there is no port option \"%.64s\"", port->add.name, key);
 	if (!strcmp(key, "mac") && !config_parse_mac(value, mac))
-		return refuse(why, "port %s: mac must be written aa:bb:cc:dd:ee:ff, not \"%.64s\"",
+		return config_refuse(why, "port %s: mac must be written aa:bb:cc:dd:ee:ff, not \"%.64s\"",
 			port->add.name, value);
 	return set_row(row, port, value, why);
 }
@@ -270,7 +269,7 @@ static int parse_line(struct config *config, struct config_port **port, char *li
 		return open_section(config, line, port, why);
 	value = strchr(line, '=');
 	if (!value)
-		return refuse(why, "\"%.64s\" is neither key = value nor [port NAME]", line);
+		return config_refuse(why, "\"%.64s\" is neither key = value nor [port NAME]", line);
 	*value = '\0';
 	key = trim(line);
 	value = trim(value + 1);
@@ -292,9 +291,10 @@ int config_parse_text(
 
 		number++;
 		if (bytes >= sizeof(line))
-			status = refuse(detail, "the line is longer than %zu characters", sizeof(line) - 1);
+			status = config_refuse(
+				detail, "the line is longer than %zu characters", sizeof(line) - 1);
 		else if (memchr(text, '\0', bytes))
-			status = refuse(detail, "the line holds a NUL character");
+			status = config_refuse(detail, "the line holds a NUL character");
 		if (!status) {
 			memcpy(line, text, bytes);
 			line[bytes] = '\0';
@@ -305,12 +305,13 @@ int config_parse_text(
 				port->line = number;
 		}
 		if (status)
-			return refuse(why, "%.128s:%u: %.350s", name, number, detail);
+			return config_refuse(why, "%.128s:%u: %.350s", name, number, detail);
 		text += bytes + 1;
 	}
 	for (unsigned int i = 0; i < config->nr_ports; i++)
 		if (!config->ports[i].add.backend[0])
-			return refuse(why, "%.128s: port %s has no backend", name, config->ports[i].add.name);
+			return config_refuse(
+				why, "%.128s: port %s has no backend", name, config->ports[i].add.name);
 	return 0;
 }
 
@@ -323,18 +324,18 @@ static int parse_file(struct config *config, char why[CONFIG_WHY_MAX])
 
 	if (fd < 0) {
 		status = -errno;
-		refuse(why, "cannot read the config file %.256s: %s", config->file, strerror(-status));
+		config_refuse(why, "cannot read the config file %.256s: %s", config->file, strerror(-status));
 		return status;
 	}
 	if (fstat(fd, &stat) || !S_ISREG(stat.st_mode) || stat.st_size > FILE_MAX) {
 		close(fd);
-		return refuse(why, "the config file %.256s is no file of at most %u bytes", config->file,
-			(unsigned int)FILE_MAX);
+		return config_refuse(why, "the config file %.256s is no file of at most %u bytes",
+			config->file, (unsigned int)FILE_MAX);
 	}
 	text = malloc((size_t)stat.st_size + 1);
 	got = text ? read(fd, text, (size_t)stat.st_size) : -1;
 	close(fd);
-	status = got < 0 ? refuse(why, "cannot read the config file %.256s", config->file)
+	status = got < 0 ? config_refuse(why, "cannot read the config file %.256s", config->file)
 			 : config_parse_text(config, config->file, text, (size_t)got, why);
 	free(text);
 	return status;
@@ -368,7 +369,7 @@ static int parse_option(struct config *config, char **words, int count, int *use
 
 	*used = 1;
 	if (strncmp(words[0], "--", 2))
-		return refuse(why, "\"%.64s\" is no option; --help shows them", words[0]);
+		return config_refuse(why, "\"%.64s\" is no option; --help shows them", words[0]);
 	snprintf(key, sizeof(key), "%s", words[0] + 2);
 	c = strchr(key, '=');
 	value = c ? strchr(words[0], '=') + 1 : NULL;
@@ -382,11 +383,11 @@ static int parse_option(struct config *config, char **words, int count, int *use
 	const struct option_row *row = find_row(general_options, GENERAL_ROWS, key);
 
 	if (!row)
-		return refuse(why, "there is no option %.64s; --help shows them", words[0]);
+		return config_refuse(why, "there is no option %.64s; --help shows them", words[0]);
 	if (!value && row->kind == OPTION_SWITCH)
 		value = "yes";
 	if (!value && count < 2)
-		return refuse(why, "option %.64s needs a value", words[0]);
+		return config_refuse(why, "option %.64s needs a value", words[0]);
 	if (!value) {
 		value = words[1];
 		*used = 2;
@@ -412,9 +413,10 @@ static int parse_place(struct config *config, char **words, int count, int *stat
 		else if (count > 1)
 			value = words[1];
 		if (!value || !*value)
-			*status = refuse(why, "option %s needs a value", places[i]);
+			*status = config_refuse(why, "option %s needs a value", places[i]);
 		else if (strlen(value) >= room)
-			*status = refuse(why, "%s must be shorter than %zu characters", places[i], room);
+			*status =
+				config_refuse(why, "%s must be shorter than %zu characters", places[i], room);
 		else
 			snprintf(to, room, "%s", value);
 		return words[0][length] || count < 2 ? 1 : 2;
@@ -446,8 +448,8 @@ int config_parse_arguments(struct config *config, int argc, char **argv, char wh
 			status = parse_option(config, argv + i, argc - i, &used, why);
 	}
 	if (!status && !config->runtime_dir[0])
-		status = refuse(why, "option --runtime-dir is needed; --help shows all");
+		status = config_refuse(why, "option --runtime-dir is needed; --help shows all");
 	if (!status && config->one_core && config->workers > 1)
-		status = refuse(why, "one_core and %u workers contradict each other", config->workers);
+		status = config_refuse(why, "one_core and %u workers contradict each other", config->workers);
 	return status;
 }

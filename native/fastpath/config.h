@@ -55,6 +55,9 @@ int config_parse_text(
 // Sets one general option, as in the file. Used for the command line as well.
 int config_set(struct config *config, const char *key, const char *value, char why[CONFIG_WHY_MAX]);
 
+// A sentence that says why not; gives -EINVAL.
+int config_refuse(char why[CONFIG_WHY_MAX], const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 // Six bytes from aa:bb:cc:dd:ee:ff; false when it is none.
 bool config_parse_mac(const char *text, uint8_t mac[6]);
 

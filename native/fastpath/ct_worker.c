@@ -96,6 +96,8 @@ static void judge_idle(struct walker *w, struct ct_worker *cw, const uint32_t *n
 	struct ct_verdict verdicts[FP_BURST];
 	const struct ct_conn *conns[FP_BURST];
 
+	if (!n)
+		return;
 	for (unsigned int i = 0; i < n; i++)
 		conns[i] = ct_conn(&cw->table, numbers[i]);
 	ct_judge(w, cw->ct, cw->scratch, conns, n, verdicts);
@@ -117,8 +119,7 @@ static bool visits(struct walker *w, struct ct_worker *cw, unsigned int budget)
 			n = 0;
 		}
 	}
-	if (n)
-		judge_idle(w, cw, numbers, n);
+	judge_idle(w, cw, numbers, n);
 	return !budget;
 }
 

@@ -190,20 +190,6 @@ static void congestion(struct pipe *pipe)
 		fp.on_congestion(pipe->space->session, pipe->id);
 }
 
-static struct pipe *target(struct space *space, uint32_t id, int *err, struct why *why)
-{
-	struct pipe *pipe = pipe_find(id);
-
-	if (!pipe || pipe->dying)
-		*err = why_set(why, STEER_WHY_NO_PIPE, -ENOENT, "there is no pipe %u", id);
-	else if (pipe->space != space)
-		*err = why_set(why, STEER_WHY_NOT_OWNER, -EPERM, "pipe '%s' belongs to another session",
-			pipe->spec->name);
-	else
-		return pipe;
-	return NULL;
-}
-
 static int add(struct space *space, const struct steer_entry_add *rec, size_t bytes, struct entry **out,
 	struct why *why)
 {
@@ -215,7 +201,7 @@ static int add(struct space *space, const struct steer_entry_add *rec, size_t by
 		return why_set(why, STEER_WHY_MALFORMED, -EINVAL, "a work entry of impossible length");
 	if (rec->entry >= STEER_ENTRY_ID_MAX)
 		return why_set(why, STEER_WHY_MALFORMED, -EINVAL, "entry id %u is out of range", rec->entry);
-	pipe = target(space, rec->pipe, &err, why);
+	pipe = pipe_owned(space, rec->pipe, &err, why);
 	if (!pipe)
 		return err;
 	slot = space_slot(space, rec->entry, true);

@@ -7,7 +7,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,18 +52,6 @@ struct gen {
 	struct gen_queue queue[];
 };
 
-static int refuse(char why[CONFIG_WHY_MAX], const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static int refuse(char why[CONFIG_WHY_MAX], const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, CONFIG_WHY_MAX, format, args);
-	va_end(args);
-	return -EINVAL;
-}
-
 // -- what to make -----------------------------------------------------------------------------------------------------
 
 static int parse_number(const char *key, const char *text, uint64_t least, uint64_t most, uint64_t *number,
@@ -75,7 +62,7 @@ static int parse_number(const char *key, const char *text, uint64_t least, uint6
 	errno = 0;
 	*number = strtoull(text, &end, 10);
 	if (text[0] < '0' || text[0] > '9' || *end || errno || *number < least || *number > most)
-		return refuse(why, "%s must be a number from %llu to %llu, not \"%.32s\"", key,
+		return config_refuse(why, "%s must be a number from %llu to %llu, not \"%.32s\"", key,
 			(unsigned long long)least, (unsigned long long)most, text);
 	return 0;
 }
@@ -90,13 +77,14 @@ static int parse_prefix(const char *key, char *text, struct gen_side *side, char
 	if (slash)
 		*slash = '\0';
 	if (inet_pton(AF_INET, text, &address) != 1)
-		return refuse(why, "%s must be an IPv4 prefix, not \"%.32s\"", key, text);
+		return config_refuse(why, "%s must be an IPv4 prefix, not \"%.32s\"", key, text);
 	if (parse_number(key, slash ? slash + 1 : "32", 16, 32, &length, why))
-		return refuse(why, "the length of %s's prefix must be from 16 to 32", key);
+		return config_refuse(why, "the length of %s's prefix must be from 16 to 32", key);
 	side->bits = (uint8_t)(32 - length);
 	side->base = ntohl(address.s_addr);
 	if (side->base & ((1u << side->bits) - 1))
-		return refuse(why, "%s %s/%u has bits beyond its length", key, text, (unsigned int)length);
+		return config_refuse(
+			why, "%s %s/%u has bits beyond its length", key, text, (unsigned int)length);
 	return 0;
 }
 
@@ -109,12 +97,14 @@ static int parse_macs(const char *key, char *text, struct gen_side *side, char w
 	if (slash)
 		*slash = '\0';
 	if (!config_parse_mac(text, side->mac) || side->mac[0] & 1)
-		return refuse(why, "%s must be a MAC address of one station, not \"%.32s\"", key, text);
+		return config_refuse(
+			why, "%s must be a MAC address of one station, not \"%.32s\"", key, text);
 	if (parse_number(key, slash ? slash + 1 : "1", 1, 256, &count, why))
 		return -EINVAL;
 	if (count & (count - 1) || side->mac[5] + count > 256)
-		return refuse(why, "%s %s/%u: a power of two that the last byte has room for is needed", key,
-			text, (unsigned int)count);
+		return config_refuse(why,
+			"%s %s/%u: a power of two that the last byte has room for is needed", key, text,
+			(unsigned int)count);
 	side->macs = (uint16_t)count;
 	return 0;
 }
@@ -128,13 +118,13 @@ static int parse_services(char *text, struct gen_spec *spec, char why[CONFIG_WHY
 
 	for (char *word = strtok_r(text, "+", &rest); word; word = strtok_r(NULL, "+", &rest)) {
 		if (nr == GEN_SERVICES)
-			return refuse(why, "dport has more than %u ports", (unsigned int)GEN_SERVICES);
+			return config_refuse(why, "dport has more than %u ports", (unsigned int)GEN_SERVICES);
 		if (parse_number("dport", word, 0, 65535, &port, why))
 			return -EINVAL;
 		spec->service[nr++] = (uint16_t)port;
 	}
 	if (!nr || nr & (nr - 1))
-		return refuse(why, "dport must have 1, 2, 4 or 8 ports, as 443+8080, not %u", nr);
+		return config_refuse(why, "dport must have 1, 2, 4 or 8 ports, as 443+8080, not %u", nr);
 	spec->service_bits = (uint8_t)__builtin_ctz(nr);
 	return 0;
 }
@@ -148,7 +138,7 @@ static int parse_kind(const char *text, struct gen_spec *spec, char why[CONFIG_W
 			spec->kind = (enum gen_kind)i;
 			return 0;
 		}
-	return refuse(why, "kind must be udp, syn, fragment, overlap or short, not \"%.32s\"", text);
+	return config_refuse(why, "kind must be udp, syn, fragment, overlap or short, not \"%.32s\"", text);
 }
 
 static int parse_pair(const char *key, char *value, struct gen_spec *spec, char why[CONFIG_WHY_MAX])
@@ -188,7 +178,7 @@ static int parse_pair(const char *key, char *value, struct gen_spec *spec, char 
 		snprintf(spec->reply, sizeof(spec->reply), "%s", value);
 		return 0;
 	}
-	return refuse(why,
+	return config_refuse(why,
 		"there is no argument \"%.32s\" (there are flows, new, rounds, rate, kind, src, dst, smac, "
 		"dmac, "
 		"dport, reply)",
@@ -204,7 +194,7 @@ static int check(struct gen_spec *spec, char why[CONFIG_WHY_MAX])
 		unsigned int macs = (unsigned int)__builtin_ctz(side->macs);
 
 		if (macs > side->bits)
-			return refuse(
+			return config_refuse(
 				why, "%s has more addresses than %s", i ? "dmac" : "smac", i ? "dst" : "src");
 		side->to_mac = (uint8_t)(side->bits - macs);
 		bits += side->bits;
@@ -213,7 +203,8 @@ static int check(struct gen_spec *spec, char why[CONFIG_WHY_MAX])
 	if (spec->endless && bits < 32)
 		spec->flows = UINT64_C(1) << bits;
 	if (bits < 32 && spec->flows > UINT64_C(1) << bits)
-		return refuse(why, "src, dst and dport have room for %llu connections only", 1ull << bits);
+		return config_refuse(
+			why, "src, dst and dport have room for %llu connections only", 1ull << bits);
 	return 0;
 }
 
@@ -230,13 +221,13 @@ int gen_parse(const char *text, struct gen_spec *spec, char why[CONFIG_WHY_MAX])
 		.service_bits = 2,
 	};
 	if (strlen(text) >= sizeof(copy))
-		return refuse(why, "the arguments are longer than %zu characters", sizeof(copy) - 1);
+		return config_refuse(why, "the arguments are longer than %zu characters", sizeof(copy) - 1);
 	snprintf(copy, sizeof(copy), "%s", text);
 	for (char *key = strtok_r(copy, ",", &rest); key; key = strtok_r(NULL, ",", &rest)) {
 		char *value = strchr(key, '=');
 
 		if (!value)
-			return refuse(why, "\"%.32s\" is not key=value", key);
+			return config_refuse(why, "\"%.32s\" is not key=value", key);
 		*value = '\0';
 		if (parse_pair(key, value + 1, spec, why))
 			return -EINVAL;
@@ -312,9 +303,9 @@ int gen_create(const struct gen_spec *spec, struct gen *forward, uint16_t nr_que
 	unsigned int bits = 0;
 
 	if (forward && (forward->forward || forward->spec.kind != GEN_UDP || forward->nr_queues != nr_queues))
-		return refuse(why, "only what opens UDP connections can be replied to");
+		return config_refuse(why, "only what opens UDP connections can be replied to");
 	if (posix_memalign((void **)&gen, RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(bytes, RTE_CACHE_LINE_SIZE))) {
-		refuse(why, "no memory");
+		config_refuse(why, "no memory");
 		return -ENOMEM;
 	}
 	memset(gen, 0, bytes);
