@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields as dataclass_fields
-from typing import Any
+from typing import Any, SupportsBytes
 
+from appliance.errors import InvalidValue
 from appliance.flow import fields, results
 from appliance.flow.types import (
     ActionDesc,
@@ -54,6 +55,9 @@ from appliance.steering.structs import Assignment, Desc
 
 Resolve = Callable[[PipeRef], Cdata]
 """Gives the handle of a pipe that a forward names."""
+
+Frame = bytes | str | SupportsBytes
+"""A frame from the destination MAC on, without FCS: bytes, hexadecimal text, or what becomes bytes."""
 
 _NO_MATCH = Match()
 _DROP_FOR = 1000  # DOCA_FLOW_RINGFIELD_FWD_DROP
@@ -327,6 +331,16 @@ def packet(row: Row, frame: bytes, port: str, reasons: list[tuple[str, str]]) ->
 
 def _reason(number: int, reasons: list[tuple[str, str]]) -> str:
     return reasons[number - 1][0] if 0 < number <= len(reasons) else ""
+
+
+def frame_bytes(frame: Frame) -> bytes:
+    """The bytes of a frame; InvalidValue for text that is not hexadecimal."""
+    if not isinstance(frame, str):
+        return bytes(frame)
+    try:
+        return bytes.fromhex(frame)
+    except ValueError:
+        raise InvalidValue(f"frame: {frame[:40]!r} is not hexadecimal") from None
 
 
 def trace_hop(row: Row) -> results.TraceHop:

@@ -441,11 +441,11 @@ class Dpu(Tracking):
         """No more copies."""
         session.capture(0, session.PORT_ANY, 0, 0)
 
-    def trace(self, port: int | str, frame: bytes, pkt_meta: int = 0) -> Trace:
+    def trace(self, port: int | str, frame: convert.Frame, pkt_meta: int = 0) -> Trace:
         """Where a frame received on a port would go, and why; a copy of it walks the live tables without
-        side effects.
+        side effects. The frame is bytes, hexadecimal text, or what becomes bytes, as scapy's packets do.
         """
-        hops, outcomes, revision = session.trace(self._index(port), pkt_meta, frame)
+        hops, outcomes, revision = session.trace(self._index(port), pkt_meta, convert.frame_bytes(frame))
         return Trace(
             tuple(convert.trace_hop(row) for row in hops),
             tuple(convert.outcome(row, out, self._name(row["port"]), self._reasons) for row, out in outcomes),

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
 
 from appliance.errors import (
     AlreadyExists,
@@ -128,6 +130,16 @@ def test_trace_tells_why(dpu: Dpu, ports: tuple[Port, Port]) -> None:
     (missed,) = dpu.trace("p0", frame(dport=81)).outcomes
     assert (missed.verdict, missed.reason) == (Verdict.DROP, "default_miss")
     assert entry.query() == Counter()  # a trace has no side effects
+
+
+def test_trace_takes_hex_and_scapy_packets(dpu: Dpu, ports: tuple[Port, Port]) -> None:
+    root(ports[0]).add(match=flow(), monitor=COUNT, tag=77)
+    assert dpu.trace("p0", frame().hex()) == dpu.trace("p0", frame().hex(" ")) == dpu.trace("p0", frame())
+    made = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(src="1.2.3.4", dst="8.8.8.8")
+    (hop,) = dpu.trace("p0", made / TCP(sport=1234, dport=80)).hops
+    assert (hop.tag, hop.hit) == (77, True)
+    with pytest.raises(InvalidValue, match=r"'Ether.*is not hexadecimal"):
+        dpu.trace("p0", "Ether()/IP()")
 
 
 def test_update_and_remove(dpu: Dpu, ports: tuple[Port, Port]) -> None:
