@@ -40,7 +40,7 @@ def run(rig: Running) -> Run:
     target = f"unix:{rig.appliance.config.grpc.unix}"
 
     def call(*words: str, status: int = 0) -> str:
-        done = CliRunner().invoke(main, ["--target", target, *words])
+        done = CliRunner().invoke(main, ["--target", target, *words], env={"COLUMNS": "300"})
         assert done.exit_code == status, done.output
         return done.output
 
@@ -69,12 +69,30 @@ def test_policy_commands(rig: Running, run: Run, tmp_path: Path) -> None:
     assert "1 of 1" in run("policy", "test", str(expectations))
     expectations.write_text("- {from: web, to: db, service: tcp/3306, verdict: deny}\n")
     assert "0 of 1 as expected" in run("policy", "test", str(expectations), status=1)
+    expectations.write_text(
+        "- {from: web, to: db, service: tcp/3306, verdict: pass}\n"
+        "- {from: web, to: db, service: tcp/5432, verdict: block}\n"
+    )
+    assert "2 of 2 as expected" in run("policy", "test", str(expectations))
+    under = tmp_path / "under.yaml"
+    under.write_text(POLICY)
+    told = run("policy", "test", str(expectations), "-f", str(under), status=1)
+    assert "0 of 2 as expected" in told
+    assert "expectations.yaml:2" in told
+    expectations.write_text("- {from: web, to: db, service: tcp/3306, verdict: perhaps}\n")
+    assert "perhaps" in run("policy", "test", str(expectations), status=1)
+    expectations.write_text("- {from: web, to: nobody, service: tcp/3306, verdict: deny}\n")
+    assert "nobody" in run("policy", "test", str(expectations), status=1)
     file.write_text("rules:\n  - {name: a, band: allow, from: app=nobody, to: any, services: any}\n")
     told = run("policy", "publish", str(file), status=1)
     assert f"{file}:2" in told.replace("\n", "")
     assert "refused, 1 problem" in told
     run("policy", "publish", str(tmp_path / "none"), status=1)
     run("policy", "rollback", "-m", "the test is over")
+    assert passes(rig, WEB, DB, 5432)
+    file.write_text(other)
+    told = run("policy", "publish", str(file), "--number", "2", status=1).replace("\n", " ")
+    assert "older than the running one" in told
     assert passes(rig, WEB, DB, 5432)
     listed = json.loads(run("--json", "policy", "show", "--history"))
     assert [one["number"] for one in listed["revisions"]] == ["3", "2", "1"]
