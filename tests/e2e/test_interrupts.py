@@ -25,6 +25,7 @@ TAPS = ("rf-", "ai-")
 COMMANDS = {
     "run": ["run", "-c", str(ROOT / "examples/first.yaml"), "--runtime-dir", "{}/run"],
     "run-taps": ["run", "-c", str(ROOT / "examples/demo.yaml"), "--runtime-dir", "{}/run"],
+    "bench": ["bench", "start", "--quick", "--no-huge"],
     "demo-rootless": ["demo", "--rootless"],
     "demo-pipeline": ["demo", "pipeline"],
     "demo": ["demo"],
