@@ -90,7 +90,9 @@ def judge_streams(
             dead += quiet
             last = max(last, report["last"])
             words = (
-                f"dead {1000 * (report['last'] - asked):+.0f} ms after the call" if quiet else "STILL ALIVE"
+                f"dead {round(1000 * (report['last'] - asked)):+d} ms after the call"
+                if quiet
+                else "STILL ALIVE"
             )
             made.add_row(*counted, "", "", Text(words, style="magenta" if quiet else "bold red"))
             continue
@@ -109,7 +111,7 @@ def judge_streams(
     demo.check(
         f"open connections of the {VICTIM} die",
         f"{dying} of {dying}",
-        f"{dead} of {dying}, last byte {1000 * (last - asked):+.0f} ms after the call",
+        f"{dead} of {dying}, last byte {round(1000 * (last - asked)):+d} ms after the call",
         dead == dying,
     )
     demo.check(

@@ -17,7 +17,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
-static struct acl_job *todo, *done;
+static struct acl_job *queued, *done;
 static bool started, stopping;
 static pthread_t thread;
 
@@ -133,13 +133,13 @@ static void *builder(void *arg)
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), BUILDER_NICE);
 	pthread_mutex_lock(&lock);
 	while (!stopping) {
-		struct acl_job *job = todo;
+		struct acl_job *job = queued;
 
 		if (!job) {
 			pthread_cond_wait(&work, &lock);
 			continue;
 		}
-		todo = job->next;
+		queued = job->next;
 		pthread_mutex_unlock(&lock);
 		build(job);
 		pthread_mutex_lock(&lock);
@@ -162,7 +162,7 @@ int acl_trie_submit(struct acl_job *job)
 	}
 	job->next = NULL;
 	pthread_mutex_lock(&lock);
-	for (at = &todo; *at; at = &(*at)->next)
+	for (at = &queued; *at; at = &(*at)->next)
 		;
 	*at = job;
 	pthread_cond_signal(&work);
@@ -204,8 +204,8 @@ void acl_trie_stop(void)
 	pthread_cond_signal(&work);
 	pthread_mutex_unlock(&lock);
 	pthread_join(thread, NULL);
-	while ((job = todo)) {
-		todo = job->next;
+	while ((job = queued)) {
+		queued = job->next;
 		acl_job_free(job);
 	}
 	while ((job = done)) {
