@@ -28,12 +28,12 @@ struct ct_tuple {
 	uint8_t pad;
 };
 
-// icmp_error.c. True when the packet is an ICMP or ICMPv6 error (of the outer layer) whose quoted packet is whole enough to
-// name a connection; *quoted is that packet, as it was sent. The error must go to the quoted packet's source, else it is
-// false too.
-bool icmp_error_quotes(const struct packet *p, struct ct_tuple *quoted);
+// icmp_error.c. True when the packet is an ICMP or ICMPv6 error (of the outer layer, 0, or of what a tunnel carries, 1)
+// whose quoted packet is whole enough to name a connection; *quoted is that packet, as it was sent. The error must go to the
+// quoted packet's source, else it is false too.
+bool icmp_error_quotes(const struct packet *p, unsigned int layer, struct ct_tuple *quoted);
 // Whether it is an ICMP or ICMPv6 error at all.
-bool icmp_error_is(const struct packet *p);
+bool icmp_error_is(const struct packet *p, unsigned int layer);
 
 // frag.c keeps fragments in front of all pipes, on the worker that owns their addresses, and leaves in a later fragment's
 // context what its first one said: p->frag_protocol, p->frag_port[], p->frag_icmp_type.

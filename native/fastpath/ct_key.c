@@ -202,8 +202,8 @@ enum ct_kind ct_key_in(uint32_t zone, const struct packet *p, struct ct_key *key
 		return CT_KIND_UNTRACKABLE;
 	if (!meta->l3_ok)
 		return CT_KIND_MALFORMED;
-	if (icmp_error_is(p)) {
-		if (!icmp_error_quotes(p, &tuple) ||
+	if (icmp_error_is(p, 0)) {
+		if (!icmp_error_quotes(p, 0, &tuple) ||
 			ct_key_of_tuple(zone, &tuple, key, from_high) != CT_KIND_TRACKED)
 			return CT_KIND_UNTRACKABLE;
 		return CT_KIND_ERROR;

@@ -25,9 +25,9 @@ static inline uint64_t fold6(const uint8_t *address)
 
 uint16_t ct_owner(const struct packet *p)
 {
-	const bool tunnel = p->tunnel == STEER_TUN_VXLAN && !p->meta.layer[0].ip_fragmented &&
-			    p->meta.layer[1].l3_type != L3_META_NONE;
-	const unsigned int layer = tunnel ? REGION_INNER : 0;
+	const unsigned int tunnel = p->tunnel == STEER_TUN_VXLAN && !p->meta.layer[0].ip_fragmented &&
+				    p->meta.layer[1].l3_type != L3_META_NONE;
+	const unsigned int layer = tunnel * REGION_LAYER;
 	bool six = p->meta.layer[tunnel].l3_type == L3_META_IPV6;
 	const uint8_t *src = six ? p->base[layer + REGION_IP6] + 8 : p->base[layer + REGION_IP4] + 12,
 		      *dst = src + (six ? 16 : 4);
@@ -36,7 +36,7 @@ uint16_t ct_owner(const struct packet *p)
 
 	if (fp.nr_workers == 1)
 		return 0;
-	if (unlikely(packet_has(p, REGION_ICMP)) && icmp_error_quotes(p, &t)) {
+	if (unlikely(packet_has(p, layer + REGION_ICMP)) && icmp_error_quotes(p, tunnel, &t)) {
 		src = t.src;
 		dst = t.dst;
 	}

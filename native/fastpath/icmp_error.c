@@ -20,26 +20,27 @@ enum {
 	ICMP6_QUERIES = 128,
 };
 
-bool icmp_error_is(const struct packet *p)
+bool icmp_error_is(const struct packet *p, unsigned int layer)
 {
-	const struct packet_layer *l = &p->layer[0];
+	const struct packet_layer *l = &p->layer[layer];
+	const uint8_t *icmp = p->base[layer * REGION_LAYER + REGION_ICMP];
 
-	if (!l->first || !packet_has(p, REGION_ICMP))
+	if (!l->first || !packet_has(p, layer * REGION_LAYER + REGION_ICMP))
 		return false;
-	if (p->meta.layer[0].l3_type == L3_META_IPV6)
-		return l->l4_proto == IPPROTO_ICMPV6 && p->base[REGION_ICMP][0] < ICMP6_QUERIES;
+	if (p->meta.layer[layer].l3_type == L3_META_IPV6)
+		return l->l4_proto == IPPROTO_ICMPV6 && icmp[0] < ICMP6_QUERIES;
 	if (l->l4_proto != IPPROTO_ICMP)
 		return false;
-	return icmp4_is_error(p->base[REGION_ICMP][0]);
+	return icmp4_is_error(icmp[0]);
 }
 
-static bool checksum_is_right(const struct packet *p)
+static bool checksum_is_right(const struct packet *p, unsigned int layer)
 {
-	const struct packet_layer *l = &p->layer[0];
+	const struct packet_layer *l = &p->layer[layer];
 	uint64_t sum = 0;
 
-	if (p->meta.layer[0].l3_type == L3_META_IPV6) {
-		sum = checksum_add(0, p->base[REGION_IP6] + 8, 32);
+	if (p->meta.layer[layer].l3_type == L3_META_IPV6) {
+		sum = checksum_add(0, p->base[layer * REGION_LAYER + REGION_IP6] + 8, 32);
 		sum += htons(IPPROTO_ICMPV6);
 		sum += htons((uint16_t)l->l4_len);
 	}
@@ -134,26 +135,27 @@ static bool quoted_ip6(struct ct_tuple *quoted, const uint8_t *ip, uint32_t left
 	return skip_extensions(ip, left, &quoted->protocol, &at) && quoted_l4(quoted, ip + at, left - at);
 }
 
-bool icmp_error_quotes(const struct packet *p, struct ct_tuple *quoted)
+bool icmp_error_quotes(const struct packet *p, unsigned int layer, struct ct_tuple *quoted)
 {
-	const struct packet_layer *l = &p->layer[0];
+	const struct packet_layer *l = &p->layer[layer];
+	const struct packet_layer_meta *meta = &p->meta.layer[layer];
+	uint8_t *const *base = &p->base[layer * REGION_LAYER];
 	uint32_t readable, left;
 	const uint8_t *ip;
 
 	*quoted = (struct ct_tuple){0};
-	if (!icmp_error_is(p) || p->meta.layer[0].ip_fragmented || !p->meta.layer[0].l3_ok ||
-		l->l4_len <= QUOTE_AT)
+	if (!icmp_error_is(p, layer) || meta->ip_fragmented || !meta->l3_ok || l->l4_len <= QUOTE_AT)
 		return false;
 	readable = p->seg_len < l->end ? p->seg_len : l->end;
 	if (readable <= l->l4 + (uint32_t)QUOTE_AT)
 		return false;
 	ip = p->data + l->l4 + QUOTE_AT;
 	left = readable - l->l4 - QUOTE_AT;
-	if (p->meta.layer[0].l3_type == L3_META_IPV4) {
-		if (!quoted_ip4(quoted, ip, left) || memcmp(quoted->src, p->base[REGION_IP4] + 16, 4))
+	if (meta->l3_type == L3_META_IPV4) {
+		if (!quoted_ip4(quoted, ip, left) || memcmp(quoted->src, base[REGION_IP4] + 16, 4))
 			return false;
-	} else if (!quoted_ip6(quoted, ip, left) || memcmp(quoted->src, p->base[REGION_IP6] + 24, 16)) {
+	} else if (!quoted_ip6(quoted, ip, left) || memcmp(quoted->src, base[REGION_IP6] + 24, 16)) {
 		return false;
 	}
-	return checksum_is_right(p);
+	return checksum_is_right(p, layer);
 }

@@ -78,7 +78,7 @@ static void speak(struct packet *p)
 	struct rte_mbuf *refusal = reject_build(p, pool);
 	struct ct_tuple tuple;
 
-	if (icmp_error_quotes(p, &tuple) && (refusal || !icmp_error_is(p)))
+	if (icmp_error_quotes(p, 0, &tuple) && (refusal || !icmp_error_is(p, 0)))
 		abort();
 	if (refusal) {
 		// An answer is as long as its question was, and may lie in several pieces; a refusal is short.

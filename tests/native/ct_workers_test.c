@@ -153,25 +153,43 @@ static unsigned int owner(const uint8_t *frame, uint32_t bytes)
 	return ct_owner(&packet);
 }
 
-static void test_tunnels(void)
+// Puts a frame into a VXLAN tunnel.
+static uint32_t tunnelled(uint8_t *outer, const uint8_t *plain, uint32_t bytes)
 {
 	static const uint8_t vxlan[8] = {8, 0, 0, 0, 0, 0, 7, 0};
-	unsigned int apart = 0, moved = 0;
-	uint8_t plain[256], outer[512];
+
+	frame_udp(outer, 0xc0000201, 0xc0000202, 49152, 4789, sizeof(vxlan) + bytes);
+	memcpy(outer + 42, vxlan, sizeof(vxlan));
+	memcpy(outer + 50, plain, bytes);
+	return 50 + bytes;
+}
+
+static void test_tunnels(void)
+{
+	unsigned int apart = 0, moved = 0, lost = 0;
+	uint8_t plain[256], outer[512], error[256];
 
 	for (uint32_t i = 0; i < 32; i++) {
 		uint32_t bytes = frame_udp(plain, CLIENT + i, CLIENT, 1000, 53, 20);
 		unsigned int mine = owner(plain, bytes);
 
-		frame_udp(outer, 0xc0000201, 0xc0000202, 49152, 4789, sizeof(vxlan) + bytes);
-		memcpy(outer + 42, vxlan, sizeof(vxlan));
-		memcpy(outer + 50, plain, bytes);
+		// A router cannot forward it.
+		put_eth(error, 0x0800);
+		put_ip4(error + 14, 0xc0a80001, CLIENT + i, 1, 8 + 28);
+		memset(error + 34, 0, 8);
+		error[34] = 3;
+		memcpy(error + 42, plain + 14, 28);
+		l4_fill(error + 14, error + 34, 1, 8 + 28);
+		lost += owner(error, 70) != mine;
+		lost += owner(outer, tunnelled(outer, error, 70)) != mine;
+		tunnelled(outer, plain, bytes);
 		apart += owner(outer, 50 + bytes) != mine;
 		outer[20] = 0x20; // its first fragment
 		mine = owner(outer, 50 + bytes);
 		outer[20] = 0, outer[21] = 8; // a later one
 		moved += owner(outer, 50 + bytes) != mine;
 	}
+	ok(!lost, "what a router says of it goes where it is kept (%u do not)", lost);
 	ok(!apart, "in a tunnel as without one (%u apart)", apart);
 	ok(!moved, "fragments of a tunnel stay together");
 }

@@ -34,7 +34,7 @@ static bool quotes(uint32_t bytes)
 	memcpy(copy, frame, bytes);
 	packet_init(&packet);
 	packet_load(&packet, copy, bytes, bytes);
-	is = !packet_parse(&packet) && icmp_error_quotes(&packet, &quoted);
+	is = !packet_parse(&packet) && icmp_error_quotes(&packet, 0, &quoted);
 	free(copy);
 	return is;
 }
