@@ -14,6 +14,7 @@ from rich.table import Table
 from appliance.cli.common import Context, pass_context, print_json, table
 from appliance.cli.policy import when
 from appliance.policy import audit as log
+from appliance.rpc.convert.audit import finding_to
 from appliance.v1 import audit_service_pb2
 
 
@@ -31,28 +32,13 @@ def audit() -> None:
 def verify(context: Context, directory: Path | None) -> None:
     """Whether the log is as it was written; names the first bad entry. Status 1: it is not."""
     if directory is not None:
-        found = log.verify(directory)
-        response = audit_service_pb2.VerifyAuditLogResponse(
-            good=found.ok, good_entries=found.good, signed_entries=found.signed, bad_entry=found.entry,
-            fault="" if found.fault is None else found.fault.value, text=found.text,
-        )  # fmt: skip
+        response = finding_to(log.verify(directory))
     else:
         with context.client() as client:
             response = client.audit.VerifyAuditLog(
                 audit_service_pb2.VerifyAuditLogRequest(), timeout=context.timeout
             )
-
-    def show() -> str:
-        if not response.good:
-            before = f"({response.good_entries} entries before it are good)"
-            return f"[red]{response.fault}[/]: {escape(response.text)} {before}"
-        late = response.good_entries - response.signed_entries
-        more = f"; the last {late} will be signed within a minute" if late else ""
-        return f"[green]good[/]: {response.good_entries} entries{more}"
-
-    context.show(response, show)
-    if not response.good:
-        raise SystemExit(1)
+    show_finding(context, response)
 
 
 @audit.command("show")
@@ -71,6 +57,22 @@ def show(context: Context, last: int, details: bool) -> None:
         )
         return
     context.show(response, lambda: entries_table(list(response.entries)))
+
+
+def show_finding(context: Context, found: audit_service_pb2.VerifyAuditLogResponse) -> None:
+    """What a check found; ends the command with status 1 when the log is not whole."""
+
+    def text() -> str:
+        if not found.good:
+            before = f"({found.good_entries} entries before it are good)"
+            return f"[red]{found.fault}[/]: {escape(found.text)} {before}"
+        late = found.good_entries - found.signed_entries
+        more = f"; the last {late} will be signed within a minute" if late else ""
+        return f"[green]good[/]: {found.good_entries} entries{more}"
+
+    context.show(found, text)
+    if not found.good:
+        raise SystemExit(1)
 
 
 def entries_table(entries: list[audit_service_pb2.AuditEntry]) -> Table:

@@ -74,12 +74,12 @@ def at(context: Context) -> At:
 
 
 @contextlib.contextmanager
-def stub(context: Context, service: str) -> Iterator[Any]:
+def stub(context: Context, service: str, package: str = "appliance.intelligence.v1") -> Iterator[Any]:
     """A service of the centre; refusals become messages."""
     from importlib import import_module
 
     word = service.removesuffix("Service").lower()
-    module = import_module(f"appliance.intelligence.v1.{word}_service_pb2_grpc")
+    module = import_module(f"{package}.{word}_service_pb2_grpc")
     where = at(context)
     with where.channel() as channel:
         try:
@@ -695,27 +695,17 @@ def release(context: Context, names: tuple[str, ...], reason: str) -> None:
 @pass_context
 def audit(context: Context, limit: int, verify: bool) -> None:
     """Who changed what at the centre."""
-    from appliance.intelligence.v1 import audit_service_pb2 as pb
+    from appliance.cli.audit import entries_table, show_finding
+    from appliance.v1 import audit_service_pb2 as pb
 
-    with stub(context, "AuditService") as service:
+    with stub(context, "AuditService", "appliance.v1") as service:
         if verify:
             found = service.VerifyAuditLog(pb.VerifyAuditLogRequest(), timeout=context.timeout)
-            if context.json:
-                print_json({"good": found.good, "entries": found.entries, "text": found.text})
-            else:
-                out.print(f"{found.entries} entries, good" if found.good else f"[red]{escape(found.text)}[/]")
-            if not found.good:
-                raise SystemExit(1)
-            return
-        listed = service.ListAuditEntries(pb.ListAuditEntriesRequest(limit=limit), timeout=context.timeout)
-
-    def show() -> Any:
-        made = table("no", "time", "who", "what", "to", "why", "refused")
-        for one in listed.entries:
-            made.add_row(
-                str(one.number), when(one.time), escape(one.actor), one.action, escape(one.target), escape(one.reason),
-                escape(one.refusal),
-            )  # fmt: skip
-        return made
-
-    context.show(listed, show)
+        else:
+            listed = service.ListAuditEntries(
+                pb.ListAuditEntriesRequest(limit=limit), timeout=context.timeout
+            )
+    if verify:
+        show_finding(context, found)
+    else:
+        context.show(listed, lambda: entries_table(list(listed.entries)))

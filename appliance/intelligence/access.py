@@ -60,7 +60,8 @@ _CONTAIN: Final = frozenset({Role.RESPONDER, Role.ADMIN})
 _ADMIN: Final = frozenset({Role.ADMIN})
 _APPLIANCE: Final = frozenset({Role.APPLIANCE})
 _CERTIFIED: Final = frozenset(Role)
-_PACKAGE: Final = "/appliance.intelligence.v1."
+_PACKAGES: Final = ("appliance.intelligence.v1", "appliance.v1")
+"""The audit log speaks as an appliance's does."""
 
 ALLOWED: Final = {
     "FleetService/ListAppliances": _LOOK,
@@ -100,7 +101,8 @@ OPEN: Final = frozenset({"EnrolmentService/GetAuthority", "EnrolmentService/Enro
 
 def method_of(path: str) -> str:
     """``FleetService/ListAppliances`` from a call's path; empty: it is none of ours."""
-    return path.removeprefix(_PACKAGE) if path.startswith(_PACKAGE) else ""
+    package, _, method = path.removeprefix("/").rpartition(".")
+    return method if package in _PACKAGES else ""
 
 
 def check(caller: Caller, method: str) -> None:

@@ -32,8 +32,6 @@ from appliance.intelligence.directory import Directory
 from appliance.intelligence.fleet import Book
 from appliance.intelligence.link_service import LinkService
 from appliance.intelligence.v1 import (
-    audit_service_pb2,
-    audit_service_pb2_grpc,
     containment_service_pb2,
     containment_service_pb2_grpc,
     enrolment_service_pb2,
@@ -47,6 +45,7 @@ from appliance.intelligence.v1 import (
     policy_service_pb2,
     policy_service_pb2_grpc,
 )
+from appliance.v1 import audit_service_pb2, audit_service_pb2_grpc
 
 log = structlog.get_logger(__name__)
 

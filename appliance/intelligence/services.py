@@ -18,7 +18,6 @@ from appliance.intelligence.centre import Centre, digest
 from appliance.intelligence.context import CALLER
 from appliance.intelligence.fleet import LOST_SECONDS, Record
 from appliance.intelligence.link_service import LinkService
-from appliance.intelligence.v1 import audit_service_pb2 as audit_pb
 from appliance.intelligence.v1 import containment_service_pb2 as contain_pb
 from appliance.intelligence.v1 import enrolment_service_pb2 as enrol_pb
 from appliance.intelligence.v1 import fleet_service_pb2 as fleet_pb
@@ -31,13 +30,17 @@ from appliance.policy.evaluate import ask
 from appliance.policy.model import Band, Interface, Rule, State, Workload
 from appliance.policy.selecting import matches
 from appliance.policy.selector import parse_selector
+from appliance.rpc.convert.audit import entry_to, finding_to
 from appliance.rpc.convert.base import BadField, at
 from appliance.rpc.convert.policy import labels_text
 from appliance.rpc.convert.workload import STATES, keep_from, spec_to
+from appliance.v1 import audit_service_pb2 as audit_pb
 from appliance.v1 import containment_service_pb2, workload_pb2
 
 WAIT_SECONDS: Final = 60.0
 MOVE_SECONDS: Final = 10.0
+MAX_ENTRIES: Final = 10_000
+"""Of the audit log, in one answer."""
 _STATE_OF: Final = {number: state for state, number in STATES.items()}
 
 
@@ -650,29 +653,25 @@ class ContainmentService(_Service):
 
 
 class AuditService(_Service):
-    """The audit log."""
+    """The audit log, in the messages of the appliance's."""
 
     async def ListAuditEntries(  # noqa: N802
         self, request: audit_pb.ListAuditEntriesRequest, context: Any
     ) -> audit_pb.ListAuditEntriesResponse:
         """The newest last."""
-        found = await self._link.core(
-            lambda: list(self._centre.audit.entries(last=min(request.limit or 100, 10_000)))
+        log, last = self._centre.audit, min(request.limit or 100, MAX_ENTRIES)
+        return await self._link.core(
+            lambda: audit_pb.ListAuditEntriesResponse(entries=map(entry_to, log.entries(last=last)))
         )
-        return audit_pb.ListAuditEntriesResponse(
-            entries=[
-                audit_pb.FleetAuditEntry(
-                    number=one.number, time=one.time, actor=one.actor, credential=one.credential, action=one.action,
-                    target=one.target, reason=one.reason, refusal=one.refusal,
-                )
-                for one in found
-            ]
-        )  # fmt: skip
 
     async def VerifyAuditLog(  # noqa: N802
         self, request: audit_pb.VerifyAuditLogRequest, context: Any
     ) -> audit_pb.VerifyAuditLogResponse:
-        """Whether it is whole."""
-        self._centre.audit.sign()
-        found = await self._link.core(lambda: audit.verify(self._centre.audit.directory))
-        return audit_pb.VerifyAuditLogResponse(good=found.ok, entries=found.good, text=found.text)
+        """Whether it is whole, to its end."""
+        log = self._centre.audit
+
+        def verify() -> audit_pb.VerifyAuditLogResponse:
+            log.sign()
+            return finding_to(log.verify())
+
+        return await self._link.core(verify)

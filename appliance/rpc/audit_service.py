@@ -7,11 +7,9 @@ from __future__ import annotations
 from typing import Final
 
 import grpc
-from google.protobuf import json_format
-from google.protobuf.struct_pb2 import Struct
 
-from appliance.policy.audit import AuditLog, Entry, Outcome
-from appliance.rpc.convert.workload import timestamp
+from appliance.policy.audit import AuditLog
+from appliance.rpc.convert.audit import entry_to, finding_to
 from appliance.v1 import audit_service_pb2, audit_service_pb2_grpc
 
 DEFAULT_ENTRIES: Final = 50
@@ -40,21 +38,4 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
         self, request: audit_service_pb2.VerifyAuditLogRequest, context: grpc.ServicerContext
     ) -> audit_service_pb2.VerifyAuditLogResponse:
         """Whether the log is as it was written."""
-        finding = self._audit.verify()
-        return audit_service_pb2.VerifyAuditLogResponse(
-            good=finding.ok, good_entries=finding.good, signed_entries=finding.signed, bad_entry=finding.entry,
-            fault="" if finding.fault is None else finding.fault.value, text=finding.text,
-        )  # fmt: skip
-
-
-def entry_to(entry: Entry) -> audit_service_pb2.AuditEntry:
-    """One entry as a message."""
-    message = audit_service_pb2.AuditEntry(
-        number=entry.number, time=timestamp(entry.time), actor=entry.actor, credential=entry.credential,
-        action=entry.action, target=entry.target, refused=entry.outcome is Outcome.REFUSED,
-        refusal=entry.refusal, reason=entry.reason, revision=entry.revision,
-    )  # fmt: skip
-    for name in ("before", "after"):
-        json_format.ParseDict(dict(getattr(entry, name)), made := Struct())
-        getattr(message, name).CopyFrom(made)
-    return message
+        return finding_to(self._audit.verify())

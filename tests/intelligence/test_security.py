@@ -19,7 +19,6 @@ from appliance.errors import Code, FlowError
 from appliance.intelligence import enrol
 from appliance.intelligence.authority import SERVER_NAME, Authority, new_key, parse_token, signing_request
 from appliance.intelligence.v1 import (
-    audit_service_pb2,
     containment_service_pb2,
     containment_service_pb2_grpc,
     enrolment_service_pb2,
@@ -32,7 +31,7 @@ from appliance.intelligence.v1 import (
     link_service_pb2,
     link_service_pb2_grpc,
 )
-from appliance.v1 import workload_pb2
+from appliance.v1 import audit_service_pb2, workload_pb2
 from tests.support.central import DB, POLICY, TIMEOUT, WEB, WORKLOADS, Centre, centre, obeying
 from tests.support.fastpath import wait_for
 from tests.support.rig import directory

@@ -16,7 +16,6 @@ import grpc
 from appliance.intelligence import enrol, wire
 from appliance.intelligence.directory import read_file
 from appliance.intelligence.v1 import (
-    audit_service_pb2_grpc,
     containment_service_pb2,
     containment_service_pb2_grpc,
     fleet_service_pb2,
@@ -31,7 +30,7 @@ from appliance.rpc.convert.workload import spec_to
 from appliance.run import frames
 from appliance.run.appliance import kill_recorded
 from appliance.run.frames import Host
-from appliance.v1 import trace_pb2, trace_service_pb2, workload_pb2
+from appliance.v1 import audit_service_pb2_grpc, trace_pb2, trace_service_pb2, workload_pb2
 from tests.support.fastpath import wait_for
 from tests.support.process import appliance as appliance_process
 from tests.support.process import started, wait_ready
