@@ -27,7 +27,7 @@ from appliance.intelligence.access import Caller, Role
 from appliance.intelligence.authority import CERTIFICATE_SECONDS, Authority, check_name
 from appliance.intelligence.relevance import Fleet, Slicer
 from appliance.intelligence.signing import Signer
-from appliance.intelligence.slices import ContainedAt, FleetContainment, Own, Peer, Policy, Slice
+from appliance.intelligence.slices import ContainedAt, FleetContainment, Policy, Slice
 from appliance.intelligence.sqlite import SqliteStore
 from appliance.intelligence.store import Store
 from appliance.intelligence.trust import Trust
@@ -183,17 +183,10 @@ class Centre:
         """Of the containment as it is now; without the lock."""
         return self._contained.number
 
-    def holders(self, name: str) -> dict[str, Own | Peer]:
-        """The appliances whose slices hold a workload, and as what."""
+    def slices(self) -> dict[str, Slice]:
+        """What each appliance that workloads are behind has to know, by name."""
         with self.lock:
-            found: dict[str, Own | Peer] = {}
-            for appliance in self._slicer.appliances:
-                made = self._slicer.slice(appliance)
-                if name in made.own:
-                    found[appliance] = made.own[name]
-                elif name in made.peers:
-                    found[appliance] = made.peers[name]
-            return found
+            return {name: self._slicer.slice(name) for name in sorted(self._slicer.appliances)}
 
     def _changed(self, version: int, *, contained: bool = False) -> None:
         """After a commit, with the lock."""
@@ -492,8 +485,9 @@ class Centre:
 
     def revisions(self, limit: int) -> list[pol.Revision]:
         """The newest first."""
-        found = [pol.Revision.from_bytes(item.value) for item in self.store.range("revision/")]
-        return found[::-1][:limit]
+        last = self.revision.number if self.revision is not None else 0
+        found = self.store.range("revision/", after=_revision_key(max(0, last - limit)))
+        return [pol.Revision.from_bytes(item.value) for item in reversed(found)]
 
     # -- containment
 

@@ -30,7 +30,9 @@ from appliance.intelligence.centre import Centre
 from appliance.intelligence.context import Door, Doorkeeper
 from appliance.intelligence.directory import Directory
 from appliance.intelligence.fleet import Book
+from appliance.intelligence.inventory_service import InventoryService
 from appliance.intelligence.link_service import LinkService
+from appliance.intelligence.policy_service import PolicyService
 from appliance.intelligence.v1 import (
     containment_service_pb2,
     containment_service_pb2_grpc,
@@ -160,8 +162,8 @@ class CentreServer:
                 services.EnrolmentService(centre, link, told),
             ),
             (fleet_service_pb2, fleet_service_pb2_grpc, services.FleetService(centre, link)),
-            (inventory_service_pb2, inventory_service_pb2_grpc, services.InventoryService(centre, link)),
-            (policy_service_pb2, policy_service_pb2_grpc, services.PolicyService(centre, link)),
+            (inventory_service_pb2, inventory_service_pb2_grpc, InventoryService(centre, link)),
+            (policy_service_pb2, policy_service_pb2_grpc, PolicyService(centre, link)),
             (
                 containment_service_pb2,
                 containment_service_pb2_grpc,
