@@ -139,6 +139,7 @@ def _compile(
         verdicts=_reached(decided, tables),
         identities=addresses.identities,
         bindings=addresses.bindings,
+        ranges=addresses.ranges,
         numbers=addresses.numbers,
         sizes=_sizes(policy, inventory, universe, pairs, decided, tables),
     )

@@ -78,7 +78,7 @@ class Containing:
                     reset=reset,
                 )
 
-            compiles = state is State.RESTRICTED or bool(keep) or reset or _compiles(old.values(), workloads)
+            compiles = state is State.RESTRICTED or bool(keep) or reset or _compiles(old.values())
             made, before, after = self._restate(old, change, compiles)
         seconds = self._monotonic() - started
         self._force.tell()
@@ -106,9 +106,7 @@ class Containing:
             if not reason.strip():
                 raise InvalidValue("reason: say why; it goes into the audit log")
             old = {name: self._contained.get(name) for name in names}
-            there = {workload.name: workload for workload in self._workloads.all()}
-            compiles = _compiles(old.values(), [there[name] for name in names if name in there])
-            made, _, _ = self._restate(old, lambda: self._contained.release(names), compiles)
+            made, _, _ = self._restate(old, lambda: self._contained.release(names), _compiles(old.values()))
         self._force.tell()
         self._audit.append(
             actor, "containment.release", target, reason=reason,
@@ -159,10 +157,8 @@ class Containing:
             return made, before, self._force.in_force
 
 
-def _compiles(old: Iterable[Contained | None], workloads: Iterable[Workload]) -> bool:
+def _compiles(old: Iterable[Contained | None]) -> bool:
     """Whether a change of states is more than other numbers in a few rows. Baselines that nobody is left for say
     nothing, and go with the next compile.
     """
-    return any(one and (one.keep or one.reset) for one in old) or any(
-        interface.prefixes for workload in workloads for interface in workload.interfaces
-    )
+    return any(one and (one.keep or one.reset) for one in old)

@@ -16,14 +16,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from appliance.flow.types import prefix_mask
 from appliance.policy import layout as ly
+from appliance.policy.identity import BITS
 from appliance.policy.model import State, Workload
-from appliance.policy.program import Program, Table, base_of, identity_number, state_of
+from appliance.policy.program import Program, Range, Table, base_of, identity_number, state_of
 
 _TABLES: Final = {
     4: (("seg/src4", ly.SRC4), ("seg/dst4", ly.DST4)),
     6: (("seg/src6", ly.SRC6), ("seg/dst6", ly.DST6)),
 }
+
+NO_RANGES: Final[Mapping[Range, int]] = {}
 
 Rows = dict[str, NDArray[np.int64]]
 Places = Mapping[str, Sequence[int]]
@@ -40,14 +44,15 @@ def places(program: Program) -> dict[str, list[int]]:
 def flip(program: Program, at: Places, states: Mapping[str, State]) -> tuple[Program, Rows, frozenset[int]]:
     """The program with these workloads in these states; the rows that changed, by table; and the identities whose
     connections are concerned.
-
-    Speaks of workloads with addresses; those that are bound by prefixes need a compile.
     """
     numbers = {}
+    ranges = {}
     for workload, state in states.items():
         for index in at.get(workload, ()):
             numbers[index] = identity_number(base_of(program.bindings[index].identity), state)
-    return _renumbered(program, numbers)
+        for where in program.ranges.get(workload, ()):
+            ranges[where] = identity_number(base_of(number_at(program, where)), state)
+    return _renumbered(program, numbers, ranges)
 
 
 def relabel(
@@ -55,7 +60,8 @@ def relabel(
 ) -> tuple[Program, Rows, frozenset[int]] | None:
     """The same for workloads that got other labels or another kind, one by one before and after.
 
-    None when it takes a compile: more than that has changed, or the program knows no workload like it.
+    None when it takes a compile: more than that has changed, the program knows no workload like it, or it is bound by
+    prefixes.
     """
     known = {
         (*_security(one.labels, one.kind), one.name, one.origin, one.cidrs): base
@@ -82,25 +88,31 @@ def _security(labels: Mapping[str, str], kind: str) -> tuple[tuple[tuple[str, st
     return tuple(sorted(labels.items())), kind
 
 
-def _renumbered(program: Program, numbers: Mapping[int, int]) -> tuple[Program, Rows, frozenset[int]]:
-    """Other identity numbers for bindings, by their index."""
+def _renumbered(
+    program: Program, numbers: Mapping[int, int], ranges: Mapping[Range, int] = NO_RANGES
+) -> tuple[Program, Rows, frozenset[int]]:
+    """Other identity numbers for bindings, by their index, and for prefixes."""
     bindings = list(program.bindings)
+    changes = [(where, number_at(program, where), number) for where, number in ranges.items()]
+    for index, number in numbers.items():
+        binding = bindings[index]
+        bindings[index] = replace(binding, identity=number)
+        address = ip_address(binding.address)
+        where = Range(binding.zone, address.version, int(address), address.max_prefixlen)
+        changes.append((where, binding.identity, number))
     concerned: set[int] = set()
     tables: dict[str, Table] = {}
     rows: dict[str, list[NDArray[np.int64]]] = {}
-    for index, number in numbers.items():
-        binding = bindings[index]
-        if number == binding.identity:
+    for where, old, number in changes:
+        if number == old:
             continue
-        concerned.add(binding.identity)
-        bindings[index] = replace(binding, identity=number)
-        address = ip_address(binding.address)
-        for name, column in _TABLES[address.version]:
+        concerned.add(old)
+        for name, column in _TABLES[where.version]:
             table = tables.get(name)
             if table is None:
                 table = program.table(name)
                 table = tables[name] = replace(table, args=None if table.args is None else table.args.copy())
-            found = _rows(table, binding.zone, address.packed, column)
+            found = _rows(table, where, column)
             if table.args is not None and table.args.dtype.names:
                 table.args[table.args.dtype.names[0]][found] = number
             rows.setdefault(name, []).append(found)
@@ -111,15 +123,22 @@ def _renumbered(program: Program, numbers: Mapping[int, int]) -> tuple[Program, 
     return replace(program, tables=changed, bindings=tuple(bindings)), whole, frozenset(concerned)
 
 
-def _rows(table: Table, zone: int, address: bytes, column: str) -> NDArray[np.int64]:
-    """The row of one address, of full length."""
-    keys = table.keys
+def number_at(program: Program, where: Range) -> int:
+    """The identity number of a prefix."""
+    name, column = _TABLES[where.version][0]
+    table = program.table(name)
+    return int(table.arg(ly.SOURCE)[_rows(table, where, column)[0]])
+
+
+def _rows(table: Table, where: Range, column: str) -> NDArray[np.int64]:
+    """The row of a prefix."""
     if table.masks is None:
         return np.zeros(0, np.int64)
-    if len(address) == 4:
-        number = int.from_bytes(address, "big")
-        same = (keys[column] == number) & (table.masks[column] == 0xFFFFFFFF)
+    keys, masks = table.keys[column], table.masks[column]
+    mask = prefix_mask(where.length, BITS[where.version])
+    if where.version == 4:
+        same = (keys == where.address) & (masks == mask)
     else:
-        wanted = np.frombuffer(address, np.uint8)
-        same = (keys[column] == wanted).all(axis=1) & (table.masks[column] == 0xFF).all(axis=1)
-    return np.flatnonzero(same & (keys[ly.ZONE] == zone)).astype(np.int64)
+        key, bits = (np.frombuffer(number.to_bytes(16, "big"), np.uint8) for number in (where.address, mask))
+        same = (keys == key).all(axis=1) & (masks == bits).all(axis=1)
+    return np.flatnonzero(same & (table.keys[ly.ZONE] == where.zone)).astype(np.int64)

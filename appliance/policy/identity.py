@@ -9,7 +9,7 @@ CIDR objects. Per network the prefixes that matter are nested or apart, so each 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Final, NamedTuple
@@ -23,6 +23,7 @@ from appliance.policy.program import (
     Binding,
     Identity,
     Numbers,
+    Range,
     identity_number,
 )
 from appliance.policy.refusal import Problem, Refused
@@ -139,6 +140,7 @@ class AddressMap:
     """By base, the reserved ones included."""
     bounds: list[Bound]
     bindings: tuple[Binding, ...]
+    ranges: dict[str, tuple[Range, ...]]
     numbers: Numbers
 
 
@@ -251,7 +253,36 @@ def address_map(
         for bound in bounds
         for text, (version, address) in zip(bound.interface.addresses, bound.addresses, strict=True)
     )  # fmt: skip
-    return AddressMap(rows, builder.identities, bounds, bindings, builder.numbers())
+    return AddressMap(
+        rows, builder.identities, bounds, bindings, _ranges(bounds, rows, builder.zones), builder.numbers()
+    )
+
+
+def _ranges(
+    bounds: Sequence[Bound], rows: Mapping[str, Sequence[MapRow]], zones: Mapping[str, int]
+) -> dict[str, tuple[Range, ...]]:
+    """Rows of workloads that are bound by prefixes, but for those of their addresses. A prefix may have several: CIDR
+    objects of the policy cut it.
+    """
+    names = {bound.workload.name for bound in bounds if bound.prefixes}
+    if not names:
+        return {}
+    own = {
+        (bound.workload.name, bound.zone, version, address)
+        for bound in bounds
+        if bound.workload.name in names
+        for version, address in bound.addresses
+    }
+    found: dict[str, list[Range]] = {name: [] for name in sorted(names)}
+    for network, some in rows.items():
+        zone = zones[network]
+        for row in some:
+            version, address, length = row.prefix
+            if row.workload in names and (
+                length < BITS[version] or (row.workload, zone, version, address) not in own
+            ):
+                found[row.workload].append(Range(zone, version, address, length))
+    return {name: tuple(ranges) for name, ranges in found.items()}
 
 
 def _rows(owners: Mapping[Prefix, Owner], regions: Regions, builder: _Builder) -> list[MapRow]:

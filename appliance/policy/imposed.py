@@ -111,18 +111,11 @@ class Imposing:
         """Containment alone. ``strangers``: contained workloads that may not be in the inventory yet."""
         control, force = self._control, self._control.force
         with control.changes, force.lock:
-            inventory = force.in_force.inventory
+            known = force.in_force.workloads
             old = control.contained.impose(contained)
-            known = {one.name for one in inventory.workloads}
             missing = [one for one in strangers if one.name not in known]
             moved = _moved(old, contained)
-            if (
-                not missing
-                and not any(_rules(old.get(name), contained.get(name)) for name in moved)
-                and not any(
-                    one.prefixes for w in inventory.workloads if w.name in moved for one in w.interfaces
-                )
-            ):
+            if not missing and not any(_rules(old.get(name), contained.get(name)) for name in moved):
                 try:
                     force.flip_now()
                 except FlowError:

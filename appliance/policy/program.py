@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -197,6 +197,15 @@ class Binding:
     identity: int
 
 
+class Range(NamedTuple):
+    """A prefix in the address tables."""
+
+    zone: int
+    version: int
+    address: int
+    length: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
     """How large the program is, and what the compiler saved."""
@@ -236,6 +245,8 @@ class Program:
     """Every bound address."""
     numbers: Numbers
     sizes: Sizes
+    ranges: Mapping[str, tuple[Range, ...]] = field(default_factory=dict)
+    """What else is a workload's in the address tables, by name: of those that are bound by prefixes."""
     kept: dict[type, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
     """What others have worked out from it, once, by its type; lives as long as the program."""
 

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from appliance.flow.types import FlowEvent
 from appliance.policy import compiler
-from appliance.policy.flip import Rows, flip, places, relabel
+from appliance.policy.flip import Rows, flip, number_at, places, relabel
 from appliance.policy.model import (
     NO_CONTAINMENT,
     Default,
@@ -165,9 +165,6 @@ class Operation(RuleBasedStateMachine):
         one = self._pick(data)
         self.containment = replace(self.containment, states={**self.containment.states, one.name: state})
         mine = self._bases(one.name)
-        if any(interface.prefixes for interface in one.interfaces):
-            self.compiled()
-            return
         program, rows, concerned = flip(self.program, places(self.program), {one.name: state})
         self.quick(program, rows, concerned)
         assert {base_of(one) for one in concerned} <= mine, "somebody else is concerned"
@@ -274,7 +271,9 @@ class Operation(RuleBasedStateMachine):
         return data.draw(st.sampled_from(self.inventory.workloads))
 
     def _bases(self, name: str) -> set[int]:
-        return {base_of(one.identity) for one in self.program.bindings if one.workload == name}
+        numbers = [one.identity for one in self.program.bindings if one.workload == name]
+        numbers += [number_at(self.program, one) for one in self.program.ranges.get(name, ())]
+        return {base_of(number) for number in numbers}
 
 
 @pytest.fixture(autouse=True, scope="module")

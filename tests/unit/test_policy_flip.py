@@ -9,9 +9,10 @@ import pytest
 
 from appliance.bench.factory import Factory, inventory, policy
 from appliance.policy.compiler import compile as compile_policy
-from appliance.policy.flip import flip, places, relabel
-from appliance.policy.model import Inventory, State
+from appliance.policy.flip import flip, number_at, places, relabel
+from appliance.policy.model import Band, Containment, Inventory, Rule, State
 from appliance.policy.program import Program, state_of
+from appliance.policy.selector import parse_selector
 
 FACTORY = Factory(workloads=60, label_sets=12, rules=40, ports=4)
 MAPS = ("seg/src4", "seg/dst4", "seg/src6", "seg/dst6")
@@ -76,3 +77,32 @@ def test_states(things: Inventory, program: Program) -> None:
     assert concerned == {program.bindings[3].identity}
     same_addresses(quick, compile_policy(policy(FACTORY), changed(things, 3, state=State.QUARANTINED)))
     assert flip(quick, places(quick), {name: State.QUARANTINED})[1:] == ({}, frozenset())
+
+
+def test_states_of_prefixes(things: Inventory) -> None:
+    """A prefix that a CIDR object cuts in two, another of IPv6, an address beside them; all of one workload."""
+    router = things.workloads[3]
+    spread = replace(
+        router.interfaces[0], addresses=(), prefixes=("10.77.0.0/16", "fd77::/32", "10.78.0.1/32")
+    )
+    before = changed(things, 3, interfaces=(*router.interfaces, spread))
+    cut = parse_selector("cidr=10.77.8.0/24")
+    rules = policy(FACTORY)
+    rules = replace(
+        rules, rules=(*rules.rules, Rule(name="cut", band=Band.ALLOW, source=cut, services=("tcp/1",)))
+    )
+    program = compile_policy(rules, before)
+    quick, rows, concerned = flip(program, places(program), {router.name: State.QUARANTINED})
+    contained = compile_policy(
+        rules, before, Containment(states={router.name: State.QUARANTINED}), numbers=program.numbers
+    )
+    same_addresses(quick, contained)
+    assert quick.bindings == contained.bindings
+    assert {name: len(index) for name, index in rows.items()} == {
+        "seg/src4": 4, "seg/dst4": 4, "seg/src6": 1, "seg/dst6": 1,
+    }  # fmt: skip
+    mine = [program.bindings[3].identity, *(number_at(program, one) for one in program.ranges[router.name])]
+    assert concerned == set(mine)
+    again, back, _ = flip(quick, places(quick), {router.name: State.NORMAL})
+    assert back.keys() == rows.keys()
+    same_addresses(again, program)
