@@ -415,42 +415,24 @@ static void look_up(struct job *j, struct packet **batch, unsigned int n)
 	for (unsigned int i = 0; i < n; i++) {
 		struct ct_look *k = &j->look[i];
 		unsigned int from_high = 0;
+		enum ct_kind kind;
 
 		guess[i] = false;
 		if (likely(batch[i]->recorded) && known(j, batch[i], k))
 			continue;
-		k->kind = (uint8_t)ct_key_of(j->ct, batch[i], &k->key, &from_high);
-		k->from_high = (uint8_t)from_high;
-		k->number = 0;
-		k->walked = false;
-		k->judged = 0;
-		k->recorded = 0;
-		if (unlikely(k->kind > CT_KIND_ERROR) || known(j, batch[i], k))
+		kind = ct_key_of(j->ct, batch[i], &k->key, &from_high);
+		ct_look_begin(k, kind, from_high);
+		if (unlikely(kind > CT_KIND_ERROR) || known(j, batch[i], k))
 			continue;
-		k->hash = ct_hash(t, &k->key);
-		rte_prefetch0(ct_bucket(t, k->hash));
+		ct_look_hash(t, k);
 		guess[i] = true;
 	}
-	for (unsigned int i = 0; i < n; i++) {
-		struct ct_look *k = &j->look[i];
-
-		if (!guess[i])
-			continue;
-		k->number = ct_table_guess(t, k->hash);
-		if (k->number) {
-			rte_prefetch0(ct_conn(t, k->number));
-			rte_prefetch0(ct_conn(t, k->number)->packets);
-		}
-	}
-	for (unsigned int i = 0; i < n; i++) {
-		struct ct_look *k = &j->look[i];
-
-		if (likely(k->number) && likely(ct_same(&ct_conn(t, k->number)->key, &k->key)) &&
-			likely(ct_key_mark(&ct_conn(t, k->number)->key) == CT_MARK_CONNECTION))
-			continue;
-		if (k->kind <= CT_KIND_ERROR)
-			k->number = ct_table_find(t, &k->key, k->hash, k->from_high);
-	}
+	for (unsigned int i = 0; i < n; i++)
+		if (guess[i])
+			ct_look_guess(t, &j->look[i]);
+	for (unsigned int i = 0; i < n; i++)
+		if (likely(j->look[i].kind <= CT_KIND_ERROR))
+			ct_look_confirm(t, &j->look[i]);
 	j->serial = t->serial;
 }
 

@@ -24,31 +24,20 @@ void ct_ahead(struct walker *w, struct packet **packets, unsigned int n)
 		struct packet *p = packets[i];
 		struct ct_look *k = &cw->ahead[i];
 		unsigned int from_high = 0;
+		enum ct_kind kind;
 
 		if (unlikely(p->verdict != PACKET_WALKING || !flow_plain(p)))
 			continue;
-		k->kind = (uint8_t)ct_key_in(*flow_zone(cache, p), p, &k->key, &from_high);
-		k->from_high = (uint8_t)from_high;
-		k->walked = false;
-		k->judged = 0;
-		k->recorded = 0;
-		if (unlikely(k->kind != CT_KIND_TRACKED))
+		kind = ct_key_in(*flow_zone(cache, p), p, &k->key, &from_high);
+		ct_look_begin(k, kind, from_high);
+		if (unlikely(kind != CT_KIND_TRACKED))
 			continue;
-		k->hash = ct_hash(t, &k->key);
-		rte_prefetch0(ct_bucket(t, k->hash));
+		ct_look_hash(t, k);
 		p->look = (uint8_t)(i + 1);
 	}
-	for (unsigned int i = 0; i < n; i++) {
-		struct ct_look *k = &cw->ahead[i];
-
-		if (!packets[i]->look)
-			continue;
-		k->number = ct_table_guess(t, k->hash);
-		if (k->number) {
-			rte_prefetch0(ct_conn(t, k->number));
-			rte_prefetch0(ct_conn(t, k->number)->packets);
-		}
-	}
+	for (unsigned int i = 0; i < n; i++)
+		if (packets[i]->look)
+			ct_look_guess(t, &cw->ahead[i]);
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = packets[i];
 		struct ct_look *k = &cw->ahead[i];
@@ -56,9 +45,7 @@ void ct_ahead(struct walker *w, struct packet **packets, unsigned int n)
 
 		if (!p->look || !k->number)
 			continue;
-		c = ct_conn(t, k->number);
-		if (!ct_same(&c->key, &k->key) || ct_key_mark(&c->key) != CT_MARK_CONNECTION)
-			k->number = ct_table_find(t, &k->key, k->hash, k->from_high);
+		ct_look_confirm(t, k);
 		if (!k->number || ct_is_denial(t, k->number))
 			continue;
 		c = ct_conn(t, k->number);

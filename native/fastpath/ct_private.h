@@ -54,6 +54,13 @@ struct ct_scratch {
 	uint8_t buffer[FP_HEADROOM + CT_SCRATCH_FRAME + 128];
 } __rte_cache_aligned;
 
+enum ct_kind {
+	CT_KIND_TRACKED,     // a connection, or what could open one
+	CT_KIND_ERROR,       // an ICMP error about a connection
+	CT_KIND_UNTRACKABLE, // nothing can be made of it
+	CT_KIND_MALFORMED,
+};
+
 // What was found of a packet's connection.
 struct ct_look {
 	struct ct_key key;
@@ -65,6 +72,41 @@ struct ct_look {
 	uint8_t judged;    // its connection's new verdict, counted from 1
 	uint16_t recorded; // it came here by a recorded walk, see flow_cache.h
 };
+
+// The steps of looking up a burst: each is done for all of its packets before the next, their cache misses at once.
+static inline void ct_look_begin(struct ct_look *k, enum ct_kind kind, unsigned int from_high)
+{
+	k->kind = (uint8_t)kind;
+	k->from_high = (uint8_t)from_high;
+	k->number = 0;
+	k->walked = false;
+	k->judged = 0;
+	k->recorded = 0;
+}
+
+static inline void ct_look_hash(const struct ct_table *t, struct ct_look *k)
+{
+	k->hash = ct_hash(t, &k->key);
+	rte_prefetch0(ct_bucket(t, k->hash));
+}
+
+static inline void ct_look_guess(const struct ct_table *t, struct ct_look *k)
+{
+	k->number = ct_table_guess(t, k->hash);
+	if (k->number) {
+		rte_prefetch0(ct_conn(t, k->number));
+		rte_prefetch0(ct_conn(t, k->number)->packets);
+	}
+}
+
+// A guess that is wrong is looked up.
+static inline void ct_look_confirm(const struct ct_table *t, struct ct_look *k)
+{
+	if (likely(k->number) && likely(ct_same(&ct_conn(t, k->number)->key, &k->key)) &&
+		likely(ct_key_mark(&ct_conn(t, k->number)->key) == CT_MARK_CONNECTION))
+		return;
+	k->number = ct_table_find(t, &k->key, k->hash, k->from_high);
+}
 
 struct ct_question;
 struct ct_mail {
@@ -126,13 +168,6 @@ uint64_t ct_ms(const struct ct *ct, uint64_t tsc);
 void ct_take_over(struct walker *w, struct ct *ct);
 
 // --- Keys (ct_key.c) ----------------------------------------------------------------------------------------------------
-enum ct_kind {
-	CT_KIND_TRACKED,     // a connection, or what could open one
-	CT_KIND_ERROR,       // an ICMP error about a connection
-	CT_KIND_UNTRACKABLE, // nothing can be made of it
-	CT_KIND_MALFORMED,
-};
-
 // The packet's key and whether it comes from the high end. ERROR: key of the quoted packet, and of whom that came.
 enum ct_kind ct_key_of(
 	const struct ct *ct, const struct packet *p, struct ct_key *key, unsigned int *from_high);
