@@ -183,7 +183,10 @@ def draft(context: Context, file: str | None) -> None:
     with client_of(context) as client:
         if source is None:
             response = client.policy.GetDraft(policy_service_pb2.GetDraftRequest(), timeout=context.timeout)
-            context.show(response, lambda: escape(response.source.yaml))
+            if context.json:
+                context.show(response, str)
+            else:
+                write_source(response.source)
             return
         kept = client.policy.UpdateDraft(
             policy_service_pb2.UpdateDraftRequest(source=source), timeout=context.timeout
@@ -288,7 +291,12 @@ def show_policy(context: Context, revision: int, history: bool) -> None:
         err.print(f"{revision_line(head)}; {when(head.time)} {who} {escape(head.reason)}")
     else:
         err.print("no policy was published; the default:", style="dim")
-    sys.stdout.write(response.source.yaml.rstrip("\n") + "\n")
+    write_source(response.source)
+
+
+def write_source(source: policy_pb2.PolicySource) -> None:
+    """A policy as it was written, however narrow the terminal: it may go to a file."""
+    sys.stdout.write(source.yaml.rstrip("\n") + "\n")
 
 
 def history_table(revisions: list[policy_pb2.PolicyRevision]) -> Table:
