@@ -27,7 +27,7 @@ from appliance.rpc.server import Server
 from appliance.run import frames
 from appliance.run.config import TcpConfig, config_from
 from appliance.run.document import ConfigError, parse_document
-from appliance.v1 import system_service_pb2
+from appliance.v1 import packet_service_pb2, system_service_pb2
 from tests.support.rig import ROUTER, Running, directory, running
 
 A = frames.Host("02:00:00:00:00:0a", "10.1.0.1")
@@ -161,6 +161,32 @@ def test_inject_stats_and_top(shell: Shell, rig: Running, tmp_path: Path) -> Non
     shown = shell("top", "--count", "2", "--interval", "0.1")
     assert "ringfield top" in shown
     assert "cycles/packet" in shown
+
+
+def test_a_pipe_is_resized(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "pipe.yaml"
+    file.write_text(
+        "pipes: [{name: grows, port: p0, match: {outer.ipv4.dst_ip: changeable}, fwd: drop, miss: drop,"
+        " nr_entries: 16, resizable: true}]\n"
+    )
+    shell("pipe", "create", str(file))
+    assert "holds 4,096 entries" in shell("pipe", "resize", "grows", "4096")
+    assert "router" in shell("pipe", "resize", "router", "4096", status=1)
+    assert "0 of 4,096" in shell("pipe", "show", "grows").replace("4096", "4,096")
+    shell("pipe", "destroy", "grows")
+
+
+def test_what_ring_ports_send_is_shown(shell: Shell, rig: Running) -> None:
+    request = packet_service_pb2.TransmitPacketsRequest(port="p1", frames=[GOOD])
+    result: list[str] = []
+    receive = threading.Thread(target=lambda: result.append(shell("receive", "--port", "p1", "--count", "2")))
+    receive.start()
+    end = time.monotonic() + 10
+    while receive.is_alive() and time.monotonic() < end:
+        rig.client.packets.TransmitPackets(request, timeout=10)  # a second command would take its output
+        receive.join(0.1)
+    assert not receive.is_alive()
+    assert result[0].count("10.1.0.1:1 > 10.0.0.1:2 UDP") == 2
 
 
 def test_nobody_there() -> None:
