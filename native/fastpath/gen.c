@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "checksum.h"
 #include "gen.h"
 
@@ -236,12 +237,6 @@ int gen_parse(const char *text, struct gen_spec *spec, char why[CONFIG_WHY_MAX])
 }
 
 // -- the preloaded frame ----------------------------------------------------------------------------------------------
-
-static void put16(uint8_t *at, unsigned int value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
 
 // What changes is 0 in it; the sums are of the rest.
 static void preload(struct gen *gen)

@@ -30,16 +30,9 @@ static struct port_backend gen_backend;
 static bool judged(uint16_t index)
 {
 	const struct fp_port *port = &fp.ports[index];
-	const struct root_version *v;
-	uint64_t revision;
 
-	if (!fp_read(&port->started))
-		return false;
-	revision = fp_read_acquire(&fp.revision);
-	v = fp_read_acquire(&fp.ports[fp_read(&port->root_port)].root[STEER_DOMAIN_DEFAULT]);
-	while (v && !(fp_read(&v->birth) <= revision && revision < fp_read(&v->death)))
-		v = fp_read_acquire(&v->older);
-	return v != NULL;
+	return fp_read(&port->started) &&
+	       root_visible(fp_read(&port->root_port), STEER_DOMAIN_DEFAULT, fp_read_acquire(&fp.revision));
 }
 
 static uint16_t fill(

@@ -195,6 +195,16 @@ struct root_version {
 	struct root_version *older;
 };
 
+// Where a packet at `revision` begins, or where it goes on when it leaves by the port; NULL: no root pipe.
+static inline struct pipe *root_visible(uint16_t port, enum steer_domain domain, uint64_t revision)
+{
+	struct root_version *v = fp_read_acquire(&fp.ports[port].root[domain]);
+
+	while (v && !(fp_read(&v->birth) <= revision && revision < fp_read(&v->death)))
+		v = fp_read_acquire(&v->older);
+	return v ? v->pipe : NULL;
+}
+
 struct pipe {
 	// Workers.
 	const struct matcher *matcher;

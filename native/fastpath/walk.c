@@ -56,7 +56,8 @@ static inline struct entrance entrance_of(const struct walker *w, uint16_t port)
 	bool started = fp_read(&in->started);
 
 	return (struct entrance){
-		.root = started ? core_root(w, fp_read(&in->root_port), STEER_DOMAIN_DEFAULT) : NULL,
+		.root = started ? root_visible(fp_read(&in->root_port), STEER_DOMAIN_DEFAULT, w->revision)
+				: NULL,
 		.port = port,
 		.doca_port_id = fp_read(&in->doca_port_id),
 	};

@@ -47,15 +47,6 @@ static inline void core_default_miss(struct walker *w, struct packet *p, const b
 	}
 }
 
-static inline struct pipe *core_root(const struct walker *w, uint16_t port, enum steer_domain domain)
-{
-	struct root_version *v = fp_read_acquire(&fp.ports[port].root[domain]);
-
-	while (v && !(fp_read(&v->birth) <= w->revision && w->revision < fp_read(&v->death)))
-		v = fp_read_acquire(&v->older);
-	return v ? v->pipe : NULL;
-}
-
 static inline void core_to_port(struct walker *w, struct packet *p, uint16_t port)
 {
 	struct pipe *root;
@@ -76,7 +67,7 @@ static inline void core_to_port(struct walker *w, struct packet *p, uint16_t por
 		return;
 	}
 	p->out_port = port;
-	root = core_root(w, fp_read(&fp.ports[port].root_port), STEER_DOMAIN_EGRESS);
+	root = root_visible(fp_read(&fp.ports[port].root_port), STEER_DOMAIN_EGRESS, w->revision);
 	if (!root) {
 		p->verdict = PACKET_SEND;
 		return;
