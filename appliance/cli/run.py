@@ -113,6 +113,7 @@ def run(file: Path, runtime_dir: Path | None, fresh: bool, check: bool, verbose:
             out.print(f"{file}: {len(config.ports)} ports, {len(config.pipes)} pipes: good")
             return
         from appliance.run.appliance import Appliance
+        from appliance.run.collector import AfterCompiles, settle
 
         set_up_logging(config.log, "debug" if verbose else "info")
         signals = Signals()
@@ -122,6 +123,10 @@ def run(file: Path, runtime_dir: Path | None, fresh: bool, check: bool, verbose:
         appliance = Appliance(config, fresh=fresh)
         linger = False
         try:
+            settle()
+            if appliance.segmentation is not None:
+                force = appliance.segmentation.control.force
+                force.on_change.append(AfterCompiles(force.in_force).changed)
             if config.log == "text":
                 banner(config, appliance.server.tcp_port if appliance.server else 0)
             print(f"READY {config.grpc.unix}", flush=True)
