@@ -371,7 +371,7 @@ doca_error_t entry_update(const struct entry_request *request, struct doca_flow_
 	doca_error_t result = check_depth(request->pipe, request->queue);
 
 	if (result == DOCA_SUCCESS)
-		result = reserves_extend(entry, request->pipe, &request->monitor, request->args_bytes);
+		result = reserves_take(entry, request->pipe, &request->monitor, request->args_bytes);
 	if (result == DOCA_SUCCESS)
 		result = post(request, entry);
 	if (result != DOCA_SUCCESS)

@@ -127,7 +127,7 @@ static doca_error_t no_meter(const struct doca_flow_pipe *pipe)
 		"no meter left of the reserve (nr_meters)");
 }
 
-doca_error_t reserves_extend(struct doca_flow_pipe_entry *entry, struct doca_flow_pipe *pipe,
+doca_error_t reserves_take(struct doca_flow_pipe_entry *entry, struct doca_flow_pipe *pipe,
 	const struct steer_monitor *monitor, uint32_t args_bytes)
 {
 	// Connections have counters of their own.
@@ -155,12 +155,6 @@ doca_error_t reserves_extend(struct doca_flow_pipe_entry *entry, struct doca_flo
 	if (monitor->flags & STEER_MON_SHARED_COUNTER)
 		entry->shared_counter = monitor->shared_counter;
 	return DOCA_SUCCESS;
-}
-
-doca_error_t reserves_take(struct doca_flow_pipe_entry *entry, struct doca_flow_pipe *pipe,
-	const struct steer_monitor *monitor, uint32_t args_bytes)
-{
-	return reserves_extend(entry, pipe, monitor, args_bytes);
 }
 
 void reserves_adopt(

@@ -16,11 +16,9 @@ bool reserve_counter_take(struct doca_flow_port *port);
 void reserve_counter_give(struct doca_flow_port *port);
 
 // What an entry takes: by its resolved monitor, and for the values that it brings for its actions (args_bytes) memory in
-// units of 64 bytes, at most DOCA_FLOW_MAX_ENTRY_ACTIONS_MEM_SIZE. NO_MEMORY with a reason; then nothing is taken.
+// units of 64 bytes, at most DOCA_FLOW_MAX_ENTRY_ACTIONS_MEM_SIZE. For an update: what the entry has, it keeps; what is new
+// must be in the reserve. NO_MEMORY with a reason; then nothing is taken.
 doca_error_t reserves_take(struct doca_flow_pipe_entry *entry, struct doca_flow_pipe *pipe,
-	const struct steer_monitor *monitor, uint32_t args_bytes);
-// The same for an update: what the entry has, it keeps; what is new must be in the reserve.
-doca_error_t reserves_extend(struct doca_flow_pipe_entry *entry, struct doca_flow_pipe *pipe,
 	const struct steer_monitor *monitor, uint32_t args_bytes);
 // Of an entry that the fast path has already: never refused.
 void reserves_adopt(
