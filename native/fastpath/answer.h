@@ -15,8 +15,9 @@
 // ARP), which must stay unanswered.
 int answer_neighbour(struct packet *p);
 
-// The refusal of a rejected packet, for the port it came in on: a TCP RST, or ICMP, ICMPv6 "administratively prohibited" with
-// as much of the packet as such messages quote. Dropped as ttl or no_route, it is told "time exceeded" or "unreachable", be it
-// TCP or not, by the address in meta.u32[0] (IPv6: [0] to [3]) if there is one. NULL: nothing may be said to it (an RST, an ICMP error, neighbour discovery,
-// multicast, a later fragment, impossible addresses, headers that do not fit), or there is no buffer.
+// The refusal of a rejected packet, for the port it came in on: a TCP RST, or ICMP, ICMPv6 "administratively prohibited"
+// with as much of the packet as such messages quote. Dropped as ttl or no_route, it is told "time exceeded" or
+// "unreachable", be it TCP or not, by the address in meta.u32[0] (IPv6: [0] to [3]) if there is one. NULL: nothing may be
+// said to it (an RST, an ICMP error, neighbour discovery, multicast, a later fragment, impossible addresses, headers that
+// do not fit), or there is no buffer.
 struct rte_mbuf *reject_build(struct packet *p, struct rte_mempool *pool);

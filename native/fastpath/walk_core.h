@@ -428,8 +428,8 @@ static inline unsigned int core_stop(const struct walker *w, struct packet **pen
 	return left;
 }
 
-// Who is next, and with it those before the same pipe. Connection tracking waits for everybody, so that its packets come in order of arrival
-// whatever way they took.
+// Who is next, and with it those before the same pipe. Connection tracking waits for everybody, so that its packets come in
+// order of arrival whatever way they took.
 static inline struct packet *core_next(struct walker *w, struct packet **packets, unsigned int n,
 	struct packet **pending, unsigned int nr, bool mixed)
 {
