@@ -60,6 +60,10 @@ class Session:
         """What it is to answer to."""
         self.sent_at = 0.0
         self.told_containment = (0, 0)
+        self.carried = (0, 0)
+        """Generation and number of the containment that is part of what was sent."""
+        self.overtaken = False
+        """A newer containment was told since: what was sent may be refused for that alone."""
         self.snapshot = False
         """It has said that it needs one."""
         self.refused: bytes = b""
@@ -92,17 +96,21 @@ class Session:
             if made is None:
                 self._current()
                 continue
-            data, wanted = made
+            data, wanted, self.carried = made
             self.sent, self.sent_at = wanted, self.service.book.monotonic()
+            self.overtaken = False
             for at in range(0, len(data), PART_BYTES):
-                if at:
+                # Also before the first part, if it has one that was not told by itself: that would come too late.
+                if at or self.carried > self.told_containment:
                     await self._containment(context)
                 last = at + PART_BYTES >= len(data)
                 part = link_pb2.StatementPart(data=data[at : at + PART_BYTES], last=last)
                 await context.write(link_service_pb2.ConnectResponse(down=Down(part=part)))
 
-    def _next(self) -> tuple[bytes, Slice] | None:
-        """The next statement, signed; None: there is nothing to say. In the core's thread."""
+    def _next(self) -> tuple[bytes, Slice, tuple[int, int]] | None:
+        """The next statement, signed, what it leads to, and generation and number of the containment in it; None:
+        there is nothing to say. In the core's thread.
+        """
         centre, record = self.service.centre, self.record
         with centre.lock:
             number, wanted = centre.wanted(self.name)
@@ -122,7 +130,8 @@ class Session:
             base_digest=record.digest if kind == statement_pb2.STATEMENT_KIND_DELTA else b"",
             result_digest=wanted.digest, payload=payload,
         )  # fmt: skip
-        return centre.signer.sign(statement).SerializeToString(), wanted
+        signed = centre.signer.sign(statement).SerializeToString()
+        return signed, wanted, (generation, containment.number)
 
     async def _containment(self, context: grpc.aio.ServicerContext[object, object]) -> None:
         centre = self.service.centre
@@ -130,6 +139,7 @@ class Session:
         if now[1] == 0 or now <= self.told_containment or self.record.detached:
             return
         self.told_containment = now
+        self.overtaken = now > self.carried
         signed = await self.service.core(self._signed_containment)
         await context.write(link_service_pb2.ConnectResponse(down=Down(containment=signed)))
 
@@ -272,6 +282,8 @@ class Session:
         sent, self.sent = self.sent, None
         if said.refusal == link_pb2.REFUSAL_KIND_WRONG_BASE and not self.snapshot:
             self.snapshot = True
+        elif said.refusal == link_pb2.REFUSAL_KIND_OLDER and self.overtaken:
+            pass  # again, with the containment that went ahead of it
         else:
             record.refusal = reason
             self.refused = sent.digest if sent is not None else b""

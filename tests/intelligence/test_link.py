@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""The centre's end of the link, in this process: who says nothing, and containment that comes at the worst moment."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from appliance.intelligence import enrol, link_service
+from appliance.intelligence.access import LOCAL
+from appliance.intelligence.context import Door
+from appliance.intelligence.link_service import Session
+from appliance.intelligence.server import CentreConfig, CentreServer
+from appliance.intelligence.simulate import Simulated
+from appliance.intelligence.v1 import (
+    enrolment_service_pb2_grpc,
+    link_pb2,
+    link_service_pb2,
+    link_service_pb2_grpc,
+)
+from appliance.policy.model import Network, State
+from tests.intelligence.test_receiver import POLICY, workload
+
+TIMEOUT = 20.0
+
+
+@asynccontextmanager
+async def serving(directory: Path) -> AsyncIterator[tuple[CentreServer, Simulated]]:
+    """A centre that has published, and an appliance that is enrolled and not connected yet."""
+    server = CentreServer(
+        CentreConfig(
+            state_dir=directory / "state", unix=directory / "central.sock", name="lab",
+            appliances="127.0.0.1:0", enrolment="127.0.0.1:0",
+        )
+    )  # fmt: skip
+    await server.start()
+    one = Simulated("dpu1", f"127.0.0.1:{server.ports[Door.CERTIFICATE]}")
+    try:
+        centre = server.centre
+        centre.apply_networks([Network(name="lab", prefixes=("10.0.0.0/24",))], LOCAL)
+        centre.apply_workloads([workload(1, "dpu1", "web"), workload(2, "dpu2", "db")], [], LOCAL)
+        centre.publish("base", POLICY, LOCAL, "first")
+        credentials = grpc.ssl_channel_credentials(centre.authority.pem)
+        address = f"127.0.0.1:{server.ports[Door.TOKEN]}"
+        async with grpc.aio.secure_channel(address, credentials, enrol.OPTIONS) as channel:
+            token = centre.trust.enrolment_token("dpu1", 0).text
+            await one.enrol(token, enrolment_service_pb2_grpc.EnrolmentServiceStub(channel))
+        yield server, one
+    finally:
+        await one.disconnect()
+        await server.stop()
+
+
+async def until(what: str, done: Callable[[], object]) -> None:
+    end = time.monotonic() + TIMEOUT
+    while not done():
+        assert time.monotonic() < end, f"waited {TIMEOUT:g} s for {what}"
+        await asyncio.sleep(0.01)
+
+
+async def is_current(server: CentreServer) -> None:
+    """Slice and containment are acknowledged, and nothing was refused."""
+    record, centre = server.book.of("dpu1"), server.centre
+
+    def done() -> bool:
+        _, wanted = centre.wanted("dpu1")
+        told = centre.generation, centre.containment_number
+        return wanted is not None and (record.digest, record.containment) == (wanted.digest, told)
+
+    await until("the appliance to be current", done)
+    assert record.refusal == ""
+    assert not server.book.alarms
+
+
+def contain(server: CentreServer) -> None:
+    server.centre.contain(["w2"], "", State.QUARANTINED, LOCAL, reason="a test")
+
+
+def test_containment_while_a_slice_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with serving(tmp_path) as (server, one):
+            made, late = Session._next, threading.Event()
+
+            def _next(session: Session) -> Any:
+                if not late.is_set():
+                    late.set()
+                    contain(server)
+                return made(session)
+
+            monkeypatch.setattr(Session, "_next", _next)
+            await one.connect()
+            await is_current(server)
+            assert one.receiver.held.containment.number == 1
+
+    asyncio.run(main())
+
+
+def test_containment_between_the_parts_of_a_slice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_service, "PART_BYTES", 64)
+
+    async def main() -> None:
+        async with serving(tmp_path) as (server, one):
+            told, late = Session._containment, threading.Event()
+
+            async def _containment(session: Session, context: Any) -> None:
+                if session.sent is not None and not late.is_set():
+                    late.set()
+                    await session.service.core(lambda: contain(server))
+                await told(session, context)
+
+            monkeypatch.setattr(Session, "_containment", _containment)
+            await one.connect()
+            await is_current(server)
+            assert late.is_set()
+            assert one.receiver.held.containment.number == 1
+
+    asyncio.run(main())
+
+
+async def heard_out(call: Any) -> None:
+    """Take what one is told, and answer nothing."""
+    while await call.read() is not grpc.aio.EOF:
+        pass
+
+
+def test_who_says_nothing_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_service, "IDLE_SECONDS", 1.0)
+
+    async def main() -> None:
+        async with (
+            serving(tmp_path) as (server, one),
+            grpc.aio.secure_channel(one.address, one.credentials, enrol.OPTIONS) as channel,
+        ):
+            call: Any = link_service_pb2_grpc.LinkServiceStub(channel).Connect()
+            await call.write(
+                link_service_pb2.ConnectRequest(up=link_pb2.LinkUp(hello=link_pb2.Hello(version="t")))
+            )
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await asyncio.wait_for(heard_out(call), TIMEOUT)
+            assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            assert "nothing was heard for 1 s" in str(caught.value.details())
+            assert not server.book.of("dpu1").connected
+
+    asyncio.run(main())
