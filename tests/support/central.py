@@ -157,13 +157,15 @@ class Centre:
 
 
 @contextmanager
-def centre(directory: Path, ports: tuple[int, int] = (0, 0), more: str = "") -> Iterator[Centre]:
-    """A centre in a directory; it ends with the block, also when it was killed inside."""
+def centre(
+    directory: Path, ports: tuple[int, int] = (0, 0), more: str = "", options: tuple[str, ...] = ()
+) -> Iterator[Centre]:
+    """A centre in a directory, its log in ``run.log``; it ends with the block, also when it was killed inside."""
     directory.mkdir(exist_ok=True)
     file = directory / "central.yaml"
     text = CENTRE.replace("PORT_A", str(ports[0])).replace("PORT_E", str(ports[1]))
     file.write_text(text + more)
-    command = [sys.executable, "-m", "appliance", "central", "run", "-c", str(file)]
+    command = [sys.executable, "-m", "appliance", "central", "run", "-c", str(file), *options]
     with started(command, directory / "run.log", end=signal.SIGTERM) as process:
         assert process.stdout is not None
         line = process.stdout.readline().split()
