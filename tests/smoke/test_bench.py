@@ -15,8 +15,10 @@ import pytest
 from appliance.bench import traffic
 from appliance.bench.figures import Collection, ratio
 from appliance.bench.machine import PAGES
+from appliance.bench.programs import has_testpmd
 
 pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="the bench needs two cores")
+ordinary = pytest.mark.skipif("ASAN_OPTIONS" in os.environ, reason="the ordinary build is what is measured")
 
 
 def bench(*arguments: str) -> dict[str, Any]:
@@ -46,6 +48,38 @@ def test_report_of_a_quick_run() -> None:
     assert (pages.read_text() if pages.exists() else "") == before
 
 
+PARTS = {
+    "forward": ["1 pipe", "2 pipes", "4 pipes", "8 pipes", "8 pipes / 1 pipe (P3, no cache)"],
+    "entries": ["C library: add, batches of 1", "Python bulk: add", "gRPC stream: add, columns"],
+    "churn": ["hit: undisturbed", "hit: disturbed", "miss: disturbed"],
+}
+
+
+@ordinary
+@pytest.mark.parametrize("part", [pytest.param("forward", marks=pytest.mark.soak), "entries", "churn"])
+def test_parts_of_pipelines_in_a_quick_run(part: str) -> None:
+    report = bench(part, "--no-huge")
+    assert not report["failed"]
+    figures = {one["name"]: one["value"] for one in report["sections"][0]["figures"]}
+    for wanted in PARTS[part]:
+        (value,) = [
+            value for name, value in figures.items() if name.removeprefix("1024 connections: ") == wanted
+        ]
+        assert value > 0, wanted
+    if part == "forward" and has_testpmd():
+        assert figures["1024 connections: testpmd io"] > 0
+
+
+def test_a_table_for_people() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "appliance", "bench", "posts", "--quick", "--no-huge"],
+        capture_output=True, text=True, timeout=120, check=False, env=os.environ | {"COLUMNS": "160"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for words in ("C, alone: p99", "Python, another session at 100,000/s, ACL builds: p99"):
+        assert words in done.stdout
+
+
 def test_latency_of_a_quick_run() -> None:
     report = bench("latency", "--no-huge")
     assert not report["failed"]
@@ -70,6 +104,16 @@ def test_segmentation_of_a_quick_run_is_one_table() -> None:
     exact = {one["name"]: one["value"] for one in table if one["goal"] == 0}
     assert len(exact) == 3
     assert set(exact.values()) == {0}, exact
+
+
+@ordinary
+@pytest.mark.soak
+def test_established_connections_and_policies_in_a_quick_run() -> None:
+    report = bench("segmentation", "--no-huge", "--only", "P1,P9")
+    assert not report["failed"]
+    table = {one["name"]: one["value"] for one in report["table"]}
+    assert {one["key"] for one in report["table"]} >= {"P1", "P9"}
+    assert all(value > 0 for name, value in table.items() if "1000 rules" in name or "label change" in name)
 
 
 def test_events_cost_others_nothing() -> None:
