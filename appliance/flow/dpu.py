@@ -33,6 +33,7 @@ from appliance.flow.results import (
     PortInfo,
     PortStats,
     SessionInfo,
+    Stages,
     Trace,
 )
 from appliance.flow.tracking import Tracking
@@ -514,6 +515,11 @@ class Dpu(Tracking):
             heartbeat_age_s=max(0.0, (time.monotonic_ns() - row["heartbeat_ns"]) / 1e9),
             ports={name: self.port_stats(name) for name in names},
         )
+
+    def stages(self) -> Stages:
+        """Cycles of the workers by stage; no call to the fast path."""
+        turns, packets, cycles = session.stages()
+        return Stages(turns, packets, dict(cycles))
 
     @property
     def heartbeat_age_s(self) -> float:

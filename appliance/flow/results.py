@@ -157,6 +157,17 @@ class PortStats:
 
 
 @dataclass(frozen=True, slots=True)
+class Stages:
+    """Where the workers' time goes, from a sample of their turns that had packets: cycles by stage, in the order in
+    which a packet meets them, since the fast path started.
+    """
+
+    turns: int
+    packets: int
+    cycles: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class DpuStats:
     """Totals of a fast path. Conservation: received + injected + generated + copies = sent - transmitted +
     software + dropped + held, summed over ports.

@@ -30,7 +30,7 @@ class StatsServicer(stats_service_pb2_grpc.StatsServiceServicer):
         stats_service_pb2_grpc.add_StatsServiceServicer_to_server(self, server)
 
     def _stats(self, dpu: Dpu, include_pipes: bool) -> stats_pb2.Stats:
-        message = stats_to(dpu.stats(), dpu.ct_stats(), time.time_ns())
+        message = stats_to(dpu.stats(), dpu.ct_stats(), dpu.stages(), time.time_ns())
         if include_pipes:
             for name, state in self._node.state.pipes.items():
                 pipe = self._node.pipe(name)

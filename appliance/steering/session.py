@@ -426,6 +426,18 @@ def port_stats(index: int) -> Row:
     return dict(plain(out))
 
 
+def stages() -> tuple[int, int, list[tuple[str, int]]]:
+    """Turns and packets of the sample of turns that the workers watch, and cycles by stage."""
+    out = ffi.new("struct doca_flow_ringfield_stages *")
+    check(lib.doca_flow_ringfield_stages_get(out))
+    named = []
+    for number in range(lib.DOCA_FLOW_RINGFIELD_STAGES_MAX):
+        name = text(lib.doca_flow_ringfield_stage_name(number))
+        if name:
+            named.append((name, out.cycles[number]))
+    return out.turns, out.packets, named
+
+
 def drop_reasons() -> list[tuple[str, str]]:
     """Name and meaning of the drop reasons, by number from 1."""
     reasons = []

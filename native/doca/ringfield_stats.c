@@ -123,6 +123,35 @@ doca_error_t doca_flow_ringfield_stats_get(struct doca_flow_ringfield_stats *out
 	return DOCA_SUCCESS;
 }
 
+const char *doca_flow_ringfield_stage_name(uint32_t stage)
+{
+#define STAGE(id, shown, meaning) shown,
+	static const char *const names[STEER_STAGE_MAX] = {STEERING_STAGES(STAGE)};
+#undef STAGE
+
+	return stage < STEER_STAGE_MAX ? names[stage] : NULL;
+}
+
+doca_error_t doca_flow_ringfield_stages_get(struct doca_flow_ringfield_stages *out)
+{
+	struct stats_stages sum;
+	doca_error_t result;
+	int status;
+
+	_Static_assert((int)DOCA_FLOW_RINGFIELD_STAGES_MAX == (int)STATS_STAGES, "stages");
+	if (!out)
+		return refuse_argument(__func__, "stages", "is NULL");
+	if (!stats(&result, __func__))
+		return result;
+	status = steering_stats_stages(flow.client, &sum);
+	if (status < 0)
+		return refuse_steering(status, NULL, "reading the statistics");
+	out->turns = sum.turns;
+	out->packets = sum.packets;
+	memcpy(out->cycles, sum.cycles, sizeof(out->cycles));
+	return DOCA_SUCCESS;
+}
+
 doca_error_t doca_flow_ringfield_port_stats_get(uint16_t port, struct doca_flow_ringfield_port_stats *out)
 {
 	struct stats_port sum;

@@ -37,6 +37,7 @@ void ct_policy_walk(struct walker *w, const struct ct *ct, struct packet **packe
 		walk_trace(w, packets, n);
 	w->stop = NULL;
 	w->live = was;
+	stage_to(&w->stage, STEER_STAGE_CONNECTIONS);
 }
 
 static uint32_t identity(const struct packet *p, uint8_t u32)

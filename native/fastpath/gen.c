@@ -16,7 +16,7 @@
 #include "gen.h"
 
 enum {
-	FRAME = 60,
+	FRAME = GEN_FRAME_MIN,
 	ROOM = 64, // copied at once
 	ETHER = 14,
 	L4 = 34,
@@ -31,9 +31,13 @@ enum {
 static const uint32_t STEP = 0x915f77f5, ADDEND = 0x6a09e667; // full period: STEP % 4 is 1, ADDEND odd
 static const uint32_t STIR = 0x9e3779b1;
 
+// The simple IMIX: seven, four, one; dealt so that no run is long.
+static const uint16_t MIX[] = {60, 590, 60, 60, 590, 60, 1514, 60, 590, 60, 590, 60};
+
 struct gen_queue {
 	// The sequence: state, and what takes it to this queue's next place.
 	uint32_t at, multiply, add;
+	uint32_t turn;                    // in gen->size
 	uint64_t steps;                   // done; read by the replier's worker
 	uint64_t end;                     // steps of one round
 	uint64_t last;                    // cycles
@@ -50,6 +54,9 @@ struct gen {
 	uint8_t shift;
 	uint8_t frame[ROOM] __rte_cache_aligned;
 	uint64_t ip_sum, l4_sum; // of what does not change in them
+	// Lengths of frames, by turns; none: all are FRAME. Their payload is whatever the buffer held.
+	uint16_t nr_sizes;
+	uint16_t size[RTE_DIM(MIX)];
 	struct gen_queue queue[];
 };
 
@@ -142,6 +149,16 @@ static int parse_kind(const char *text, struct gen_spec *spec, char why[CONFIG_W
 	return config_refuse(why, "kind must be udp, syn, fragment, overlap or short, not \"%.32s\"", text);
 }
 
+static int parse_size(const char *text, struct gen_spec *spec, char why[CONFIG_WHY_MAX])
+{
+	uint64_t number = 0;
+
+	if (strcmp(text, "imix") && parse_number("size", text, GEN_FRAME_MIN, GEN_FRAME_MAX, &number, why))
+		return -EINVAL;
+	spec->size = (uint16_t)number;
+	return 0;
+}
+
 static int parse_pair(const char *key, char *value, struct gen_spec *spec, char why[CONFIG_WHY_MAX])
 {
 	uint64_t number;
@@ -167,6 +184,8 @@ static int parse_pair(const char *key, char *value, struct gen_spec *spec, char 
 		spec->rounds = status ? 0 : (uint32_t)number;
 		return status;
 	}
+	if (!strcmp(key, "size"))
+		return parse_size(value, spec, why);
 	if (!strcmp(key, "kind"))
 		return parse_kind(value, spec, why);
 	if (!strcmp(key, "src") || !strcmp(key, "dst"))
@@ -180,9 +199,8 @@ static int parse_pair(const char *key, char *value, struct gen_spec *spec, char 
 		return 0;
 	}
 	return config_refuse(why,
-		"there is no argument \"%.32s\" (there are flows, new, rounds, rate, kind, src, dst, smac, "
-		"dmac, "
-		"dport, reply)",
+		"there is no argument \"%.32s\" (there are flows, new, rounds, rate, kind, size, src, dst, "
+		"smac, dmac, dport, reply)",
 		key);
 }
 
@@ -200,6 +218,8 @@ static int check(struct gen_spec *spec, char why[CONFIG_WHY_MAX])
 		side->to_mac = (uint8_t)(side->bits - macs);
 		bits += side->bits;
 	}
+	if (spec->size != FRAME && spec->kind != GEN_UDP)
+		return config_refuse(why, "size goes with kind=udp");
 	// What is without end may come back to its beginning earlier than after 2^32 packets.
 	if (spec->endless && bits < 32)
 		spec->flows = UINT64_C(1) << bits;
@@ -216,6 +236,7 @@ int gen_parse(const char *text, struct gen_spec *spec, char why[CONFIG_WHY_MAX])
 	*spec = (struct gen_spec){
 		.flows = 1024,
 		.rounds = 1,
+		.size = FRAME,
 		.side = {{.base = 0x0a000000, .bits = 16, .mac = {2, 0, 0, 0, 0, 1}, .macs = 1},
 			{.base = 0x0a800000, .bits = 12, .mac = {2, 0, 0, 0, 0, 2}, .macs = 1}},
 		.service = {443, 8080, 5432, 6379},
@@ -246,6 +267,12 @@ static void preload(struct gen *gen)
 	unsigned int length = tcp ? 40 : piece || gen->spec.kind == GEN_FRAGMENT ? 44 : FRAME - ETHER;
 	uint8_t *f = gen->frame, *ip = f + ETHER, *l4 = f + L4, pseudo[4] = {0, tcp ? 6 : 17};
 
+	for (unsigned int i = 0; !gen->spec.size && i < RTE_DIM(MIX); i++)
+		gen->size[gen->nr_sizes++] = MIX[i];
+	if (gen->spec.size > FRAME)
+		gen->size[gen->nr_sizes++] = gen->spec.size;
+	if (gen->nr_sizes)
+		length = 0;
 	memcpy(f, gen->spec.side[!gen->forward].mac, 6);
 	memcpy(f + 6, gen->spec.side[!!gen->forward].mac, 6);
 	put16(f + 12, 0x0800);
@@ -253,6 +280,10 @@ static void preload(struct gen *gen)
 	put16(ip + 2, length);
 	ip[8] = 64;
 	ip[9] = pseudo[1];
+	if (gen->nr_sizes) {
+		gen->ip_sum = checksum_add(0, ip, 20);
+		return;
+	}
 	put16(pseudo + 2, length - 20);
 	if (tcp) {
 		l4[12] = 5 << 4;
@@ -370,8 +401,22 @@ static inline void store32(uint8_t *at, uint32_t value)
 	memcpy(at, &value, 4);
 }
 
+// Lengths into the headers of a frame of another size, without a UDP checksum. Returns what the IP header's sum grows by.
+static inline uint32_t put_size(const struct gen *gen, struct gen_queue *q, uint8_t *f, uint16_t *length)
+{
+	uint16_t ip;
+
+	*length = gen->size[q->turn++];
+	if (q->turn == gen->nr_sizes)
+		q->turn = 0;
+	ip = htons((uint16_t)(*length - ETHER));
+	store16(f + ETHER + 2, ip);
+	store16(f + L4 + 4, htons((uint16_t)(*length - L4)));
+	return ip;
+}
+
 // The bytes of connection x's packet; returns their number.
-static inline uint16_t put_packet(const struct gen *gen, uint8_t *f, uint32_t x)
+static inline uint16_t put_packet(const struct gen *gen, struct gen_queue *q, uint8_t *f, uint32_t x)
 {
 	const struct gen_spec *spec = &gen->spec;
 	const struct gen_side *one = &spec->side[0], *two = &spec->side[1];
@@ -381,7 +426,7 @@ static inline uint16_t put_packet(const struct gen *gen, uint8_t *f, uint32_t x)
 	unsigned int from = gen->forward != NULL, to = !from;
 	uint32_t ip[2], ports, words;
 	uint16_t port[2], length = FRAME, check;
-	uint64_t sum;
+	uint64_t sum, size = 0;
 
 	rest >>= two->bits;
 	port[0] = (uint16_t)(FIRST_PORT + (rest >> spec->service_bits & ((1u << PORT_BITS) - 1)));
@@ -397,6 +442,10 @@ static inline uint16_t put_packet(const struct gen *gen, uint8_t *f, uint32_t x)
 	words = 0; // of the IP header besides
 	switch (spec->kind) {
 	case GEN_UDP:
+		if (gen->nr_sizes) {
+			size = put_size(gen, q, f, &length);
+			break;
+		}
 		check = (uint16_t)~checksum_fold(gen->l4_sum + sum + ports);
 		store16(f + L4 + 6, check ? check : 0xffff);
 		break;
@@ -415,7 +464,7 @@ static inline uint16_t put_packet(const struct gen *gen, uint8_t *f, uint32_t x)
 		break;
 	}
 	store32(f + ETHER + 4, words);
-	store16(f + ETHER + 10, (uint16_t)~checksum_fold(gen->ip_sum + sum + words));
+	store16(f + ETHER + 10, (uint16_t)~checksum_fold(gen->ip_sum + sum + size + words));
 	return length;
 }
 
@@ -470,7 +519,7 @@ uint16_t gen_fill(struct gen *gen, uint16_t queue, struct rte_mempool *pool, uin
 			steps = gen->forward ? before : end;
 			break;
 		}
-		m->data_len = put_packet(gen, rte_pktmbuf_mtod(m, uint8_t *), x);
+		m->data_len = put_packet(gen, q, rte_pktmbuf_mtod(m, uint8_t *), x);
 		m->pkt_len = m->data_len;
 		made++;
 	}

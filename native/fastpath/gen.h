@@ -19,6 +19,8 @@ enum {
 	GEN_FLOWS_MAX = 1 << 22, // connections that are visited again and again
 	GEN_SERVICES = 8,
 	GEN_BURST_MAX = 64,
+	GEN_FRAME_MIN = 60, // without FCS
+	GEN_FRAME_MAX = 1514,
 };
 
 enum gen_kind {
@@ -45,6 +47,7 @@ struct gen_spec {
 	uint32_t rounds;
 	uint32_t rate; // packets a second, all queues together; 0 = as fast as they are taken
 	enum gen_kind kind;
+	uint16_t size;           // of frames, without FCS; 0 = a mix (GEN_UDP only)
 	struct gen_side side[2]; // opener, responder
 	uint16_t service[GEN_SERVICES];
 	uint8_t service_bits; // log2 of how many there are
@@ -65,6 +68,6 @@ bool gen_replies(const struct gen *gen);
 
 // The next packets of a queue, at most max (GEN_BURST_MAX is the most it makes at once); fewer when its rate, its end, or
 // a lack of buffers says so. A replier makes nothing before each connection was opened (once: before its own was).
-// now: rte_rdtsc(). A buffer must have room for 64 bytes.
+// now: rte_rdtsc(). A buffer must have room for 64 bytes, and for the largest frame.
 uint16_t gen_fill(struct gen *gen, uint16_t queue, struct rte_mempool *pool, uint64_t now,
 	struct rte_mbuf **packets, uint16_t max);

@@ -4,6 +4,7 @@
 // The walk of packets through pipes, and the scratch memory of a thread that walks: each worker has a walker, trace has one.
 #pragma once
 
+#include "stage.h"
 #include "table.h"
 
 enum {
@@ -28,6 +29,7 @@ struct walker {
 	uint16_t nr_free;
 	struct stats_counter *counters;
 	struct stats_worker *stats;
+	struct stage_watch stage;
 	struct recorder *recorder;
 	struct flow_cache *cache; // NULL: none
 	bool logging;             // some packet of this burst is logged

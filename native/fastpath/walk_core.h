@@ -244,7 +244,9 @@ static inline void core_ahead(struct walker *w, struct packet **packets, unsigne
 	struct flow_cache *c = w->cache;
 	uint64_t hits = 0, misses = 0, stale = 0;
 
+	stage_to(&w->stage, STEER_STAGE_CONNECTIONS);
 	ct_ahead(w, packets, n);
+	stage_to(&w->stage, STEER_STAGE_CACHE);
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = packets[i];
 
@@ -311,6 +313,8 @@ static inline unsigned int core_pipe(
 	uint64_t bytes = 0, generation = 0;
 	bool known = false;
 
+	if (live)
+		stage_to(&w->stage, STEER_STAGE_PIPES);
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = batch[i];
 
@@ -329,12 +333,19 @@ static inline unsigned int core_pipe(
 	if (unlikely(!kept))
 		return 0;
 	if (unlikely(!pipe->matcher->lookup)) {
+		if (live)
+			stage_to(&w->stage, STEER_STAGE_CONNECTIONS);
 		on = ct_batch(w, pipe, batch, kept, live);
-		return live && w->cache ? core_behind(w, batch, on) : on;
+		if (!live || !w->cache)
+			return on;
+		stage_to(&w->stage, STEER_STAGE_CACHE);
+		return core_behind(w, batch, on);
 	}
 	if (logs)
 		known = generation_read(generation_slot(pipe), w->revision, &generation);
 	pipe->matcher->lookup(w, pipe, batch, kept);
+	if (live)
+		stage_to(&w->stage, STEER_STAGE_ACTIONS);
 	// All counters are on their way before the first one is needed.
 	for (unsigned int i = 0; live && i < kept; i++)
 		if (batch[i]->hit && batch[i]->hit->counter != STEER_COUNTER_NONE)
@@ -520,6 +531,8 @@ static __rte_always_inline void walk_core(
 				pending[left++] = batch[i];
 		nr = left;
 	}
-	if (caches)
+	if (caches) {
+		stage_to(&w->stage, STEER_STAGE_CACHE);
 		core_settle(w, packets, n);
+	}
 }

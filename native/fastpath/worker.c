@@ -251,6 +251,7 @@ static inline void deliver(struct fp_worker *w, struct packet *p)
 static void judge_kept(struct fp_worker *w, struct packet **packets, unsigned int n)
 {
 	walk_run(w->walker, packets, n);
+	stage_to(&w->walker->stage, STEER_STAGE_SEND);
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *copy = packets[i]->copies, *next;
 
@@ -291,6 +292,7 @@ static void judge_burst(
 		injected || fp_read(&fp.ports[port].silent); // all that comes in by a ring port was injected
 	uint64_t bytes = 0;
 
+	stage_to(&w->walker->stage, STEER_STAGE_PARSE);
 	for (unsigned int i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(burst[i], void *));
 	if (unlikely(fp_read(&fp.ports[port].capture) & STEER_CAP_RX))
@@ -327,6 +329,7 @@ static unsigned int drain_workers(struct fp_worker *w)
 
 			for (run = 1; i + run < n && fp_note(burst[i + run])->port == port; run++)
 				;
+			stage_to(&w->walker->stage, STEER_STAGE_PARSE);
 			walk_enter_burst(w->walker, packets, burst + i, run, port);
 			for (unsigned int k = 0; k < run; k++)
 				packets[k]->meta.pkt_meta = fp_note(burst[i + k])->pkt_meta;
@@ -386,10 +389,13 @@ unsigned int worker_poll(struct fp_worker *w)
 	bool timed = false, more;
 
 	walk_begin(w->walker, now);
+	stage_turn(&w->walker->stage);
 	for (unsigned int i = 0; rx && i < rx->nr; i++) {
 		const struct fp_rx *from = &rx->rx[i];
-		uint16_t n = rte_eth_rx_burst(from->dev, from->queue, burst, FP_BURST);
+		uint16_t n;
 
+		stage_to(&w->walker->stage, STEER_STAGE_RECEIVE);
+		n = rte_eth_rx_burst(from->dev, from->queue, burst, FP_BURST);
 		if (!n)
 			continue;
 		handled += n;
@@ -408,7 +414,9 @@ unsigned int worker_poll(struct fp_worker *w)
 		begin(w, &timed);
 		judge_released(w);
 	}
+	stage_to(&w->walker->stage, STEER_STAGE_CONNECTIONS);
 	more = ct_worker_turn(w->walker, handled);
+	stage_to(&w->walker->stage, STEER_STAGE_SEND);
 	for (unsigned int i = 0; i < tx->nr_dirty; i++)
 		flush(w, tx->dirty[i]);
 	tx->nr_dirty = 0;
@@ -416,6 +424,7 @@ unsigned int worker_poll(struct fp_worker *w)
 		tx->told = false;
 		control_wake();
 	}
+	stage_end(&w->walker->stage, &w->stats->stages, handled);
 	rcu_quiescent(w->index);
 
 	bump(&w->stats->heartbeat, 1);
@@ -544,6 +553,7 @@ int worker_init(struct fp_worker *w)
 		goto fail;
 	w->walker->worker = w->index;
 	w->walker->stats = w->stats;
+	stage_init(&w->walker->stage);
 	w->walker->counters = w->counters;
 	if (w->nested)
 		rcu_online(w->index);

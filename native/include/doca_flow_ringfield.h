@@ -33,6 +33,7 @@ enum {
 	DOCA_FLOW_RINGFIELD_FIELD_BYTES = 16, // widest field
 	DOCA_FLOW_RINGFIELD_PORT_ANY = 0xffff,
 	DOCA_FLOW_RINGFIELD_DROPS_MAX = 64,
+	DOCA_FLOW_RINGFIELD_STAGES_MAX = 8,
 };
 
 // === Attaching =====================================================================================================
@@ -726,6 +727,20 @@ struct doca_flow_ringfield_stats {
 // No exchange with the fast path: reads shared memory.
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ringfield_stats_get(struct doca_flow_ringfield_stats *stats);
+
+// Where the workers' time goes: cycles of a sample of the turns that had packets, by stage.
+struct doca_flow_ringfield_stages {
+	uint64_t turns;
+	uint64_t packets;
+	uint64_t cycles[DOCA_FLOW_RINGFIELD_STAGES_MAX];
+};
+
+// No exchange with the fast path, either.
+DOCA_EXPERIMENTAL
+doca_error_t doca_flow_ringfield_stages_get(struct doca_flow_ringfield_stages *stages);
+// "parse", "send"; NULL beyond the last. Works before init.
+DOCA_EXPERIMENTAL
+const char *doca_flow_ringfield_stage_name(uint32_t stage);
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ringfield_port_stats_get(uint16_t port, struct doca_flow_ringfield_port_stats *stats);
 // Number, name ("meter_red") and meaning of drop reasons; NULL beyond the last. 0 is no drop. Work before init.

@@ -61,6 +61,30 @@ enum steer_drop {
 
 enum { STATS_DROPS = 64 };
 
+// What a worker does in a turn, in the order in which a packet meets it: one line here is all that a new one needs.
+// X(ID, "name shown", "what it means")
+#define STEERING_STAGES(X)                                                                             \
+	X(RECEIVE, "receive", "the device hands packets over (for replay and generators: makes them)") \
+	X(PARSE, "parse", "headers, counters of the port; fragments")                                  \
+	X(CACHE, "cache", "recorded walks: look-up, counters and actions of them, recording")          \
+	X(CONNECTIONS, "connections", "look-ups and states of connections, their expiry")              \
+	X(PIPES, "pipes", "keys and look-ups of pipes")                                                \
+	X(ACTIONS, "actions", "counters, meters, actions and forwards of what pipes found")            \
+	X(SEND, "send", "verdicts, and what the device does to send or free packets")
+
+#define STEERING_STAGE_ENUM(id, name, text) STEER_STAGE_##id,
+enum steer_stage { STEERING_STAGES(STEERING_STAGE_ENUM) STEER_STAGE_MAX };
+#undef STEERING_STAGE_ENUM
+
+enum { STATS_STAGES = 8 };
+
+// Of a sample of the turns that had packets.
+struct stats_stages {
+	uint64_t turns;
+	uint64_t packets;
+	uint64_t cycles[STATS_STAGES]; // by enum steer_stage
+};
+
 struct stats_counter {
 	uint64_t packets;
 	uint64_t bytes; // frame length without FCS
@@ -121,6 +145,7 @@ struct stats_worker {
 	uint64_t cache_emptied;  // times that the cache was full
 	uint64_t cache_walks;    // held at this moment
 	struct stats_ct ct;
+	struct stats_stages stages;
 	struct stats_port port[STEER_PORT_MAX];
 };
 

@@ -142,6 +142,18 @@ int steering_stats_port(struct steering_client *client, uint16_t port, struct st
 	return 0;
 }
 
+int steering_stats_stages(struct steering_client *client, struct stats_stages *sum)
+{
+	const struct stats_header *stats = stats_of(client);
+
+	*sum = (struct stats_stages){0};
+	if (!stats)
+		return -ENODATA;
+	for (unsigned int i = 0; i < stats->nr_workers; i++)
+		add_words(sum, &worker_block(stats, i)->stages, sizeof(*sum));
+	return 0;
+}
+
 int steering_stats_total(struct steering_client *client, struct stats_worker *sum)
 {
 	const struct stats_header *stats = stats_of(client);

@@ -73,6 +73,19 @@ def test_a_rate_is_kept_and_a_port_taken_away(fastpath: START) -> None:
     running.check_conserved()
 
 
+def test_the_worker_tells_where_its_time_goes(fastpath: START) -> None:
+    running = fastpath(generators(p0="flows=1000,size=imix", pf0vf0="reply=p0"))
+    with Dpu.attach(running.directory, session="test", mode="switch") as dpu:
+        assert not any(dpu.stages().cycles.values()), "nothing without packets"
+        wire(dpu)
+        wait_for("turns that were watched", lambda: dpu.stages().turns > 20)
+        found, busy = dpu.stages(), dpu.stats().cycles_busy
+    assert list(found.cycles) == ["receive", "parse", "cache", "connections", "pipes", "actions", "send"]
+    assert found.packets >= found.turns
+    assert all(found.cycles[name] > 0 for name in ("receive", "parse", "pipes", "actions", "send"))
+    assert sum(found.cycles.values()) < busy, "a sample"
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [

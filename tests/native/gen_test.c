@@ -236,6 +236,39 @@ static void test_rate(void)
 	gen_release(gen);
 }
 
+static uint32_t sizes_seen[GEN_FRAME_MAX + 1];
+
+static bool look_size(const struct rte_mbuf *m)
+{
+	const uint8_t *f = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	if (m->pkt_len > GEN_FRAME_MAX || m->data_len != m->pkt_len)
+		return false;
+	sizes_seen[m->pkt_len]++;
+	note(&seen, key_of(f, false));
+	return get16(f + 16) == m->pkt_len - 14u && get16(f + 38) == m->pkt_len - 34u && !get16(f + 40) &&
+	       plain_fold(plain_sum(0, f + 14, 20)) == 0xffff;
+}
+
+static void test_sizes(void)
+{
+	struct gen *gen = make("size=imix,flows=4096", NULL, 1);
+
+	take(gen, 0, 12000, look_size);
+	ok(sizes_seen[60] == 7000 && sizes_seen[590] == 4000 && sizes_seen[1514] == 1000, "seven, four, one");
+	ok(seen.distinct == 4096, "of every connection (%u)", seen.distinct);
+	gen_release(gen);
+	forget();
+	gen = make("size=1514", NULL, 1);
+	ok(take(gen, 0, 2000, look_size) == 2000 && sizes_seen[1514] == 3000, "all of them large");
+	gen_release(gen);
+	forget();
+	gen = make("size=60", NULL, 1);
+	take(gen, 0, 100, look_default);
+	gen_release(gen);
+	forget();
+}
+
 static uint32_t kinds_seen;
 
 static bool look_syn(const struct rte_mbuf *m)
@@ -303,6 +336,9 @@ static void test_words(void)
 	refused("new=-1", "new");
 	refused("rate=100000001", "rate");
 	refused("rounds=0", "rounds");
+	refused("size=59", "from 60 to 1514");
+	refused("size=big", "big");
+	refused("size=imix,kind=syn", "kind=udp");
 	refused("kind=icmp", "icmp");
 	refused("src=10.0.0.0/8", "16 to 32");
 	refused("src=10.0.0.1/24", "beyond its length");
@@ -327,6 +363,7 @@ int main(void)
 	test_few();
 	test_new();
 	test_rate();
+	test_sizes();
 	test_kinds();
 	bed_stop();
 	return tap_done();

@@ -136,7 +136,15 @@ def trace_to(trace: results.Trace, ports: PortNames) -> trace_pb2.Trace:
     return message
 
 
-def stats_to(stats: results.DpuStats, connections: CtStats, timestamp_ns: int) -> stats_pb2.Stats:
+def stages_to(stages: results.Stages) -> stats_pb2.StageStats:
+    """Cycles by stage."""
+    cycles = [stats_pb2.StageStats.Cycles(stage=name, cycles=took) for name, took in stages.cycles.items()]
+    return stats_pb2.StageStats(packets=stages.packets, cycles=cycles)
+
+
+def stats_to(
+    stats: results.DpuStats, connections: CtStats, stages: results.Stages, timestamp_ns: int
+) -> stats_pb2.Stats:
     """A snapshot, without pipes."""
     message = stats_pb2.Stats(
         timestamp_ns=timestamp_ns,
@@ -154,6 +162,7 @@ def stats_to(stats: results.DpuStats, connections: CtStats, timestamp_ns: int) -
         busy=stats.busy,
         connections=stats_pb2.CtStats(**asdict(connections)),
         cycles_busy=stats.cycles_busy,
+        stages=stages_to(stages),
     )
     for name, port in stats.ports.items():
         message.ports.add(
