@@ -31,7 +31,8 @@ from appliance.cli.common import err
 def demo(context: click.Context, no_root: bool, quiet: bool, keep: bool, expect: tuple[str, ...]) -> None:
     """An AI factory on this machine, real traffic: visibility, policy, enforcement, containment, each measured.
 
-    `demo pipeline` is the other one: a DOCA Flow pipeline of your own.
+    `demo factory` is the same factory on two appliances that a centre steers; `demo pipeline`, a DOCA Flow pipeline of
+    your own.
     """
     if context.invoked_subcommand is not None:
         if no_root:
@@ -49,6 +50,18 @@ def demo(context: click.Context, no_root: bool, quiet: bool, keep: bool, expect:
     from appliance.demo.factory import run
 
     good = run(quiet=quiet, keep=keep, as_json=as_json, more=expect)
+    raise SystemExit(0 if good else 1)
+
+
+@demo.command()
+@click.option("--quiet", is_flag=True, help="Only the judgement.")
+@click.option("--keep", is_flag=True, help="Leave it running until Ctrl-C, to play with.")
+@click.pass_obj
+def factory(context: Any, quiet: bool, keep: bool) -> None:
+    """One centre, two appliances: publish, scale out, move, lose the centre, be attacked; each measured."""
+    from appliance.demo.fleet import run
+
+    good = run(quiet=quiet, keep=keep, as_json=bool(context and context.json))
     raise SystemExit(0 if good else 1)
 
 

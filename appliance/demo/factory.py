@@ -12,15 +12,14 @@ import dataclasses
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
 import click
 from rich.console import Console
 from rich.panel import Panel
-from rich.text import Text
 
 from appliance.cli.common import DEADLINE_SECONDS, err, out, print_json
 from appliance.demo import containment, enforcement, evidence, policy, visibility
@@ -28,7 +27,6 @@ from appliance.demo.factory_data import HOSTS, REACHES, VICTIM, Service
 from appliance.demo.factory_lab import Factory
 from appliance.demo.stage import (
     PREFIX,
-    Check,
     Interrupts,
     Stage,
     example,
@@ -75,31 +73,7 @@ class FactoryDemo(Stage):
         self.factory = factory
         self.expected = expected
         """Who is meant to reach whom."""
-        self.seconds: dict[str, float] = {}
-        self.evidence: list[tuple[str, str, str]] = []
-        """What, figure, where to find it."""
         self.matrix: list[dict[str, object]] = []
-
-    @contextmanager
-    def step(self, title: str, command: str = "") -> Iterator[None]:
-        """A step of the walk; told with its time."""
-        self.section(f"{title}   ({command})" if command else title)
-        started = time.monotonic()
-        yield
-        self.seconds[title] = round(time.monotonic() - started, 2)
-        self.console.print(f"[dim]{self.seconds[title]:.1f} s[/]")
-
-    def check(self, what: str, expected: str, measured: str, good: bool, note: str = "") -> bool:
-        """Judge one thing and say so at once."""
-        self.checks.append(Check(what, expected, measured, good, note))
-        mark = "[green]✔[/]" if good else "[bold red]✘[/]"
-        told = Text(f"expected {expected}, measured ", style="dim")
-        self.console.print(f"{mark} {what}: ", told, Text(measured, style="" if good else "bold red"), sep="")
-        return good
-
-    def note(self, what: str, figure: str, where: str = "") -> None:
-        """Something for the table of evidence."""
-        self.evidence.append((what, figure, where))
 
     # -- what the appliance says
 

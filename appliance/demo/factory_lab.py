@@ -46,28 +46,36 @@ class Factory:
 
     def __enter__(self) -> Factory:
         try:
-            with ThreadPoolExecutor(len(self.hosts)) as pool:
-                started = {name: pool.submit(Workload, host.namespace) for name, host in self.hosts.items()}
-            failed = [future.exception() for future in started.values() if future.exception()]
-            for name, future in started.items():
-                if not future.exception():
-                    self.workloads[name] = self._stack.enter_context(future.result())
-            if failed and failed[0] is not None:
-                raise failed[0]
-            self._serve()
+            self._start(self.hosts)
         except BaseException:
             self._stack.close()
             raise
         return self
+
+    def add(self, hosts: Mapping[str, Host]) -> None:
+        """More of them."""
+        self.hosts = {**self.hosts, **hosts}
+        self._start(hosts)
+
+    def _start(self, hosts: Mapping[str, Host]) -> None:
+        with ThreadPoolExecutor(len(hosts)) as pool:
+            started = {name: pool.submit(Workload, host.namespace) for name, host in hosts.items()}
+        failed = [future.exception() for future in started.values() if future.exception()]
+        for name, future in started.items():
+            if not future.exception():
+                self.workloads[name] = self._stack.enter_context(future.result())
+        if failed and failed[0] is not None:
+            raise failed[0]
+        self._serve(hosts)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
 
-    def _serve(self) -> None:
+    def _serve(self, hosts: Mapping[str, Host]) -> None:
         waiting: list[tuple[str, Service, Future[dict[str, Any]]]] = []
-        for name, host in self.hosts.items():
+        for name, host in hosts.items():
             for service in host.services:
                 if service.protocol == "tcp":
                     call = self.workloads[name].call("serve_tcp", port=service.port, name=name, ipv6=True)

@@ -44,6 +44,34 @@ class Check:
     note: str = ""
 
 
+def snapshot(client: Client) -> stats_pb2.Stats:
+    """What an appliance counts."""
+    request = stats_service_pb2.GetStatsRequest(include_pipes=True)
+    return client.stats.GetStats(request, timeout=DEADLINE_SECONDS).stats
+
+
+def settled(client: Client) -> stats_pb2.Stats:
+    """A snapshot in which no packet is on its way: every one that came in has an end."""
+    end = time.monotonic() + SETTLE_SECONDS
+    while True:
+        stats = snapshot(client)
+        if not stats_view.conservation(stats) or time.monotonic() > end:
+            return stats
+        time.sleep(0.02)
+
+
+def conserved(stats: stats_pb2.Stats, where: str = "") -> Check:
+    """Whether every packet is accounted for."""
+    missing = stats_view.conservation(stats)
+    packets = sum(port.received.packets + port.injected.packets for port in stats.ports)
+    return Check(
+        f"every packet{where} is accounted for",
+        "0 missing",
+        f"{missing:+d} of {packets:,}" if missing else f"0 missing of {packets:,}",
+        not missing,
+    )
+
+
 class Stage:
     """A running appliance, a client, a console, and what has been judged so far."""
 
@@ -51,39 +79,48 @@ class Stage:
         self.client = client
         self.console = console
         self.checks: list[Check] = []
+        self.seconds: dict[str, float] = {}
+        self.evidence: list[tuple[str, str, str]] = []
+        """What, figure, where to find it."""
 
     def section(self, title: str) -> None:
         """A heading."""
         self.console.print()
         self.console.print(Rule(Text(title, style="bold"), align="left", style="dim"))
 
+    @contextmanager
+    def step(self, title: str, command: str = "") -> Iterator[None]:
+        """A step of the walk; told with its time."""
+        self.section(f"{title}   ({command})" if command else title)
+        started = time.monotonic()
+        yield
+        self.seconds[title] = round(time.monotonic() - started, 2)
+        self.console.print(f"[dim]{self.seconds[title]:.1f} s[/]")
+
+    def check(self, what: str, expected: str, measured: str, good: bool, note: str = "") -> bool:
+        """Judge one thing and say so at once."""
+        self.checks.append(Check(what, expected, measured, good, note))
+        mark = "[green]✔[/]" if good else "[bold red]✘[/]"
+        told = Text(f"expected {expected}, measured ", style="dim")
+        self.console.print(f"{mark} {what}: ", told, Text(measured, style="" if good else "bold red"), sep="")
+        return good
+
+    def note(self, what: str, figure: str, where: str = "") -> None:
+        """Something for the table of evidence."""
+        self.evidence.append((what, figure, where))
+
     def stats(self) -> stats_pb2.Stats:
         """A snapshot."""
-        request = stats_service_pb2.GetStatsRequest(include_pipes=True)
-        return self.client.stats.GetStats(request, timeout=DEADLINE_SECONDS).stats
+        return snapshot(self.client)
 
     def settled(self) -> stats_pb2.Stats:
-        """A snapshot in which no packet is on its way: every one that came in has an end."""
-        end = time.monotonic() + SETTLE_SECONDS
-        while True:
-            stats = self.stats()
-            if not stats_view.conservation(stats) or time.monotonic() > end:
-                return stats
-            time.sleep(0.02)
+        """A snapshot in which no packet is on its way."""
+        return settled(self.client)
 
     def check_conservation(self) -> stats_pb2.Stats:
         """Judge that every packet is accounted for; the snapshot that it was judged by."""
         stats = self.settled()
-        missing = stats_view.conservation(stats)
-        packets = sum(port.received.packets + port.injected.packets for port in stats.ports)
-        self.checks.append(
-            Check(
-                "every packet is accounted for",
-                "0 missing",
-                f"{missing:+d} of {packets:,}" if missing else f"0 missing of {packets:,}",
-                not missing,
-            )
-        )
+        self.checks.append(conserved(stats))
         return stats
 
     def judge(self, *, everything: bool = True) -> bool:

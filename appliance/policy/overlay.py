@@ -95,7 +95,7 @@ def problems(inventory: Inventory) -> Iterator[Problem]:
             yield Problem(item, "vni", f"{network.vni} is not between 1 and {VNI_MAX}")
         if network.vlan:
             yield Problem(item, "vni", "tunnels carry no VLAN tags: give the network one or the other")
-        if inventory.overlay is None:
+        if inventory.overlay is None and inventory.ports:  # a centre has no ports, and so no tunnels
             yield Problem(
                 item, "vni", "there is no overlay: name the port and address of this appliance's tunnels"
             )

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""`ringfield demo factory`: the AI factory behind two appliances that one centre steers.
+
+The set-up is fleet_lab.py, the cast fleet_data.py; each step has a module. What is measured comes from real connections
+between namespaces; everything else over gRPC, as any client would get it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.panel import Panel
+
+from appliance.cli.common import err, out, print_json
+from appliance.demo import fleet_policy
+from appliance.demo.factory_lab import Factory, Try
+from appliance.demo.fleet_data import FIRST, Member, reaches
+from appliance.demo.fleet_lab import Fleet, Side, only_one, plug_all
+from appliance.demo.stage import Interrupts, Stage, conserved, example, interruptible, settled
+from appliance.rpc.client import calls
+
+PICTURE: Final = """\
+                        [b]centre[/]   who is who, what may be opened, signed
+                       ╱      ╲
+ [cyan]fleet-portal[/]  ─┐  ┌─ [b]dpu1[/]        [b]dpu2[/] ─┐  ┌─ [cyan]fleet-tool[/]
+ [cyan]fleet-agent[/]   ─┤  │     ╲        ╱     │  ├─ [cyan]fleet-dataset[/]
+ [cyan]fleet-prep[/]    ─┼──┘      ╲[dim]VXLAN[/] ╱      └──┼─ [cyan]fleet-training[/]
+ [cyan]fleet-context[/] ─┤          ──────          ├─ [cyan]fleet-soc[/]
+ [cyan]inference-1[/]   ─┘         underlay         └─ [cyan]inference-2[/]
+
+One centre, two appliances with a data plane each, a tunnel between them;
+a namespace per workload, real TCP and UDP over IPv4 and IPv6.
+Idle rule: a worker without packets sleeps (idle: adaptive), so that all
+of it fits on two cores."""
+
+TRY: Final = (
+    ("{central} fleet list", "the appliances: revision, lag, health"),
+    ("{central} workload list", "who is where, and who said so"),
+    ("{dpu1} observe --follow", "flow records of one appliance as they come"),
+    ("{central} quarantine agent --reason 'tried it'", "cut a workload off, on both appliances"),
+    ("{central} release agent --reason 'enough'", "and let it in again"),
+)
+
+
+class FleetDemo(Stage):
+    """The walk: what steps need, and what they leave for the end."""
+
+    def __init__(self, console: Console, fleet: Fleet, factory: Factory) -> None:
+        super().__init__(fleet.sides["dpu1"].client, console)
+        self.fleet, self.factory = fleet, factory
+        self.centre = fleet.centre
+        self.there: dict[str, Member] = dict(FIRST)
+        """Workloads that were declared."""
+
+    @property
+    def sides(self) -> list[Side]:
+        """The appliances."""
+        return list(self.fleet.sides.values())
+
+    def tries(self) -> list[Try]:
+        """Every pair of those that are there, every service of the target, both IP versions."""
+        return [
+            Try(source, target, service, version)
+            for source in self.there
+            for target in self.there
+            if source != target
+            for service in self.there[target].services
+            for version in (4, 6)
+        ]
+
+    def wanted(self, tries: list[Try]) -> set[Try]:
+        """Those that are meant to be open."""
+        return {
+            one for one in tries if str(one.service) in reaches(self.there[one.source], self.there[one.target])
+        }  # fmt: skip
+
+    def drops(self) -> dict[str, dict[str, int]]:
+        """By appliance: drops by reason, all ports."""
+        return {side.name: drops_of(side) for side in self.sides}
+
+
+def drops_of(side: Side) -> dict[str, int]:
+    """Drops by reason, all ports."""
+    found: dict[str, int] = {}
+    for port in settled(side.client).ports:
+        for drop in port.drops:
+            found[drop.reason] = found.get(drop.reason, 0) + drop.packets
+    return found
+
+
+def run(*, quiet: bool, keep: bool, as_json: bool) -> bool:
+    """Walk through it; whether everything was as expected."""
+    console = Console(quiet=quiet or as_json, highlight=False)
+    if os.geteuid() != 0:
+        raise click.ClickException("namespaces and taps need root: sudo ./ringfield demo factory")
+    with ExitStack() as stack:
+        interrupts = stack.enter_context(interruptible())
+        try:
+            with interrupts.later():
+                directory, left = stack.enter_context(only_one())
+            if left:
+                console.print("took down what a killed demonstration had left", style="dim")
+            with calls():
+                return _run(directory, console, stack, interrupts, quiet=quiet, keep=keep, as_json=as_json)
+        except KeyboardInterrupt:
+            err.print("interrupted: cleaning up", style="dim")
+            return False
+        finally:
+            interrupts.over()
+
+
+def _run(
+    directory: Path,
+    console: Console,
+    stack: ExitStack,
+    interrupts: Interrupts,
+    *,
+    quiet: bool,
+    keep: bool,
+    as_json: bool,
+) -> bool:
+    console.print(
+        Panel(PICTURE, title="Ringfield: an AI factory on two appliances", border_style="cyan", expand=False)
+    )
+    started = time.monotonic()
+    with console.status("starting a centre, two appliances and ten workloads"), interrupts.later():
+        fleet = stack.enter_context(Fleet(directory))
+        plug_all(FIRST)
+        factory = stack.enter_context(Factory(FIRST))
+    pids = ", ".join(
+        f"{side.name} {side.process.pid} + data plane {side.fastpath_pid}" for side in fleet.sides.values()
+    )
+    console.print(
+        f"centre (pid {fleet.centre.process.pid}), {pids},"
+        f" {len(FIRST)} workloads after {time.monotonic() - started:.1f} s"
+    )
+    demo = FleetDemo(console, fleet, factory)
+    fleet_policy.walk(demo, (example("factory") / "policy.yaml").read_text())
+    if quiet and not as_json:
+        demo.console = out
+    for side in demo.sides:
+        demo.checks.append(conserved(settled(side.client), f" at {side.name}"))
+    good = demo.judge(everything=quiet)
+    seconds = time.monotonic() - started
+    demo.console.print(f"[dim]{seconds:.0f} s in all[/]")
+    if as_json:
+        print_json(summary(demo, good, seconds))
+    if keep:
+        invite(fleet)
+        _until_interrupted()
+    return good
+
+
+def summary(demo: FleetDemo, good: bool, seconds: float) -> dict[str, object]:
+    """For programs."""
+    return {
+        "good": good,
+        "seconds": round(seconds, 2),
+        "steps": demo.seconds,
+        "checks": [dataclasses.asdict(check) for check in demo.checks],
+    }
+
+
+def invite(fleet: Fleet) -> None:
+    """Five commands to try while it runs."""
+    words = {name: f"./ringfield -t {side.socket}" for name, side in fleet.sides.items()}
+    words["central"] = f"./ringfield central --at {fleet.centre.socket}"
+    out.print("\nTry in another shell:")
+    for command, what in TRY:
+        out.print(f"  [bold]{command.format(**words)}[/]", soft_wrap=True)
+        out.print(f"      [dim]{what}[/]")
+    out.print("It runs until Ctrl-C.")
+
+
+def _until_interrupted() -> None:
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        err.print("cleaning up", style="dim")
