@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import sys
@@ -21,6 +22,19 @@ from appliance.run.config import RunConfig, read_config
 SWITCH_SECONDS: Final = 0.0005
 
 
+class _Log:
+    """Standard error, and no error of its own: what is logged onto a full disk is lost, and nothing else is."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            return sys.stderr.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+
+
 def set_up_logging(how: str, level: str = "info") -> None:
     """Log lines on standard error, for people or as JSON."""
     structlog.configure(
@@ -36,7 +50,7 @@ def set_up_logging(how: str, level: str = "info") -> None:
             else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_Log()),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
 

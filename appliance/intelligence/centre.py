@@ -51,7 +51,7 @@ class Centre(CentreState):
             )
             self.networks = wanted
             self._changed(version)
-            self.audit.append(caller.actor, "network.apply", _names(networks))
+            self.note(caller.actor, "network.apply", _names(networks))
             return version
 
     def apply_workloads(
@@ -148,7 +148,7 @@ class Centre(CentreState):
         before = {name: self.workloads[name] for name in changed if name in self.workloads}
         self.declared, self.workloads, self.by = declared, workloads, by
         self._changed(version)
-        self.audit.append(
+        self.note(
             caller.actor, action, target, reason=reason,
             before={name: _brief(before[name]) for name in changed[:100] if name in before},
             after={name: _brief(workloads[name]) for name in changed[:100] if name in workloads},
@@ -198,9 +198,7 @@ class Centre(CentreState):
             changed = [name for name in workloads if workloads[name] is not self.workloads[name]]
             self.criteria, self.workloads, self.by = criteria, workloads, by
             self._changed(version)
-            self.audit.append(
-                caller.actor, "criteria.replace", _names(given), after={"changed": changed[:100]}
-            )
+            self.note(caller.actor, "criteria.replace", _names(given), after={"changed": changed[:100]})
             return sorted(changed)
 
     # -- policy
@@ -224,7 +222,7 @@ class Centre(CentreState):
                 old, draft=source, draft_actor=caller.who, scope=old.scope if scope is None else scope
             )
             self._commit_sets({name: made})
-            self.audit.append(caller.actor, "policy.draft", name, after={"digest": digest(source)})
+            self.note(caller.actor, "policy.draft", name, after={"digest": digest(source)})
             try:
                 self.candidate(name, source)
             except Exception as error:
@@ -317,7 +315,7 @@ class Centre(CentreState):
         self.sets, self.revision = self.sets | dict(sets), made
         self.rules, self.policy = rules, Policy(pol.canonical(rules))
         self._changed(version)
-        self.audit.append(
+        self.note(
             caller.actor, f"policy.{origin}", f"revision {made.number}", reason=reason,
             before={"revision": last}, after={"revision": made.number, "set": name, "of": of},
             revision=made.number,
@@ -366,7 +364,7 @@ class Centre(CentreState):
             }
             self._run()
             self._commit_containment({**self._contained.contained, **made})
-            self.audit.append(
+            self.note(
                 caller.actor, action, target, reason=reason,
                 after={"state": state.name.lower(), "workloads": sorted(found)[:100], "ttl_seconds": ttl},
             )  # fmt: skip
@@ -388,7 +386,7 @@ class Centre(CentreState):
             self._commit_containment(
                 {name: one for name, one in self._contained.contained.items() if name not in gone}
             )
-            self.audit.append(caller.actor, "containment.release", ", ".join(names[:20]), reason=reason)
+            self.note(caller.actor, "containment.release", ", ".join(names[:20]), reason=reason)
             return self._contained
 
     def report_local(self, appliance: str, contained: Iterable[ContainedAt], caller: Caller) -> None:
@@ -415,7 +413,7 @@ class Centre(CentreState):
             }:
                 return
             self._commit_containment(now)
-            self.audit.append(
+            self.note(
                 caller.actor, "containment.merge", appliance,
                 after={name: one.contained.state.name.lower() for name, one in given.items()},
             )  # fmt: skip
@@ -430,7 +428,7 @@ class Centre(CentreState):
                     {name: one for name, one in self._contained.contained.items() if name not in due}
                 )
                 for name in due:
-                    self.audit.append(_SELF.actor, "containment.release", name, reason="its time is up")
+                    self.note(_SELF.actor, "containment.release", name, reason="its time is up")
         self.audit.tick()
 
     def _commit_containment(self, contained: Mapping[str, ContainedAt]) -> None:
@@ -453,14 +451,14 @@ class Centre(CentreState):
             self._changed(version, contained=True)
             for told in self.on_change:
                 told(None, True)
-            self.audit.append(caller.actor, "central.generation", str(made), reason=reason)
+            self.note(caller.actor, "central.generation", str(made), reason=reason)
             return made
 
     def rotate_key(self, caller: Caller, reason: str) -> bytes:
         """Another key signs from here on."""
         with self.lock:
             self.signer.rotate()
-            self.audit.append(caller.actor, "central.key", self.signer.public.hex()[:16], reason=reason)
+            self.note(caller.actor, "central.key", self.signer.public.hex()[:16], reason=reason)
             for told in self.on_change:
                 told(None, False)
             return self.signer.public

@@ -13,7 +13,7 @@ from typing import Any, Final
 import grpc
 import structlog
 
-from appliance.errors import FlowError, NotPermitted
+from appliance.errors import Code, FlowError, NotPermitted
 from appliance.intelligence import access
 from appliance.intelligence.access import LOCAL, Caller
 from appliance.intelligence.authority import read_certificate
@@ -79,7 +79,10 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
             actor = caller.actor if caller is not None else Actor("unknown", self._door.value)
             if not error.audited:
                 error.audited = True
-                self._centre.audit.append(actor, f"call.{method}", context.peer(), refusal=error.reason)
+                try:
+                    self._centre.audit.append(actor, f"call.{method}", context.peer(), refusal=error.reason)
+                except FlowError as full:  # counted as lost; it is refused all the same
+                    self._centre.failed = full.reason
             raise
 
     async def intercept_service(
@@ -115,6 +118,8 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
             return await found if inspect.isawaitable(found) else found
         except FlowError as error:
             log.debug("refused", method=method, reason=error.reason)
+            if error.code in (Code.FULL, Code.IO_FAILED):
+                self._centre.failed = error.reason
             reason = error.reason if len(error.reason) <= MAX_REASON else error.reason[:MAX_REASON] + " ..."
             await context.abort(status_of(error), reason)
         except grpc.aio.AbortError:

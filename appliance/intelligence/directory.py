@@ -3,7 +3,7 @@
 """Workloads from a directory of YAML files that is watched: what a file no longer names goes, what it changes changes.
 
 A file is taken whole or not at all; one that cannot be taken leaves what it said before in force, and raises an alarm.
-Documents are read by the safe reader, with bounds on depth and on aliases, so that a small file is a small document.
+Documents are bounded in depth and aliases (``run.document``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-import yaml
 
 from appliance.errors import FlowError
 from appliance.flow.types import parse_mac
@@ -32,35 +31,12 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECONDS: Final = 0.5
 MAX_BYTES: Final = 16 << 20
-MAX_DEPTH: Final = 16
-MAX_ALIASES: Final = 100
 MAX_FILES: Final = 1000
-
-
-def read_bounded(text: str, file: str) -> Node:
-    """The root of a text whose depth and aliases are bounded; ``ConfigError``."""
-    depth = aliases = 0
-    try:
-        for event in yaml.parse(text, yaml.SafeLoader):
-            if isinstance(event, yaml.CollectionStartEvent):
-                depth += 1
-            elif isinstance(event, yaml.CollectionEndEvent):
-                depth -= 1
-            elif isinstance(event, yaml.AliasEvent):
-                aliases += 1
-            if depth > MAX_DEPTH or aliases > MAX_ALIASES:
-                line = event.start_mark.line + 1 if event.start_mark is not None else 1
-                raise ConfigError(
-                    file, line, "", f"nested deeper than {MAX_DEPTH}, or more than {MAX_ALIASES} aliases"
-                )
-    except yaml.YAMLError:
-        pass  # told better by who reads it
-    return parse_document(text, file)
 
 
 def read_file(text: str, file: str) -> tuple[list[Network], list[Workload]]:
     """Networks and workloads of a file; ``ConfigError`` names file, line and field."""
-    root = read_bounded(text, file)
+    root = parse_document(text, file)
     networks = [_network(name, item) for name, item in _children(root, "networks")]
     workloads = [_workload(name, item) for name, item in _children(root, "workloads")]
     root.done()

@@ -78,11 +78,11 @@ class Book:
         return known
 
     def alarm(self, kind: str, appliance: str, text: str) -> None:
-        """Note something; the same again within a minute is told once."""
+        """Note something; the same again within a minute, with nothing of its kind in between, is told once."""
         now = self.clock()
-        for one in self.alarms:
-            if (one.kind, one.appliance, one.text) == (kind, appliance, text) and now - one.time < 60:
-                return
+        last = next((one for one in self.alarms if (one.kind, one.appliance) == (kind, appliance)), None)
+        if last is not None and last.text == text and now - last.time < 60:
+            return
         self.alarms.appendleft(Alarm(now, kind, appliance, text))
         log.warning("alarm", kind=kind, appliance=appliance, text=text)
 

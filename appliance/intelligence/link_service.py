@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 import grpc
 import structlog
 
+from appliance.errors import FlowError
 from appliance.intelligence import wire
 from appliance.intelligence.access import Caller
 from appliance.intelligence.centre import Centre
@@ -42,6 +43,8 @@ GUARD_SECONDS: Final = 1.0
 PING_SECONDS: Final = 5.0
 PART_BYTES: Final = 256 << 10
 MAX_LOCAL: Final = 10_000
+AGAIN_SECONDS: Final = 5.0, 300.0
+"""Shortest and longest wait before an appliance is told again what it could not bring into force; doubling."""
 T = TypeVar("T")
 Down = link_pb2.LinkDown
 
@@ -67,7 +70,11 @@ class Session:
         self.snapshot = False
         """It has said that it needs one."""
         self.refused: bytes = b""
-        """Digest of the slice that it refused: told again only when there is another."""
+        """Digest of the slice that it refused: told again when there is another, or after a while."""
+        self.again_at, self.again_seconds = 0.0, AGAIN_SECONDS[0]
+        """When what could not be brought into force is told again (monotonic; 0: nothing is)."""
+        self.unmerged: list[ContainedAt] | None = None
+        """What it contained that could not be written down here yet."""
         self.key = b""
         self.ping = False
         """It is to be asked how its clock is."""
@@ -211,6 +218,8 @@ class Session:
                 self._refused(up.refused)
             case "heartbeat":
                 self._heartbeat(up.heartbeat)
+                if self.unmerged is not None:
+                    await self._merge(self.unmerged)
             case "local":
                 if len(up.local.contained) > MAX_LOCAL:
                     self.end(grpc.StatusCode.INVALID_ARGUMENT, f"at most {MAX_LOCAL} contained workloads")
@@ -254,6 +263,8 @@ class Session:
         record = self.record
         if said.kind == statement_pb2.STATEMENT_KIND_CONTAINMENT:
             record.containment = said.generation, said.number
+            if not self.refused:
+                record.refusal = ""
             return
         if said.kind == statement_pb2.STATEMENT_KIND_KEY:
             return
@@ -265,6 +276,7 @@ class Session:
         record.slice, record.digest = sent, said.digest
         record.generation, record.number, record.refusal = said.generation, said.number, ""
         self.snapshot, self.refused = False, b""
+        self.again_seconds = AGAIN_SECONDS[0]
         record.apply_seconds = now - (record.behind_since or self.sent_at)
         self.service.told(self.name, said.number, now)
         record.behind_since = 0.0
@@ -275,6 +287,9 @@ class Session:
         record, book = self.record, self.service.book
         name = link_pb2.RefusalKind.Name(said.refusal).removeprefix("REFUSAL_KIND_").lower().replace("_", "-")
         reason = f"{name}: {said.reason[:500]}"
+        if said.refusal == link_pb2.REFUSAL_KIND_INVALID:
+            self.again_at = book.monotonic() + self.again_seconds
+            self.again_seconds = min(AGAIN_SECONDS[1], 2 * self.again_seconds)
         if said.kind in (statement_pb2.STATEMENT_KIND_CONTAINMENT, statement_pb2.STATEMENT_KIND_KEY):
             record.refusal = reason
             book.alarm("refusal", self.name, reason)
@@ -293,6 +308,10 @@ class Session:
     def _heartbeat(self, said: link_pb2.Heartbeat) -> None:
         record, book = self.record, self.service.book
         record.enforced, record.fault = said.enforced, said.fault[:256]
+        if self.again_at and book.monotonic() >= self.again_at:
+            self.again_at, self.refused = 0.0, b""
+            self.told_containment = record.containment
+            self.wake.set()
         if said.ping_time:
             trip = max(0.0, book.clock() - said.ping_time)
             record.offset = said.time + trip / 2 - book.clock()
@@ -302,8 +321,16 @@ class Session:
         record.drift = drift
 
     async def _local(self, said: link_pb2.LocalContainment) -> None:
-        found: list[ContainedAt] = [wire.contained_from(one) for one in said.contained]
-        await self.service.core(lambda: self.service.centre.report_local(self.name, found, self.caller))
+        await self._merge([wire.contained_from(one) for one in said.contained])
+
+    async def _merge(self, found: list[ContainedAt]) -> None:
+        """It contained them. What cannot be written is tried again with the next heartbeat."""
+        centre = self.service.centre
+        try:
+            await self.service.core(lambda: centre.report_local(self.name, found, self.caller))
+            self.unmerged = None
+        except FlowError as error:
+            self.unmerged, centre.failed = found, error.reason
 
 
 async def _read(
@@ -401,8 +428,17 @@ class LinkService:
         if why:
             kind = "expired" if "expired" in why else "revoked"
             self.book.alarm(kind, session.name, why)
-            self.centre.audit.append(session.caller.actor, "link.closed", session.name, refusal=why)
             session.end(grpc.StatusCode.UNAUTHENTICATED, why)
+            self._note(session.caller, "link.closed", why)
+
+    def _note(self, caller: Caller, action: str, refusal: str) -> None:
+        """For the audit log. The link does not depend on it: what cannot be written is counted as lost there."""
+        try:
+            self.centre.audit.append(
+                caller.actor, action, caller.who.removeprefix("appliance/"), refusal=refusal
+            )
+        except FlowError as error:
+            self.centre.failed = error.reason
 
     async def guard(self) -> None:
         """Close streams of certificates that count no more, for ever."""
@@ -417,7 +453,6 @@ class LinkService:
                 if asks:
                     session.ping = True
                     session.wake.set()
-            await self.core(self.centre.tick)
 
     # -- the call
 
@@ -435,7 +470,7 @@ class LinkService:
         session = Session(self, caller, self.book.of(name))
         if old is not None:
             self.book.alarm("second-stream", name, "a second stream with its name closed the first")
-            self.centre.audit.append(caller.actor, "link.second", name, refusal="the first stream was closed")
+            self._note(caller, "link.second", "the first stream was closed")
             old.end(grpc.StatusCode.ABORTED, "another stream with the same certificate was opened")
         self.sessions[name] = session
         tasks: list[asyncio.Task[None]] = [

@@ -33,6 +33,7 @@ from appliance.intelligence.fleet import Book
 from appliance.intelligence.inventory_service import InventoryService
 from appliance.intelligence.link_service import LinkService
 from appliance.intelligence.policy_service import PolicyService
+from appliance.intelligence.upkeep import Upkeep
 from appliance.intelligence.v1 import (
     containment_service_pb2,
     containment_service_pb2_grpc,
@@ -96,6 +97,7 @@ class CentreServer:
         self.ports: dict[Door, int] = {}
         self.link: LinkService
         self._servers: list[grpc.aio.Server] = []
+        self._names: Sequence[str] = ()
 
     async def start(self) -> None:
         """Listen."""
@@ -115,7 +117,8 @@ class CentreServer:
         await self._listen(Door.CERTIFICATE, config.appliances, with_certificate)
         await self._listen(Door.TOKEN, config.enrolment, alone)
         await self._listen(Door.UNIX, f"unix:{config.unix}", None)
-        self._tasks = [asyncio.create_task(self.link.guard())]
+        upkeep = Upkeep(self.centre, self.book, self.link.core, self._takes_changes)
+        self._tasks = [asyncio.create_task(self.link.guard()), asyncio.create_task(upkeep.run())]
         if config.workloads_dir is not None:
             directory = Directory(self.centre, config.workloads_dir, self.book)
             self._tasks.append(asyncio.create_task(directory.watch(self.link)))
@@ -125,9 +128,8 @@ class CentreServer:
             interceptors=[Doorkeeper(self.centre, door)],
             options=OPTIONS,
         )
-        names = self._add(server)
-        await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
-        for name in names:
+        self._names = self._add(server)
+        for name in ("", *self._names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         try:
             if credentials is not None:
@@ -148,6 +150,13 @@ class CentreServer:
         if credentials is None:
             self.config.unix.chmod(0o600)
         self._servers.append(server)
+
+    async def _takes_changes(self, yes: bool) -> None:
+        """The health of the whole and of what writes; the link and the audit log are served in any case."""
+        status = health_pb2.HealthCheckResponse.SERVING if yes else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in ("", *self._names):
+            if name.rpartition(".")[2] not in ("LinkService", "AuditService"):
+                await self._health.set(name, status)
 
     def _add(self, server: grpc.aio.Server) -> Sequence[str]:
         centre, link = self.centre, self.link

@@ -60,7 +60,7 @@ class EnrolmentService(Service):
             who = audit.Actor(f"{context.peer()}", "token")
             with centre.audit.refusals(who, "central.enrol"):
                 name, certificate = centre.trust.enrol(request.token, request.signing_request)
-            centre.audit.append(who, "central.enrol", f"appliance/{name}")
+            centre.note(who, "central.enrol", f"appliance/{name}")
             return name, certificate
 
         name, certificate = await self._link.core(enrol)
@@ -132,7 +132,7 @@ class FleetService(Service):
         def make() -> str:
             with centre.audit.refusals(caller.actor, "central.token", request.name):
                 token = centre.trust.enrolment_token(request.name, request.ttl_seconds)
-            centre.audit.append(caller.actor, "central.token", request.name, after={"id": token.id})
+            centre.note(caller.actor, "central.token", request.name, after={"id": token.id})
             return token.text
 
         return fleet_pb.CreateEnrolmentTokenResponse(token=await self._link.core(make))
@@ -155,7 +155,7 @@ class FleetService(Service):
                     request.networks,
                     request.label_keys,
                 )
-            centre.audit.append(
+            centre.note(
                 caller.actor, "central.operator", request.name, after={"id": token.id, "role": request.role}
             )
             return token.text
@@ -169,7 +169,7 @@ class FleetService(Service):
         def revoke() -> None:
             with centre.audit.refusals(caller.actor, "central.revoke", request.name, request.reason):
                 centre.trust.revoke(request.name, request.reason)
-            centre.audit.append(caller.actor, "central.revoke", request.name, reason=request.reason)
+            centre.note(caller.actor, "central.revoke", request.name, reason=request.reason)
 
         await self._link.core(revoke)
         return fleet_pb.RevokeResponse()

@@ -141,6 +141,11 @@ class SqliteStore:
             self._moved.notify_all()
         return version
 
+    def probe(self) -> None:
+        """See ``store.Store``."""
+        with self._writing() as sql:
+            sql.execute("INSERT OR REPLACE INTO meta VALUES ('probe', ?)", (time.time_ns(),))
+
     def changes(self, since: int, *, limit: int = 0) -> Sequence[Change]:
         """See ``store.Store``."""
         compacted = int(self._all("SELECT value FROM meta WHERE key = 'compacted'")[0][0])

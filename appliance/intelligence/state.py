@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from appliance.errors import FlowError
 from appliance.intelligence import inventory as inv
 from appliance.intelligence import policies as pol
 from appliance.intelligence import wire
@@ -28,7 +29,7 @@ from appliance.intelligence.sqlite import SqliteStore
 from appliance.intelligence.store import Store
 from appliance.intelligence.trust import Trust
 from appliance.intelligence.v1 import statement_pb2
-from appliance.policy.audit import AuditLog
+from appliance.policy.audit import Actor, AuditLog
 from appliance.policy.containment import kept_rules
 from appliance.policy.model import (
     Containment,
@@ -80,6 +81,8 @@ class CentreState:
         self.trust = Trust(self.store, self.authority, clock=clock, certificate_seconds=certificate_seconds)
         self.on_change: list[Callable[[set[str] | None, bool], None]] = []
         """Told the appliances whose slices may be others now (None: all), and whether containment is another."""
+        self.failed = ""
+        """What could not be written since ``upkeep`` looked; empty: everything could."""
         self._load()
 
     # -- what there is
@@ -208,6 +211,33 @@ class CentreState:
                     for name, one in self._contained.contained.items()
                 },
             )
+
+    def note(
+        self,
+        actor: Actor,
+        action: str,
+        target: str = "",
+        *,
+        reason: str = "",
+        before: Mapping[str, object] | None = None,
+        after: Mapping[str, object] | None = None,
+        revision: int = 0,
+    ) -> None:
+        """Write down what was done. ``FlowError``: it was done all the same, and the entry is counted as lost."""
+        try:
+            self.audit.append(
+                actor, action, target, reason=reason, before=before, after=after, revision=revision
+            )
+        except FlowError as error:
+            failed = FlowError(f"{action} {target}: it is done, but {error.reason}", error.code)
+            failed.audited = True
+            raise failed from None
+
+    def probe(self) -> None:
+        """Try whether a change could be written. ``FlowError``: why not."""
+        self.store.probe()
+        with self.audit.refusals(Actor("centre", "centre"), "central.probe"):
+            pass  # what could not be written before is told first
 
     def close(self) -> None:
         """Everything is on disk."""

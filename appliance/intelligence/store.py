@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from appliance.errors import BadState, FlowError
+from appliance.errors import BadState, Code, FlowError
 
 
 class Conflict(BadState):
@@ -22,6 +22,8 @@ class Conflict(BadState):
 
 class NoSpace(FlowError):  # noqa: N818 - errors are named after what is wrong
     """The disk is full, or the store may not grow: nothing was written."""
+
+    default_code: ClassVar[Code] = Code.FULL
 
 
 class Compacted(BadState):
@@ -74,6 +76,10 @@ class Store(Protocol):
         """Write all of it in one step and give its version. ``expect``: versions of items that the caller saw (0:
         there was none); ``Conflict`` when one is another now, and nothing is written. On disk when it returns.
         """
+        ...
+
+    def probe(self) -> None:
+        """Try whether a commit would find room; changes nothing that can be seen. ``NoSpace``."""
         ...
 
     def changes(self, since: int, *, limit: int = 0) -> Sequence[Change]:

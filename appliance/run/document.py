@@ -19,6 +19,8 @@ from appliance.errors import BadConfig
 T = TypeVar("T")
 _MISSING: Final[Any] = object()
 MAX_BYTES: Final = 16 << 20
+MAX_DEPTH: Final = 16
+MAX_ALIASES: Final = 1000
 
 
 class ConfigError(BadConfig):
@@ -214,16 +216,30 @@ def read_document(path: Path) -> Node:
     return parse_document(text, str(path))
 
 
+class _Bounded(yaml.SafeLoader):
+    """The safe reader, with bounds on depth and on aliases, so that a small file is a small document."""
+
+    depth = aliases = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self.depth += 1
+        self.aliases += self.check_event(yaml.AliasEvent)
+        if self.depth > MAX_DEPTH + 1 or self.aliases > MAX_ALIASES:
+            what = f"nested deeper than {MAX_DEPTH}, or more than {MAX_ALIASES} aliases"
+            raise yaml.MarkedYAMLError(problem=what, problem_mark=self.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
 def parse_document(text: str, file: str) -> Node:
     """The root of a text; ``file`` is for messages."""
     try:
-        root = yaml.compose(text, yaml.SafeLoader)
+        root = yaml.compose(text, _Bounded)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise ConfigError(file, mark.line + 1 if mark else 1, "", f"not YAML: {what}") from None
-    except RecursionError:
-        raise ConfigError(file, 1, "", "nested too deeply") from None
     if root is None:
         raise ConfigError(file, 1, "", "the file is empty")
     return Node(file, "", root)

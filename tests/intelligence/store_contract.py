@@ -58,6 +58,13 @@ class StoreContract(ABC):
         one.close()
         other.close()
 
+    def test_a_probe_changes_nothing(self, where: Path) -> None:
+        one = self.opened(where)
+        one.commit({"a": b"1"})
+        one.probe()
+        assert (one.version, [change.key for change in one.changes(0)]) == (1, ["a"])
+        one.close()
+
     def test_two_writers_never_both_win(self, where: Path) -> None:
         stores = [self.opened(where), self.opened(where)]
         stores[0].commit({"n": b"0"})

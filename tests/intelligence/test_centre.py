@@ -13,15 +13,16 @@ import pytest
 from appliance.errors import BadState, FlowError, InvalidValue, NotFound
 from appliance.intelligence.access import LOCAL
 from appliance.intelligence.centre import Centre
-from appliance.intelligence.directory import MAX_ALIASES, MAX_DEPTH, Directory, read_file
+from appliance.intelligence.directory import Directory, read_file
 from appliance.intelligence.fleet import Book
 from appliance.intelligence.inventory import Criterion
 from appliance.intelligence.relevance import Slicer
 from appliance.intelligence.slices import ContainedAt
 from appliance.policy.containment import Contained
 from appliance.policy.model import Interface, Network, State, Workload
+from appliance.policy.reading import read_policy
 from appliance.policy.refusal import Refused
-from appliance.run.document import ConfigError
+from appliance.run.document import MAX_ALIASES, MAX_DEPTH, ConfigError
 from tests.intelligence.test_receiver import POLICY, workload
 
 
@@ -197,6 +198,8 @@ def test_the_directory_is_watched(centre: Centre, tmp_path: Path) -> None:
 def test_documents_are_bounded(text: str) -> None:
     with pytest.raises(ConfigError, match="nested deeper than"):
         read_file(text, "bad.yaml")
+    with pytest.raises(Refused, match="nested deeper than"):
+        read_policy(text)
 
 
 def test_what_is_wrong_in_a_file_is_named() -> None:
