@@ -8,15 +8,18 @@ import asyncio
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
+from rich.markup import escape
 
-from appliance.cli.central_common import stub
+from appliance.cli.central_common import place, stub, token_given, when
 from appliance.cli.central_fleet import fleet
 from appliance.cli.central_policy import policy
 from appliance.cli.central_simulate import simulate
+from appliance.cli.central_threat import threat
 from appliance.cli.central_workload import workload
-from appliance.cli.common import Context, failures, out, pass_context, print_json
+from appliance.cli.common import Context, failures, out, pass_context, print_json, table
 
 CONFIG = """\
 # A Ringfield centre (docs/central.md).
@@ -39,7 +42,7 @@ def central(context: click.Context, where: str | None) -> None:
     context.find_root().meta["central"] = where or ""
 
 
-for command in (simulate, fleet, workload, policy):
+for command in (simulate, fleet, workload, policy, threat):
     central.add_command(command)
 
 
@@ -140,6 +143,21 @@ def token(
         click.echo(made.token)  # in one line, however narrow the terminal
 
 
+@central.command("certificate")
+@click.argument("directory", type=click.Path(path_type=Path))
+@pass_context
+def certificate(context: Context, directory: Path) -> None:
+    """A certificate for the operator whose token RINGFIELD_CENTRAL_TOKEN is; it lasts no longer than the token.
+
+    With RINGFIELD_CENTRAL_CERTIFICATE=DIRECTORY commands use it, at the address where certificates are required.
+    """
+    from appliance.intelligence.enrol import certify
+
+    with failures():
+        made = certify(token_given(), place(), directory)
+    out.print(f"{directory}: certificate of [bold]{made.who}[/], until {when(made.not_after)}")
+
+
 @central.command("revoke")
 @click.argument("name")
 @click.option("--reason", required=True)
@@ -162,22 +180,45 @@ def revoke(context: Context, name: str, reason: str) -> None:
 @click.option("--reason", required=True)
 @click.option("--ttl", type=float, default=0.0, help="Seconds; 0: until released.")
 @click.option("--keep", multiple=True, metavar="FROM SERVICE", help='Stays open, e.g. "app=ops tcp/22".')
+@click.option(
+    "--state", type=click.Choice(["watched", "restricted", "quarantined"]), default="quarantined",
+    show_default=True, help="Or less than that.",
+)  # fmt: skip
+@click.option(
+    "--still", multiple=True, metavar="FROM TO SERVICE", help="Restricted: stays possible, e.g. app=web app=db tcp/80."
+)  # fmt: skip
 @pass_context
 def quarantine(
-    context: Context, names: tuple[str, ...], selector: str, reason: str, ttl: float, keep: tuple[str, ...]
+    context: Context,
+    names: tuple[str, ...],
+    selector: str,
+    reason: str,
+    ttl: float,
+    keep: tuple[str, ...],
+    state: str,
+    still: tuple[str, ...],
 ) -> None:
     """Cut workloads off, in all of the fleet."""
     from appliance.intelligence.v1 import containment_service_pb2 as pb
     from appliance.intelligence.v1 import statement_pb2
-    from appliance.v1 import workload_pb2
 
     paths = []
     for one in keep:
         source, _, service = one.rpartition(" ")
         paths.append(statement_pb2.ContainedPath(source=source or "any", services=[service]))
+    baseline = []
+    for number, one in enumerate(still, 1):
+        parts = one.split()
+        if len(parts) != 3:
+            raise click.BadParameter(f"{one!r} is not FROM TO SERVICE", param_hint="--still")
+        baseline.append(
+            statement_pb2.BaselineRule(
+                name=f"still-{number}", source=parts[0], target=parts[1], services=[parts[2]]
+            )
+        )
     request = pb.ContainRequest(
-        workloads=names, selector=selector, reason=reason, ttl_seconds=ttl, keep=paths,
-        state=workload_pb2.WORKLOAD_STATE_QUARANTINED,
+        workloads=names, selector=selector, reason=reason, ttl_seconds=ttl, keep=paths, baseline=baseline,
+        state=f"WORKLOAD_STATE_{state.upper()}",
     )  # fmt: skip
     with stub("ContainmentService") as service:
         made = service.Contain(request, timeout=context.timeout)
@@ -195,6 +236,32 @@ def release(context: Context, names: tuple[str, ...], reason: str) -> None:
     with stub("ContainmentService") as service:
         made = service.Release(pb.ReleaseRequest(workloads=names, reason=reason), timeout=context.timeout)
     context.show(made, lambda: f"released, number {made.number}")
+
+
+@central.command("contained")
+@pass_context
+def contained(context: Context) -> None:
+    """Who is contained, by whom and until when."""
+    from appliance.intelligence.v1 import containment_service_pb2 as pb
+    from appliance.v1 import workload_pb2
+
+    with stub("ContainmentService") as service:
+        found = service.ListContainment(pb.ListContainmentRequest(), timeout=context.timeout)
+
+    def show() -> Any:
+        rows = table(
+            "workload", "state", "since", "seconds left", "by", "why", "keep", title=f"number {found.number}"
+        )
+        for one in found.contained:
+            state = workload_pb2.WorkloadState.Name(one.state).removeprefix("WORKLOAD_STATE_").lower()
+            keep = "\n".join(f"{path.source or 'any'} {' '.join(path.services)}" for path in one.keep)
+            rows.add_row(
+                escape(one.workload), state, when(one.since), f"{one.seconds_left:.0f}" if one.seconds_left else "-",
+                escape(one.actor), escape(one.reason), escape(keep),
+            )  # fmt: skip
+        return rows
+
+    context.show(found, show)
 
 
 @central.command("audit")

@@ -9,36 +9,44 @@ import os
 from collections.abc import Iterator
 from datetime import datetime
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
 import grpc
 
 from appliance.cli.common import failures
-from appliance.intelligence.authority import SERVER_NAME, parse_token
 from appliance.rpc.errors import call_error
 from appliance.run.config import default_runtime_dir
 
 
-def channel() -> grpc.Channel:
-    """To the centre that this run of the command is about."""
+def place() -> str:
+    """The centre that this run of the command is about: HOST:PORT, or ``unix:PATH``."""
     where = click.get_current_context().find_root().meta.get("central", "")
     address = where or os.environ.get("RINGFIELD_CENTRAL") or f"unix:{default_runtime_dir() / 'central.sock'}"
-    if address.startswith("/"):
-        address = f"unix:{address}"
-    if address.startswith("unix:"):
-        return grpc.insecure_channel(address)
+    return f"unix:{address}" if address.startswith("/") else address
+
+
+def token_given() -> str:
+    """The operator's token."""
     token = os.environ.get("RINGFIELD_CENTRAL_TOKEN", "")
     if not token:
-        raise click.ClickException(f"{address} is TCP: give a token (RINGFIELD_CENTRAL_TOKEN)")
-    from appliance.intelligence.enrol import trusted_authority
+        raise click.ClickException(f"{place()}: give a token (RINGFIELD_CENTRAL_TOKEN)")
+    return token
+
+
+def channel() -> grpc.Channel:
+    """To the centre, as whom the environment says."""
+    address = place()
+    if address.startswith("unix:"):
+        return grpc.insecure_channel(address)
+    from appliance.intelligence import enrol
 
     with failures():
-        authority = trusted_authority(address, parse_token(token).fingerprint)
-    credentials = grpc.composite_channel_credentials(
-        grpc.ssl_channel_credentials(authority), grpc.access_token_call_credentials(token)
-    )
-    return grpc.secure_channel(address, credentials, [("grpc.ssl_target_name_override", SERVER_NAME)])
+        certificate = os.environ.get("RINGFIELD_CENTRAL_CERTIFICATE", "")
+        if certificate:
+            return grpc.secure_channel(address, enrol.credentials(Path(certificate)), enrol.OPTIONS)
+        return enrol.token_channel(token_given(), address)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,24 @@ FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_
 SET = click.option("--set", "name", default="base", show_default=True, help="The policy set.")
 
 
+@policy.command("list")
+@pass_context
+def policy_list(context: Context) -> None:
+    """The sets: what each speaks of, and whether it has a draft."""
+    from appliance.intelligence.v1 import policy_service_pb2 as pb
+
+    with stub("PolicyService") as service:
+        found = service.ListPolicySets(pb.ListPolicySetsRequest(), timeout=context.timeout)
+
+    def show() -> Any:
+        rows = table("set", "scope", "published", "draft by", title=f"revision {found.revision}")
+        for one in found.sets:
+            rows.add_row(one.name, escape(one.scope), "yes" if one.source else "no", escape(one.draft_actor))
+        return rows
+
+    context.show(found, show)
+
+
 @policy.command("draft")
 @FILE
 @SET

@@ -49,6 +49,61 @@ def workload_apply(context: Context, file: Path, reason: str) -> None:
     context.show(made, lambda: f"{len(made.changed)} changed, version {made.version}")
 
 
+@workload.command("networks")
+@pass_context
+def workload_networks(context: Context) -> None:
+    """The networks."""
+    from appliance.intelligence.v1 import inventory_service_pb2 as pb
+
+    with stub("InventoryService") as service:
+        found = service.ListNetworks(pb.ListNetworksRequest(), timeout=context.timeout)
+
+    def show() -> Any:
+        rows = table("network", "vlan", "vni", "prefixes", "gateways", right=["vlan", "vni"])
+        for one in found.networks:
+            rows.add_row(
+                one.name, str(one.vlan), str(one.vni), " ".join(one.prefixes), " ".join(one.gateways)
+            )
+        return rows
+
+    context.show(found, show)
+
+
+@workload.command("criteria")
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@pass_context
+def workload_criteria(context: Context, file: Path | None) -> None:
+    """The rules that set labels; with FILE, all of them are replaced by its own."""
+    from appliance.intelligence.directory import read_criteria
+    from appliance.intelligence.v1 import inventory_service_pb2 as pb
+
+    with stub("InventoryService") as service:
+        if file is not None:
+            with failures():
+                given = read_criteria(file.read_text(), str(file))
+            messages = [
+                pb.Criterion(
+                    name=one.name, name_pattern=one.name_pattern, selector=one.selector, labels=one.labels
+                )
+                for one in given
+            ]
+            made = service.ReplaceCriteria(
+                pb.ReplaceCriteriaRequest(criteria=messages), timeout=context.timeout
+            )
+            context.show(made, lambda: f"{len(made.changed)} workloads have other labels")
+            return
+        found = service.ListCriteria(pb.ListCriteriaRequest(), timeout=context.timeout)
+
+    def show() -> Any:
+        rows = table("criterion", "name pattern", "selector", "labels")
+        for one in found.criteria:
+            labels = " ".join(f"{key}={value}" for key, value in sorted(one.labels.items()))
+            rows.add_row(one.name, escape(one.name_pattern), escape(one.selector), escape(labels))
+        return rows
+
+    context.show(found, show)
+
+
 @workload.command("list")
 @click.argument("selector", required=False, default="")
 @pass_context

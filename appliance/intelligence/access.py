@@ -57,6 +57,7 @@ _LOOK: Final = frozenset({Role.VIEWER, Role.EDITOR, Role.RESPONDER, Role.ADMIN})
 _WRITE: Final = frozenset({Role.EDITOR, Role.ADMIN})
 _WORKLOADS: Final = _WRITE | {Role.ORCHESTRATOR}
 _CONTAIN: Final = frozenset({Role.RESPONDER, Role.ADMIN})
+_REPORT: Final = frozenset({Role.SENSOR, Role.ADMIN})
 _ADMIN: Final = frozenset({Role.ADMIN})
 _APPLIANCE: Final = frozenset({Role.APPLIANCE})
 _CERTIFIED: Final = frozenset(Role)
@@ -90,6 +91,8 @@ ALLOWED: Final = {
     "ContainmentService/ListContainment": _LOOK,
     "ContainmentService/Contain": _CONTAIN,
     "ContainmentService/Release": _CONTAIN,
+    "ThreatService/ReportThreat": _REPORT,
+    "ThreatService/ListThreats": _LOOK,
     "AuditService/ListAuditEntries": _LOOK,
     "AuditService/VerifyAuditLog": _LOOK,
     "LinkService/Connect": _APPLIANCE,

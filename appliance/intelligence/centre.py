@@ -24,6 +24,7 @@ from appliance.policy.compiler import compile as compile_policy
 from appliance.policy.containment import Contained, KeptPath, check_keep, check_request
 from appliance.policy.identity import bind
 from appliance.policy.model import (
+    Interface,
     Inventory,
     Network,
     PolicySet,
@@ -76,7 +77,7 @@ class Centre(CentreState):
             puts: dict[str, inv.Declared] = {}
             for one in workloads:
                 inv.check_workload(one)
-                self._may_write(caller, one)
+                one = self._writable(caller, one)
                 old = self.declared.get(one.name)
                 if old is not None and old.workload == one:
                     continue
@@ -95,29 +96,38 @@ class Centre(CentreState):
                 return self.number, []
             return self._commit_workloads(declared, puts, remove, caller, action, target, reason)
 
-    def _may_write(self, caller: Caller, one: Workload) -> None:
-        """An orchestrator writes in its networks and with its label keys."""
+    def _writable(self, caller: Caller, one: Workload) -> Workload:
+        """What a caller may write. An orchestrator: what it declared itself, from and to its networks, with its label
+        keys; labels of others that it does not name stay. ``NotPermitted``.
+        """
+        if caller.role is not Role.ORCHESTRATOR:
+            return one
+        old = self.declared.get(one.name)
+        labels = {} if old is None else old.workload.labels
+        self._may_touch(caller, one.name, one.interfaces)
+        for key, value in one.labels.items():
+            if key not in caller.label_keys and labels.get(key) != value:
+                raise NotPermitted(f"workload {one.name}: label key {key!r} is none of {caller.who}'s")
+        others = {key: value for key, value in labels.items() if key not in caller.label_keys}
+        return replace(one, labels=dict(one.labels) | others)
+
+    def _may_touch(self, caller: Caller, name: str, interfaces: Sequence[Interface] = ()) -> None:
+        """An orchestrator touches what it declared, in its networks. ``NotPermitted``."""
         if caller.role is not Role.ORCHESTRATOR:
             return
-        old = self.declared.get(one.name)
+        old = self.declared.get(name)
         if old is not None and old.source != caller.who:
-            raise NotPermitted(f"workload {one.name}: {old.source} declared it, not {caller.who}")
-        for interface in one.interfaces:
+            raise NotPermitted(f"workload {name}: {old.source} declared it, not {caller.who}")
+        for interface in (*interfaces, *(old.workload.interfaces if old is not None else ())):
             if interface.network not in caller.networks:
-                raise NotPermitted(
-                    f"workload {one.name}: network {interface.network} is none of {caller.who}'s"
-                )
-        for key in one.labels:
-            if key not in caller.label_keys:
-                raise NotPermitted(f"workload {one.name}: label key {key!r} is none of {caller.who}'s")
+                raise NotPermitted(f"workload {name}: network {interface.network} is none of {caller.who}'s")
 
     def _may_remove(self, caller: Caller, name: str) -> None:
         known = self.declared.get(name)
         if known is None:
             near = ", ".join(sorted(self.declared)[:8]) or "none"
             raise NotFound(f"there is no workload {name!r} (workloads: {near})")
-        if caller.role is Role.ORCHESTRATOR and known.source != caller.who:
-            raise NotPermitted(f"workload {name}: {known.source} declared it, not {caller.who}")
+        self._may_touch(caller, name)
 
     def _commit_workloads(
         self,
@@ -167,6 +177,7 @@ class Centre(CentreState):
             known = self.declared.get(name)
             if known is None:
                 raise NotFound(f"there is no workload {name!r}")
+            self._may_touch(caller, name)
             gone = set(remove)
             if missing := gone - set(known.workload.labels):
                 raise NotFound(f"workload {name} has no label {sorted(missing)[0]!r} of its own")
@@ -456,7 +467,9 @@ class Centre(CentreState):
 
     def rotate_key(self, caller: Caller, reason: str) -> bytes:
         """Another key signs from here on."""
-        with self.lock:
+        with self.lock, self.audit.refusals(caller.actor, "central.key", "", reason):
+            if not reason.strip():
+                raise InvalidValue("reason: say why; it goes into the audit log")
             self.signer.rotate()
             self.note(caller.actor, "central.key", self.signer.public.hex()[:16], reason=reason)
             for told in self.on_change:

@@ -20,7 +20,7 @@ from appliance.flow.types import parse_mac
 from appliance.intelligence.access import Caller, Role
 from appliance.intelligence.centre import Centre
 from appliance.intelligence.fleet import Book
-from appliance.intelligence.inventory import stand_in
+from appliance.intelligence.inventory import Criterion, stand_in
 from appliance.policy.model import KINDS, ORIGINS, Interface, Network, Workload
 from appliance.run.document import ConfigError, Node, parse_document
 
@@ -41,6 +41,24 @@ def read_file(text: str, file: str) -> tuple[list[Network], list[Workload]]:
     workloads = [_workload(name, item) for name, item in _children(root, "workloads")]
     root.done()
     return networks, workloads
+
+
+def read_criteria(text: str, file: str) -> tuple[Criterion, ...]:
+    """Rules that set labels, of a file with `criteria:`; ``ConfigError`` names file, line and field."""
+
+    def criterion(node: Node) -> Criterion:
+        labels = node.need("labels")
+        made = Criterion(
+            node.text("name"), node.text("name_pattern", ""), node.text("selector", ""),
+            {key: value.as_text() for key, value in labels.children()},
+        )  # fmt: skip
+        node.done()
+        return made
+
+    root = parse_document(text, file)
+    made = root.list_of("criteria", criterion)
+    root.done()
+    return made
 
 
 def _children(root: Node, key: str) -> list[tuple[str, Node]]:

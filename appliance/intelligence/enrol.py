@@ -154,6 +154,38 @@ def enrol(text: str, address: str, directory: Path) -> Membership:
     return made
 
 
+def token_channel(text: str, address: str) -> grpc.Channel:
+    """To a centre's enrolment listener as the operator whose token it is. ``FlowError``."""
+    authority = trusted_authority(address, parse_token(text).fingerprint)
+    credentials = grpc.composite_channel_credentials(
+        grpc.ssl_channel_credentials(authority), grpc.access_token_call_credentials(text)
+    )
+    return grpc.secure_channel(address, credentials, OPTIONS)
+
+
+def certify(text: str, address: str, directory: Path) -> Certificate:
+    """A certificate for the operator whose token it is; key, certificate and authority are kept. ``FlowError``."""
+    token = parse_token(text)
+    pem, key = new_key()
+    with token_channel(text, address) as channel:
+        stub = enrolment_service_pb2_grpc.EnrolmentServiceStub(channel)
+        request = enrolment_service_pb2.RenewCertificateRequest(
+            signing_request=signing_request(key, token.name)
+        )
+        try:
+            made = stub.RenewCertificate(request, timeout=TIMEOUT).certificate
+            authority = stub.GetAuthority(
+                enrolment_service_pb2.GetAuthorityRequest(), timeout=TIMEOUT
+            ).certificate
+        except grpc.RpcError as error:
+            raise _failure(address, error) from None
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace_file(directory / KEY, pem, 0o600)
+    replace_file(directory / CERTIFICATE, made, 0o644)
+    replace_file(directory / AUTHORITY, authority, 0o644)
+    return certificate_of(directory)
+
+
 def renew(directory: Path, channel: grpc.Channel) -> None:
     """Another key and certificate, over a channel that still uses the one before."""
     pem, key = new_key()

@@ -33,6 +33,7 @@ from appliance.intelligence.fleet import Book
 from appliance.intelligence.inventory_service import InventoryService
 from appliance.intelligence.link_service import LinkService
 from appliance.intelligence.policy_service import PolicyService
+from appliance.intelligence.threat_service import ThreatService
 from appliance.intelligence.upkeep import Upkeep
 from appliance.intelligence.v1 import (
     containment_service_pb2,
@@ -47,6 +48,8 @@ from appliance.intelligence.v1 import (
     link_service_pb2_grpc,
     policy_service_pb2,
     policy_service_pb2_grpc,
+    threat_service_pb2,
+    threat_service_pb2_grpc,
 )
 from appliance.v1 import audit_service_pb2, audit_service_pb2_grpc
 
@@ -179,6 +182,7 @@ class CentreServer:
                 services.ContainmentService(centre, link),
             ),
             (audit_service_pb2, audit_service_pb2_grpc, services.AuditService(centre, link)),
+            (threat_service_pb2, threat_service_pb2_grpc, ThreatService(centre, link)),
             (link_service_pb2, link_service_pb2_grpc, link),
         ]
         names = []

@@ -27,6 +27,7 @@ from appliance.intelligence.signing import Signer
 from appliance.intelligence.slices import FleetContainment, Policy, Slice
 from appliance.intelligence.sqlite import SqliteStore
 from appliance.intelligence.store import Store
+from appliance.intelligence.threats import Threats
 from appliance.intelligence.trust import Trust
 from appliance.intelligence.v1 import statement_pb2
 from appliance.policy.audit import Actor, AuditLog
@@ -78,6 +79,7 @@ class CentreState:
         self.authority = Authority(directory / "authority", self.id)
         self.signer = Signer(directory / "signing")
         self.audit = AuditLog(directory / "audit", clock=clock)
+        self.threats = Threats(self.store, clock=clock, monotonic=monotonic)
         self.trust = Trust(self.store, self.authority, clock=clock, certificate_seconds=certificate_seconds)
         self.on_change: list[Callable[[set[str] | None, bool], None]] = []
         """Told the appliances whose slices may be others now (None: all), and whether containment is another."""

@@ -154,15 +154,17 @@ class Trust:
         return token.name, certificate
 
     def renew(self, caller: Caller, request: bytes) -> bytes:
-        """Another certificate for who has one."""
+        """Another certificate for an appliance that has one, or for an operator: not for longer than his token."""
         self._bound()
+        role, _, name = caller.who.partition("/")
         with self._lock:
             member = self._members.get(caller.who)
-            if member is None or caller.certificate is None:
-                raise Unauthenticated("only who has a certificate can renew it")
-            certificate = self._authority.issue(
-                request, caller.certificate.role, caller.certificate.name, self.certificate_seconds
-            )
+            if member is None:
+                raise Unauthenticated("only appliances and operators have certificates")
+            seconds = self.certificate_seconds
+            if member.expires:
+                seconds = min(seconds, member.expires - self._clock())
+            certificate = self._authority.issue(request, role, name, seconds)
             self._keep(replace(member, serials=(*member.serials[-7:], _serial(certificate))))
         return certificate
 

@@ -223,10 +223,11 @@ class _Bounded(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self.depth += 1
-        self.aliases += self.check_event(yaml.AliasEvent)
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        self.aliases += isinstance(event, yaml.AliasEvent)
         if self.depth > MAX_DEPTH + 1 or self.aliases > MAX_ALIASES:
             what = f"nested deeper than {MAX_DEPTH}, or more than {MAX_ALIASES} aliases"
-            raise yaml.MarkedYAMLError(problem=what, problem_mark=self.peek_event().start_mark)
+            raise yaml.MarkedYAMLError(problem=what, problem_mark=event.start_mark)
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node

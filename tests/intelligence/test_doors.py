@@ -25,7 +25,7 @@ from tests.support.central import POLICY, TIMEOUT, WORKLOADS, Centre, centre
 from tests.support.fastpath import wait_for
 from tests.support.rig import directory
 
-OURS = ("Audit", "Containment", "Enrolment", "Fleet", "Inventory", "Link", "Policy")
+OURS = ("Audit", "Containment", "Enrolment", "Fleet", "Inventory", "Link", "Policy", "Threat")
 
 
 @pytest.fixture(scope="module")
