@@ -8,6 +8,7 @@
 ./ringfield test --random [ARG...]  random programs, policies and packets: others than every day's
 ./ringfield test --sanitize [ARG..] C tests, tests/smoke, tests/behaviour with ASan and UBSan (build/asan)
 ./ringfield test --rootless [ARG..] what needs no root, without root (root becomes nobody), and a demonstration
+./ringfield test --aarch64 [ARG...] cross build; C tests and the differential tests of it in qemu (build/aarch64)
 ./ringfield test --fuzz [SECONDS]   every libFuzzer target for so long (default 30; build/fuzz, needs clang-14)
 """
 
@@ -20,11 +21,15 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from devtools.sysroot import SysrootError, sysroot
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "cp311"
 ASAN = ROOT / "build" / "asan"
 FUZZ = ROOT / "build" / "fuzz"
+AARCH64 = ROOT / "build" / "aarch64"
 SANITIZED = ["tests/smoke", "tests/behaviour"]
+EMULATED = ["tests/differential"]
 RANDOM = ["tests/oracle", "tests/differential", "tests/intelligence/test_slices.py"]
 ROOTLESS = [
     "tests/flow/test_dpu.py",
@@ -70,14 +75,22 @@ def run(command: Sequence[str | Path], **variables: str) -> int:
     return status if status >= 0 else 128 - status
 
 
-def c_tests(build: Path, **variables: str) -> int:
+def c_tests(build: Path, *options: str, **variables: str) -> int:
     """The C tests of a build."""
-    return run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs"], **variables)
+    return run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", *options], **variables)
 
 
 def pytest(arguments: Sequence[str], **variables: str) -> int:
     """pytest with some arguments."""
     return run([sys.executable, "-m", "pytest", *arguments], **variables)
+
+
+def installed(programs: Mapping[str, str]) -> bool:
+    """Whether programs are there; says which Debian packages are missing."""
+    missing = [package for program, package in programs.items() if not shutil.which(program)]
+    if missing:
+        print(f"ringfield: missing Debian packages: {' '.join(missing)}", file=sys.stderr)
+    return not missing
 
 
 def build(where: Path, options: Sequence[str], variables: Mapping[str, str]) -> int:
@@ -97,7 +110,7 @@ def build(where: Path, options: Sequence[str], variables: Mapping[str, str]) -> 
             print(done.stdout, done.stderr, file=sys.stderr)
             return done.returncode
     # Options may have changed since it was configured; meson itself sees when nothing has.
-    run(["meson", "configure", where, *options])
+    run(["meson", "configure", where, *(option for option in options if option.startswith("-D"))])
     return run(["ninja", "--quiet", "-C", where])
 
 
@@ -133,6 +146,30 @@ def sanitize(arguments: Sequence[str]) -> int:
     return max(statuses)
 
 
+def aarch64(arguments: Sequence[str]) -> int:
+    """C tests, and tests against a fast path, of a cross build in qemu's user mode; Python stays as it is."""
+    if not installed({"aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu", "qemu-aarch64": "qemu-user"}):
+        return 1
+    try:
+        sysroot()
+    except SysrootError as error:
+        print(f"ringfield: no arm64 sysroot: {error}", file=sys.stderr)
+        return 1
+    if status := build(AARCH64, [f"--cross-file={ROOT}/devtools/aarch64.ini", "-Dpython=disabled"], {}):
+        return status
+    statuses = []
+    if not arguments:
+        say("C tests on aarch64")
+        statuses.append(c_tests(AARCH64, "--timeout-multiplier=4"))
+    say("tests against the fast path on aarch64")
+    variables = {
+        "RINGFIELD_FASTPATH": str(AARCH64 / "native/fastpath/emulated"),
+        "RINGFIELD_EXAMPLES": os.environ.get("RINGFIELD_EXAMPLES", "15"),
+    }
+    statuses.append(pytest(arguments or EMULATED, **variables))
+    return max(statuses)
+
+
 def rootless(arguments: Sequence[str]) -> int:
     """Tests without root, and the demonstration that needs none."""
     become = NOBODY if os.geteuid() == 0 else []
@@ -156,11 +193,7 @@ def rootless(arguments: Sequence[str]) -> int:
 
 def fuzz(seconds: int) -> int:
     """Every fuzz target, beginning with its kept corpus; a finding is left in build/fuzz."""
-    if shutil.which("clang-14") is None:
-        print(
-            "ringfield: clang-14 is not installed (Debian packages clang-14, libclang-rt-14-dev)",
-            file=sys.stderr,
-        )
+    if not installed({"clang-14": "clang-14 libclang-rt-14-dev"}):
         return 1
     options = ["-Dfuzz=true", "-Dpython=disabled", "-Db_sanitize=address,undefined", "-Dwerror=false"]
     if status := build(FUZZ, options, {"CC": "clang-14"}):
@@ -204,6 +237,8 @@ def main(arguments: list[str]) -> int:
             return pytest(rest or RANDOM, RINGFIELD_RANDOM="1")
         case ["--rootless", *rest]:
             return rootless(rest)
+        case ["--aarch64", *rest]:
+            return aarch64(rest)
         case ["--fuzz"]:
             return fuzz(30)
         case ["--fuzz", seconds] if seconds.isdigit():
