@@ -138,8 +138,8 @@ class Factory:
 
     # -- long-lived connections
 
-    def open_streams(self, streams: Iterable[Stream]) -> None:
-        """Start them all."""
+    def open_streams(self, streams: Iterable[Stream], rate: float = STREAM_RATE) -> None:
+        """Start them all, each with so many numbers a second."""
         calls = [
             (
                 stream,
@@ -149,7 +149,7 @@ class Factory:
                     protocol=stream.service.protocol,
                     host=self._address(stream.target, stream.version),
                     port=stream.service.port,
-                    rate=STREAM_RATE,
+                    rate=rate,
                 ),
             )
             for stream in streams

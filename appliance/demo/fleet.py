@@ -21,11 +21,12 @@ from rich.console import Console
 from rich.panel import Panel
 
 from appliance.cli.common import err, out, print_json
-from appliance.demo import fleet_policy
+from appliance.demo import fleet_attacks, fleet_faults, fleet_policy, fleet_scale
+from appliance.demo.factory_data import Stream
 from appliance.demo.factory_lab import Factory, Try
 from appliance.demo.fleet_data import FIRST, Member, reaches
 from appliance.demo.fleet_lab import Fleet, Side, only_one, plug_all
-from appliance.demo.stage import Interrupts, Stage, conserved, example, interruptible, settled
+from appliance.demo.stage import SETTLE_SECONDS, Interrupts, Stage, conserved, example, interruptible, settled
 from appliance.rpc.client import calls
 
 PICTURE: Final = """\
@@ -49,6 +50,10 @@ TRY: Final = (
     ("{central} quarantine agent --reason 'tried it'", "cut a workload off, on both appliances"),
     ("{central} release agent --reason 'enough'", "and let it in again"),
 )
+
+
+NOISE: Final = ("link_control", "no_multicast")
+"""Drops of what kernels send by themselves."""
 
 
 class FleetDemo(Stage):
@@ -84,8 +89,46 @@ class FleetDemo(Stage):
         }  # fmt: skip
 
     def drops(self) -> dict[str, dict[str, int]]:
-        """By appliance: drops by reason, all ports."""
+        """By appliance: drops by reason, all ports; but for what hosts send by themselves (link control)."""
         return {side.name: drops_of(side) for side in self.sides}
+
+    def drops_once(self, number: int, before: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+        """The same as soon as so many more were dropped, or it is clear that they will not be."""
+        end = time.monotonic() + SETTLE_SECONDS
+        while True:
+            found = self.drops()
+            more = sum(sum(drops.values()) for drops in found.values())
+            if (
+                more - sum(sum(drops.values()) for drops in before.values()) >= number
+                or time.monotonic() > end
+            ):
+                return found
+            time.sleep(0.05)
+
+    # -- connections that stay open while something happens
+
+    def streams(self) -> list[Stream]:
+        """Within an appliance and through the tunnel, TCP and UDP, IPv4 and IPv6."""
+        return fleet_scale.streams()
+
+    def judge_streams(self) -> None:
+        """They end; each brought every number there and back, in order."""
+        reports = self.factory.close_streams()
+        sent = sum(report["sent"] for report in reports.values())
+        lost = sum(report["sent"] - report["received"] for report in reports.values())
+        broken = [
+            name
+            for name, report in reports.items()
+            if report["error"] or report["disordered"] or not report["received"]
+        ]
+        again = sum(report["retransmits"] for report in reports.values())
+        self.check(
+            f"{len(reports)} connections that were open all the while",
+            "all alive, 0 numbers lost",
+            f"{len(reports) - len(broken)} alive, {lost} of {sent:,} numbers lost, {again} segments sent again",
+            not broken and not lost,
+            ", ".join(broken[:3]),
+        )
 
 
 def drops_of(side: Side) -> dict[str, int]:
@@ -93,6 +136,8 @@ def drops_of(side: Side) -> dict[str, int]:
     found: dict[str, int] = {}
     for port in settled(side.client).ports:
         for drop in port.drops:
+            if drop.reason in NOISE:
+                continue
             found[drop.reason] = found.get(drop.reason, 0) + drop.packets
     return found
 
@@ -144,7 +189,11 @@ def _run(
         f" {len(FIRST)} workloads after {time.monotonic() - started:.1f} s"
     )
     demo = FleetDemo(console, fleet, factory)
-    fleet_policy.walk(demo, (example("factory") / "policy.yaml").read_text())
+    policy = (example("factory") / "policy.yaml").read_text()
+    fleet_policy.walk(demo, policy)
+    fleet_scale.walk(demo)
+    fleet_faults.walk(demo, policy)
+    fleet_attacks.walk(demo)
     if quiet and not as_json:
         demo.console = out
     for side in demo.sides:

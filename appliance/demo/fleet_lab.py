@@ -227,6 +227,21 @@ class Centre:
         self.inventory.WaitReady(request, timeout=CALL_SECONDS)
         return time.monotonic() - started
 
+    def put(self, member: Member, *places: Place) -> None:
+        """Say where a workload is; of several places the first is where packets to it go."""
+        made = workload_pb2.Workload(
+            name=member.name,
+            spec=workload_pb2.WorkloadSpec(
+                kind=member.kind,
+                labels=dict(member.labels),
+                interfaces=[interface(member, one) for one in places],
+            ),
+        )
+        request = inventory_service_pb2.ApplyWorkloadsRequest(
+            workloads=[made], reason="demonstration: a move"
+        )
+        self.inventory.ApplyWorkloads(request, timeout=CALL_SECONDS)
+
     def publish(self, text: str, reason: str) -> int:
         """A policy; the fleet's revision."""
         request = policy_service_pb2.PublishPolicySetRequest(name="base", source=text, reason=reason)

@@ -18,6 +18,7 @@ from typing import Final
 
 from rich.console import Console
 from rich.rule import Rule
+from rich.table import Table
 from rich.text import Text
 
 from appliance.cli import stats as stats_view
@@ -101,8 +102,13 @@ class Stage:
         """Judge one thing and say so at once."""
         self.checks.append(Check(what, expected, measured, good, note))
         mark = "[green]✔[/]" if good else "[bold red]✘[/]"
-        told = Text(f"expected {expected}, measured ", style="dim")
-        self.console.print(f"{mark} {what}: ", told, Text(measured, style="" if good else "bold red"), sep="")
+        told = Text(f"{what}: ")
+        told.append(f"expected {expected}, measured ", style="dim").append(
+            measured, "" if good else "bold red"
+        )
+        line = Table.grid(padding=(0, 1))
+        line.add_row(mark, told)
+        self.console.print(line)
         return good
 
     def note(self, what: str, figure: str, where: str = "") -> None:

@@ -85,6 +85,11 @@ def routed(frame: bytes, source: Host, destination: Host) -> bytes:
     return _ethernet(source, destination, bytes(head) + frame[34:])
 
 
+def tunnelled(frame: bytes, source: Host, destination: Host, vni: int) -> bytes:
+    """A frame in VXLAN between two tunnel ends."""
+    return udp(source, destination, 49152, 4789, struct.pack("!II", 0x08000000, vni << 8) + frame)
+
+
 def vxlan(frame: bytes) -> tuple[int, bytes] | None:
     """VNI and inner frame of a VXLAN frame over IPv4; None when it is none."""
     ip_length = (frame[14] & 15) * 4 if len(frame) > 14 else 0
