@@ -31,6 +31,7 @@ from appliance.intelligence.slices import ContainedAt
 from appliance.intelligence.v1 import link_pb2, link_service_pb2, link_service_pb2_grpc, statement_pb2
 from appliance.policy.audit import Actor
 from appliance.policy.keys import replace_file
+from appliance.policy.model import Overlay
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +65,9 @@ class Enforcer(Protocol):
 
     def local(self) -> list[ContainedAt]:
         """What is contained here."""
+
+    def overlay(self) -> Overlay | None:
+        """Its end of tunnels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +261,8 @@ class Agent:
         self, receiver: Receiver, out: queue.Queue[link_pb2.LinkUp | None]
     ) -> Iterator[link_service_pb2.ConnectRequest]:
         """What it says, for ever; gRPC's thread."""
-        yield link_service_pb2.ConnectRequest(up=receiver.held.hello(self._version, self._boot))
+        hello = receiver.held.hello(self._version, self._boot, self._enforcer.overlay())
+        yield link_service_pb2.ConnectRequest(up=hello)
         yield link_service_pb2.ConnectRequest(up=self._heartbeat(receiver))
         while not self._stop.is_set():
             local = self._changed_local()

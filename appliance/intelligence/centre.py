@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Final
 
 from appliance.errors import BadState, InvalidValue, NotFound, NotPermitted
@@ -32,8 +32,10 @@ from appliance.policy.model import (
     State,
     Workload,
 )
+from appliance.policy.overlay import check_vtep, problems
 from appliance.policy.program import Numbers, Program
 from appliance.policy.reading import read_policy
+from appliance.policy.refusal import Refused
 from appliance.policy.selecting import matches
 
 
@@ -46,7 +48,10 @@ class Centre(CentreState):
         """Add or replace networks."""
         with self.lock, self.audit.refusals(caller.actor, "network.apply", _names(networks)):
             wanted = self.networks | {one.name: one for one in networks}
-            bind(Inventory(networks=tuple(wanted.values())), Numbers())
+            inventory = Inventory(networks=tuple(wanted.values()))
+            bind(inventory, Numbers())
+            if wrong := list(problems(inventory)):
+                raise Refused(wrong)
             version = self.store.commit(
                 {f"network/{one.name}": inv.network_to_bytes(one) for one in networks}
             )
@@ -211,6 +216,40 @@ class Centre(CentreState):
             self._changed(version)
             self.note(caller.actor, "criteria.replace", _names(given), after={"changed": changed[:100]})
             return sorted(changed)
+
+    # -- tunnels
+
+    def tell_vtep(self, appliance: str, address: str, mac: str, caller: Caller) -> None:
+        """Where an appliance says that its tunnels end; an empty address: it has none. Those who have its workloads in
+        their slices are told. ``InvalidValue``: no such address can be, or it is another appliance's.
+        """
+        with self.lock, self.audit.refusals(caller.actor, "appliance.vtep", appliance):
+            old = self.vteps.get(appliance)
+            made = None
+            if address:
+                try:
+                    made = check_vtep(address, mac)
+                except ValueError as error:
+                    raise InvalidValue(f"vtep: {error}") from None
+                for name, one in self.vteps.items():
+                    if name != appliance and one.address == made.address:
+                        raise InvalidValue(f"vtep: {made.address} is appliance {name}'s")
+            if made == old:
+                return
+            key = f"vtep/{appliance}"
+            version = self.store.commit(
+                {key: json.dumps(asdict(made)).encode()} if made is not None else {},
+                [key] if made is None else [],
+            )
+            self.vteps = {name: one for name, one in self.vteps.items() if name != appliance}
+            if made is not None:
+                self.vteps[appliance] = made
+            self._changed(version)
+            self.note(
+                caller.actor, "appliance.vtep", appliance,
+                before={"vtep": old.address if old is not None else ""},
+                after={"vtep": made.address if made is not None else ""},
+            )  # fmt: skip
 
     # -- policy
 

@@ -58,6 +58,7 @@ class Record:
     fault: str = ""
     drift: bool = False
     detached: str = ""
+    uplink: str = ""
     enforced: bool = True
 
 

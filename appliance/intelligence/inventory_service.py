@@ -103,6 +103,8 @@ class InventoryService(Service):
             held = record.slice if record is not None else None
             if held is not None and held.digest == wanted.digest:
                 continue
+            if centre.trust.is_revoked(f"appliance/{appliance}"):
+                continue  # it will never acknowledge anything, and nothing that it sends is let in
             late = record is not None and record.connected
             for name in names:
                 one = wanted.own.get(name) or wanted.peers.get(name)
@@ -197,19 +199,22 @@ class InventoryService(Service):
             raise BadField("interfaces", "is required")
         started = time.monotonic()
 
-        def place(action: str, *, beside: bool) -> None:
+        def place(action: str, *, first: bool = False, beside: bool = True) -> None:
             with centre.lock:
                 known = centre.declared.get(name)
                 if known is None:
                     raise NotFound(f"there is no workload {name!r}")
-                old = known.workload.interfaces if beside else ()
-                kept = (one for one in old if one not in made)
-                wanted = replace(known.workload, interfaces=(*kept, *made))
+                old = tuple(one for one in known.workload.interfaces if one not in made) if beside else ()
+                wanted = replace(known.workload, interfaces=(*made, *old) if first else (*old, *made))
                 centre.apply_workloads([wanted], [], caller, reason=request.reason, action=action)
 
-        await self._link.core(lambda: place("workload.move", beside=True))
-        await self._ready([name], request.timeout_seconds or MOVE_SECONDS)
+        seconds = request.timeout_seconds or MOVE_SECONDS
+        await self._link.core(lambda: place("workload.move"))
+        await self._ready([name], seconds)
         ready = time.monotonic() - started
+        # Packets to it go to the new place, while those on their way to and from the old one are let through still.
+        await self._link.core(lambda: place("workload.moving", first=True))
+        await self._ready([name], seconds)
         await self._link.core(lambda: place("workload.moved", beside=False))
         moved = await self._link.core(lambda: self._messages([name])[0])
         return inv_pb.MoveWorkloadResponse(workload=moved, ready_seconds=ready)

@@ -242,6 +242,13 @@ class Session:
             book.alarm("detached", self.name, record.detached)
         else:
             record.detached = ""
+        record.uplink = hello.uplink[:64]
+        try:
+            await self.service.core(
+                lambda: centre.tell_vtep(self.name, hello.vtep, hello.vtep_mac, self.caller)
+            )
+        except FlowError as error:
+            book.alarm("vtep", self.name, error.reason)
         _, wanted = await self.service.core(lambda: centre.wanted(self.name))
         if wanted is not None and wanted.digest == hello.digest:
             record.slice = wanted

@@ -19,6 +19,8 @@ from appliance.intelligence import wire
 from appliance.intelligence.signing import RefusedStatement, verified
 from appliance.intelligence.slices import NO_CONTAINMENT, FleetContainment, Slice, patched
 from appliance.intelligence.v1 import link_pb2, statement_pb2
+from appliance.policy.model import Overlay
+from appliance.policy.overlay import own_vtep
 
 Up = link_pb2.LinkUp
 
@@ -60,14 +62,18 @@ class Held:
             containment_generation=message.containment_generation, detached=message.detached,
         )  # fmt: skip
 
-    def hello(self, version: str, boot: str) -> Up:
+    def hello(self, version: str, boot: str, overlay: Overlay | None = None) -> Up:
         """The first message of a link."""
+        vtep = own_vtep(overlay) if overlay is not None else None
         return Up(
             hello=link_pb2.Hello(
                 version=version, generation=self.generation, number=self.number,
                 digest=self.slice.digest if self.slice is not None else b"",
                 containment_number=self.containment.number, detached=bool(self.detached),
                 detach_reason=self.detached, boot_id=boot, statement_key=self.key,
+                vtep=vtep.address if vtep is not None else "",
+                vtep_mac=vtep.next_hop_mac if vtep is not None else "",
+                uplink=overlay.port if overlay is not None else "",
             )
         )  # fmt: skip
 

@@ -17,7 +17,7 @@ Who is contained is in the containment state, which every appliance has whole, a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -27,7 +27,17 @@ from appliance.flow.types import parse_mac
 from appliance.intelligence.slices import Own, Peer, Place, Policy, Slice
 from appliance.policy.compiler import relevant
 from appliance.policy.identity import BITS, Prefix, Regions, cut, parse_address, parse_prefix
-from appliance.policy.model import Containment, Default, Mode, Network, PolicySet, Rule, Side, Workload
+from appliance.policy.model import (
+    Containment,
+    Default,
+    Mode,
+    Network,
+    PolicySet,
+    Rule,
+    Side,
+    Vtep,
+    Workload,
+)
 from appliance.policy.program import Identity
 from appliance.policy.selector import ANY, Selector
 from appliance.policy.universe import ALL_STATES, Universe, flat, selectors_of
@@ -83,6 +93,8 @@ class Fleet:
     rules: PolicySet
     containment: Containment
     """Paths that are kept and baselines; states do not matter here."""
+    vteps: Mapping[str, Vtep] = field(default_factory=dict)
+    """Where tunnels end, by appliance."""
 
 
 @dataclass
@@ -104,6 +116,8 @@ class Slicer:
         self._slices: dict[str, Slice] = {}
         self._relevant: dict[str, tuple[frozenset[int], Bools]] = {}
         self._own: dict[str, dict[str, Own]] = {}
+        self._around: dict[str, set[str]] = {}
+        """By appliance whose slice is known: those that workloads of it are behind."""
         old = before._seats if before is not None else {}
         for name, workload in fleet.workloads.items():
             known = old.get(name)
@@ -299,6 +313,7 @@ class Slicer:
             return known
         own = self._own.get(appliance, {})
         peers: dict[str, Peer] = {}
+        around: set[str] = set().union(*(self._seats[name].appliances for name in own))
         if own:
             bases = frozenset(base for name in own for base in self._seats[name].bases)
             matter = self._mattering(bases)
@@ -307,13 +322,20 @@ class Slicer:
                 for name in self._members[base]:
                     if name not in own:
                         peers[name] = self._seats[name].peer
+                        around |= self._seats[name].appliances
             for holder in [name for name in self._inside if name in own or name in peers]:
                 for name in self._inside[holder] - own.keys():
                     peers[name] = self._seats[name].peer
+                    around |= self._seats[name].appliances
+        self._around[appliance] = around - {appliance}
         made = self._slices[appliance] = Slice(
-            self.fleet.revision, self.fleet.networks, self.fleet.policy, own, peers
+            self.fleet.revision, self.fleet.networks, self.fleet.policy, own, peers, self._vteps(appliance)
         )
         return made
+
+    def _vteps(self, appliance: str) -> dict[str, Vtep]:
+        known = self.fleet.vteps
+        return {name: known[name] for name in sorted(self._around[appliance]) if name in known}
 
     def peer(self, name: str) -> Peer | None:
         """A workload as others see it."""
@@ -324,6 +346,18 @@ class Slicer:
 
     def next(self, fleet: Fleet) -> tuple[Slicer, set[str] | None]:
         """The slicer of what the fleet is now, and the appliances whose slices may differ; None: all."""
+        made, touched = self._next(fleet)
+        old = self.fleet.vteps
+        if touched is None or fleet.vteps == old:
+            return made, touched
+        moved = {name for name in old.keys() | fleet.vteps.keys() if old.get(name) != fleet.vteps.get(name)}
+        for appliance, one in list(made._slices.items()):
+            if moved & made._around[appliance]:
+                made._slices[appliance] = replace(one, vteps=made._vteps(appliance))
+                touched.add(appliance)
+        return made, touched
+
+    def _next(self, fleet: Fleet) -> tuple[Slicer, set[str] | None]:
         now = self.fleet
         if (
             fleet.policy.digest != now.policy.digest
@@ -382,6 +416,7 @@ class Slicer:
             made._sit(name, seat)
             bases.update(seat.bases)
         made._slices, made._relevant = dict(self._slices), dict(self._relevant)
+        made._around = dict(self._around)
         if len(made._identities) != known:
             made._index()
             made._slices, made._relevant = {}, {}
@@ -434,6 +469,6 @@ def _seat(workload: Workload) -> _Seat:
             version, address, length = parse_prefix(text)
             places.append(Place(one.network, version, address, length, mac, one.appliance))
     labels = tuple(sorted(workload.labels.items()))
-    peer = Peer(workload.name, workload.kind, workload.origin, labels, tuple(sorted(places)))
+    peer = Peer(workload.name, workload.kind, workload.origin, labels, tuple(places))
     appliances = frozenset(one.appliance for one in workload.interfaces if one.appliance)
     return _Seat(workload, peer, appliances)

@@ -120,6 +120,7 @@ class FleetService(Service):
             heard_seconds=now - record.heard if record.heard else -1.0,
             health=book.health(record) if now - record.heard < LOST_SECONDS or not record.heard else "silent",
             refusal=record.refusal, digest=record.digest.hex(), version=record.version,
+            vtep=centre.vteps[name].address if name in centre.vteps else "", uplink=record.uplink,
             workloads=len(held.own) if held is not None else 0, peers=len(held.peers) if held is not None else 0,
         )  # fmt: skip
 
@@ -170,6 +171,8 @@ class FleetService(Service):
             with centre.audit.refusals(caller.actor, "central.revoke", request.name, request.reason):
                 centre.trust.revoke(request.name, request.reason)
             centre.note(caller.actor, "central.revoke", request.name, reason=request.reason)
+            if request.name.startswith("appliance/"):  # no tunnel of it is let in any more
+                centre.tell_vtep(request.name.removeprefix("appliance/"), "", "", caller)
 
         await self._link.core(revoke)
         return fleet_pb.RevokeResponse()

@@ -3,8 +3,9 @@
 """Slices: what one appliance has to know. Values, their digests, and how they differ.
 
 A slice's digest is SHA-256 over ``ringfield slice v1\\n`` and, in this order: the revision (8 bytes, big endian), the
-SHA-256 of the networks, of the policy's text, of the own workloads and of the peers. The last two are the SHA-256 over
-the 32-byte digests of their members in order of name; networks and members are canonical JSON (keys sorted, no spaces).
+SHA-256 of the networks, of the policy's text, of the own workloads, of the peers and of the VTEPs. Own workloads and
+peers are the SHA-256 over the 32-byte digests of their members in order of name; networks, members and VTEPs are
+canonical JSON (keys sorted, no spaces).
 So the digest says what is enforced, however it came: by snapshot, or by deltas. Containment is beside it, with a number
 and a digest of its own.
 """
@@ -20,7 +21,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final, NamedTuple, TypeVar
 
 from appliance.policy.containment import Contained
-from appliance.policy.model import Interface, Network, Workload
+from appliance.policy.model import Interface, Network, Vtep, Workload
 
 _CONTEXT: Final = b"ringfield slice v1\n"
 
@@ -47,7 +48,7 @@ class Peer:
     labels: tuple[tuple[str, str], ...]
     """Sorted."""
     places: tuple[Place, ...]
-    """Sorted."""
+    """In the order of its interfaces: while it moves, packets to it go to the first of equal ones."""
 
     @cached_property
     def digest(self) -> bytes:
@@ -95,6 +96,8 @@ class Slice:
     policy: Policy
     own: Mapping[str, Own]
     peers: Mapping[str, Peer]
+    vteps: Mapping[str, Vtep] = field(default_factory=dict)
+    """Where the tunnels end of the other appliances that own workloads and peers are behind, as far as known."""
 
     @cached_property
     def digest(self) -> bytes:
@@ -104,6 +107,9 @@ class Slice:
         found.update(self.policy.digest)
         found.update(_all(self.own))
         found.update(_all(self.peers))
+        found.update(
+            _hash([[name, one.address, one.next_hop_mac] for name, one in sorted(self.vteps.items())])
+        )
         return found.digest()
 
 
@@ -121,6 +127,7 @@ class Delta:
     own_removed: tuple[str, ...] = ()
     peers: Mapping[str, Peer] = field(default_factory=dict)
     peers_removed: tuple[str, ...] = ()
+    vteps: Mapping[str, Vtep] | None = None
 
 
 @dataclass(frozen=True)
@@ -187,6 +194,7 @@ def delta(base: Slice, wanted: Slice) -> Delta:
         tuple(sorted(base.own.keys() - wanted.own.keys())),
         _changed(base.peers, wanted.peers),
         tuple(sorted(base.peers.keys() - wanted.peers.keys())),
+        None if base.vteps == wanted.vteps else wanted.vteps,
     )
 
 
@@ -210,6 +218,7 @@ def patched(base: Slice, change: Delta) -> Slice:
         base.policy if change.policy is None else change.policy,
         own,
         peers,
+        base.vteps if change.vteps is None else change.vteps,
     )
 
 
@@ -258,7 +267,7 @@ def peer_at(peer: Peer) -> Workload:
             network=network, port="", mac=mac_text(mac), addresses=tuple(addresses), prefixes=tuple(prefixes),
             appliance=owner or "-",
         )
-        for (network, mac, owner), (addresses, prefixes) in sorted(seats.items())
+        for (network, mac, owner), (addresses, prefixes) in seats.items()
     )  # fmt: skip
     return Workload(
         name=peer.name, labels=dict(peer.labels), kind=peer.kind, origin=peer.origin, interfaces=interfaces

@@ -38,6 +38,7 @@ from appliance.policy.model import (
     Inventory,
     Network,
     PolicySet,
+    Vtep,
     Workload,
 )
 
@@ -119,6 +120,10 @@ class CentreState:
             self.workloads[name], self.by[name] = inv.effective(one, self.criteria)
         self.rules = self._merged(self.sets)
         self.policy = Policy(pol.canonical(self.rules))
+        self.vteps: dict[str, Vtep] = {
+            item.key.removeprefix("vtep/"): Vtep(**json.loads(item.value)) for item in store.range("vtep/")
+        }
+        """Where each appliance says that its tunnels end."""
         self.number = store.version
         self._slicer = Slicer(self._fleet())
 
@@ -134,6 +139,7 @@ class CentreState:
             self.policy,
             self.rules,
             self._model(),
+            dict(self.vteps),
         )
 
     def _model(self) -> Containment:

@@ -95,6 +95,12 @@ class Trust:
         with self._lock:
             return [self._members[who] for who in sorted(self._members) if who.startswith("appliance/")]
 
+    def is_revoked(self, who: str) -> bool:
+        """Whether ``appliance/NAME`` or ``operator/NAME`` was revoked, and not enrolled since."""
+        with self._lock:
+            member = self._members.get(who)
+            return member is not None and bool(member.revoked)
+
     def _keep(self, member: Member, deletes: Sequence[str] = (), **expect: int) -> None:
         item = self._store.get(f"member/{member.who}")
         self._store.commit(

@@ -23,7 +23,8 @@ from appliance.intelligence.slices import (
 )
 from appliance.intelligence.v1 import statement_pb2
 from appliance.policy.containment import Contained, KeptPath
-from appliance.policy.model import KINDS, ORIGINS, Band, Network, Rule, State
+from appliance.policy.model import KINDS, ORIGINS, Band, Network, Rule, State, Vtep
+from appliance.policy.overlay import check_vtep
 from appliance.policy.selector import parse_selector
 from appliance.rpc.convert.base import BadField, at
 from appliance.rpc.convert.workload import STATES, spec_to, workload_from
@@ -162,7 +163,28 @@ def peers_from(table: statement_pb2.PeerTable, path: str = "peers") -> dict[str,
     made = {}
     for index, name in enumerate(names):
         kind, origin, labels = identities[int(identity_of[index])]
-        made[name] = Peer(name, kind, origin, labels, tuple(sorted(places[index])))
+        made[name] = Peer(name, kind, origin, labels, tuple(places[index]))
+    return made
+
+
+def vteps_to(vteps: Mapping[str, Vtep]) -> statement_pb2.SliceVteps:
+    """Where tunnels end, by appliance."""
+    return statement_pb2.SliceVteps(
+        vteps=[
+            statement_pb2.SliceVtep(appliance=name, address=one.address, mac=one.next_hop_mac)
+            for name, one in sorted(vteps.items())
+        ]
+    )
+
+
+def vteps_from(message: statement_pb2.SliceVteps, path: str = "vteps") -> dict[str, Vtep]:
+    """The inverse; every value is checked."""
+    made: dict[str, Vtep] = {}
+    for number, one in enumerate(message.vteps):
+        if not one.appliance or one.appliance in made:
+            raise BadField(f"{path}[{number}].appliance", "it is empty or comes twice")
+        with at(f"{path}[{number}]"):
+            made[one.appliance] = check_vtep(one.address, one.mac)
     return made
 
 
@@ -200,7 +222,7 @@ def slice_to(one: Slice, containment: FleetContainment) -> statement_pb2.Slice:
     return statement_pb2.Slice(
         revision=one.revision, networks=[network_to(n) for n in one.networks], policy=policy_to(one.policy),
         workloads=[own_to(one.own[name]) for name in sorted(one.own)], peers=peers_to(one.peers),
-        containment=containment_to(containment),
+        containment=containment_to(containment), vteps=vteps_to(one.vteps),
     )  # fmt: skip
 
 
@@ -212,6 +234,7 @@ def slice_from(message: statement_pb2.Slice) -> tuple[Slice, FleetContainment]:
         policy_from(message.policy),
         own_from(message.workloads),
         peers_from(message.peers),
+        vteps_from(message.vteps),
     )
     return made, containment_from(message.containment)
 
@@ -227,6 +250,7 @@ def delta_to(one: Delta, containment: FleetContainment) -> statement_pb2.SliceDe
         peers=peers_to(one.peers),
         peers_removed=one.peers_removed,
         containment=containment_to(containment),
+        vteps=None if one.vteps is None else vteps_to(one.vteps),
     )
 
 
@@ -245,6 +269,7 @@ def delta_from(
         tuple(message.workloads_removed),
         peers_from(message.peers),
         tuple(message.peers_removed),
+        vteps_from(message.vteps) if message.HasField("vteps") else None,
     )
     return made, containment_from(message.containment)
 

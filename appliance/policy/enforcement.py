@@ -242,12 +242,13 @@ class Enforcement:
 
     def bound_anew(self, wanted: InForce) -> list[tuple[str, int]]:
         """Addresses (and zones) that are bound elsewhere than before: their connections may be adopted."""
-        before = {(b.zone, b.address): (b.port, b.mac) for b in self._in_force.program.bindings}
-        return [
-            (b.address, b.zone)
+        before = {(b.zone, b.address, b.port, b.mac) for b in self._in_force.program.bindings}
+        found = {
+            (b.address, b.zone): None
             for b in wanted.program.bindings
-            if before.get((b.zone, b.address)) != (b.port, b.mac)
-        ]
+            if (b.zone, b.address, b.port, b.mac) not in before
+        }
+        return list(found)
 
     def adopt_connections(self, bound: Sequence[tuple[str, int]]) -> None:
         """Open connections of these addresses may go on here, for the configured window."""

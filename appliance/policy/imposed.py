@@ -16,7 +16,7 @@ from appliance.errors import FlowError
 from appliance.policy.audit import Actor
 from appliance.policy.containment import Contained
 from appliance.policy.control import Segmentation
-from appliance.policy.model import Inventory, Network, PolicySet, State, Workload
+from appliance.policy.model import Inventory, Network, PolicySet, State, Vtep, Workload
 from appliance.policy.operation import Publish
 
 
@@ -33,6 +33,8 @@ class Imposed:
     workloads: tuple[Workload, ...]
     """Interfaces here have an empty ``appliance``; others name theirs."""
     contained: Mapping[str, Contained]
+    vteps: Mapping[str, Vtep]
+    """Where the tunnels of other appliances end, by name."""
 
 
 class Imposing:
@@ -56,7 +58,7 @@ class Imposing:
             networks = tuple(self._ours(one) for one in wanted.networks)
             workloads = tuple(sorted(wanted.workloads, key=lambda one: one.name))
             before = force.in_force
-            back = control.workloads.impose(networks, workloads)
+            back = control.workloads.impose(networks, workloads, wanted.vteps)
             inventory = control.workloads.inventory
             with force.lock:
                 old = control.contained.impose(wanted.contained)
@@ -99,6 +101,7 @@ class Imposing:
         force = self._control.force
         now = force.in_force
         same = same_policy and revision == now.revision and after.networks == now.inventory.networks
+        same = same and after.overlay == now.inventory.overlay
         if not same or list(moved):
             return False
         with force.lock:

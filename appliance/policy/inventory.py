@@ -9,6 +9,7 @@ or from calls; a changed configuration replaces its own and leaves the others.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -16,12 +17,24 @@ from typing import Any, Final
 
 from appliance.errors import AlreadyExists, BadState, InUse, InvalidValue, NotFound
 from appliance.policy.identity import bind
-from appliance.policy.model import KINDS, ORIGINS, Interface, Inventory, Network, Overlay, State, Workload
+from appliance.policy.model import (
+    KINDS,
+    ORIGINS,
+    Interface,
+    Inventory,
+    Network,
+    Overlay,
+    State,
+    Vtep,
+    Workload,
+)
+from appliance.policy.overlay import reaching
 from appliance.policy.program import Numbers
 from appliance.policy.store import Store
 
 MAX_LABELS: Final = 64
 MAX_NAME: Final = 63
+_VTEPS: Final = "overlay.vteps"
 _WORD: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/:")
 
 
@@ -81,7 +94,10 @@ class Workloads:
         self._declared: set[str] = set()
         self._byname: dict[str, Workload] = {}
         self.networks = tuple(networks)
-        self.overlay = overlay
+        self._overlay = overlay
+        self._vteps = {name: Vtep(**found) for name, found in json.loads(store.meta(_VTEPS, "{}")).items()}
+        """What a centre said of other appliances, last."""
+        self.overlay = reaching(overlay, self._vteps)
         self.ports = dict(ports)
         self._waiting: dict[str, Workload] = {}
         """Kept workloads behind ports that were added by a call and are not there (yet)."""
@@ -232,10 +248,21 @@ class Workloads:
             changed |= {name: made for name, made in wanted.items() if self._byname.get(name) != made}
             return self._change(changed, declared) if changed else self.inventory
 
-    def impose(self, networks: Sequence[Network], workloads: Sequence[Workload]) -> Callable[[], None]:
-        """What a centre says there is, instead of all that there was; not kept on disk here. How to take it back."""
+    def impose(
+        self,
+        networks: Sequence[Network],
+        workloads: Sequence[Workload],
+        vteps: Mapping[str, Vtep] | None = None,
+    ) -> Callable[[], None]:
+        """What a centre says there is, instead of all that there was; not kept on disk here. How to take it back.
+        ``vteps``: where tunnels to other appliances end; None: as before.
+        """
         with self._lock:
             before = self.networks, self._byname, self._declared, self._snapshot
+            overlay = self._vteps, self.overlay
+            if vteps is not None:
+                self._vteps = dict(vteps)
+                self.overlay = reaching(self._overlay, self._vteps)
             self.networks, self._byname = tuple(networks), {one.name: one for one in workloads}
             self._declared, self._snapshot = set(), None
             self.version += 1
@@ -243,6 +270,7 @@ class Workloads:
         def back() -> None:
             with self._lock:
                 self.networks, self._byname, self._declared, self._snapshot = before
+                self._vteps, self.overlay = overlay
                 self.version += 1
 
         return back
@@ -254,6 +282,8 @@ class Workloads:
                 self._store.remove_workload(str(content["name"]))
             for name, workload in self._byname.items():
                 self._store.set_workload(name, to_dict(workload), declared=False)
+            vteps = {name: asdict(one) for name, one in self._vteps.items()}
+            self._store.set_meta(_VTEPS, json.dumps(vteps))
             self._store.set_meta("inventory.version", str(self.version))
 
     def check_version(self, expected: int | None) -> None:

@@ -14,7 +14,8 @@ A packet's way::
          forward -> forward6 -> behind4|6 -> gateway -> ttl4 -> route4 -> fabric4 -> away4
                                           -> ttl6 -> route6 -> fabric6 -> away6 -> lost4|6
 
-To a workload behind another appliance, forwarding ends in ``horizon -> tunnel`` (VXLAN). What comes from a known
+To a workload behind another appliance, forwarding ends in ``horizon -> tunnel`` (VXLAN), for what came out of a tunnel
+in ``horizon, arrived``. What comes from a known
 VTEP goes ``prefix4 -> vtep -> tunnel4 -> tunnel6``, which ask whether that VTEP owns the inner sender, and
 decapsulated to ``ct``.
 
@@ -231,8 +232,9 @@ def _copy(source: DescField | str, word: int, width: int) -> ActionDesc:
 
 _FORWARDING: Final = (
     Shape("tunnel", {ZONE: FULL, DST_MAC: FULL}, NO_ROUTE, EACH, (ENCAP,)),
-    # What came out of one tunnel does not go into another.
-    Shape("horizon", {PORT: FULL}, to("tunnel"), NO_ROUTE),
+    # What came out of one tunnel does not go into another; who moves away or hither is here still, or already.
+    Shape("arrived", {ZONE: FULL, DST_MAC: FULL}, NO_ROUTE, EACH),
+    Shape("horizon", {PORT: FULL}, to("tunnel"), to("arrived")),
     # Refused as by a router: from the gateway in the sender's subnet.
     Shape("lost6", {L3_TYPE: FULL, ZONE: FULL, SRC6: FULL}, NO_ROUTE, UNREACHABLE, _ROUTER6, type=_LPM),
     Shape("lost4", {L3_TYPE: FULL, ZONE: FULL, SRC4: FULL}, to("lost6"), UNREACHABLE, _ROUTER4, type=_LPM),

@@ -178,6 +178,7 @@ class Link:
         if wrong := list(overlay.problems(inventory)):
             raise Refused(wrong)
         self.tunnels = overlay.tunnels(inventory)
+        self.reached = overlay.reached(addresses.bounds, self.tunnels)
         # What is bound, by zone and version: address, prefix length, whose it is.
         self._bound_in: defaultdict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)
         for bound in addresses.bounds:
@@ -351,8 +352,11 @@ class Link:
 
     def _answers(self) -> list[tuple[int, int, int, int]]:
         """Zone, version, address, MAC of all that the appliance answers for."""
-        found = [(b.zone, v, address, b.mac) for b in self.addresses.bounds for v, address in b.addresses]
-        taken = {one[:3] for one in found}
+        taken: dict[tuple[int, int, int], int] = {}
+        for bound in self.addresses.bounds:
+            for version, address in bound.addresses:
+                taken.setdefault((bound.zone, version, address), bound.mac)
+        found = [(*key, mac) for key, mac in taken.items()]
         for network in self.inventory.networks:
             for text in network.gateways:
                 version, address, _ = parse_prefix(text)
@@ -449,11 +453,8 @@ class Link:
     def _to_workloads(
         self, made: Mapping[str, _Rows], routers: Mapping[str, int], fabric: Mapping[str, Sequence[Prefix]]
     ) -> None:
-        for bound in self.addresses.bounds:
-            here = bound.port >= 0
-            if not here and (self.tunnels is None or self.tunnels.owner(bound) is None):
-                continue
-            port: Fwd = FwdPort(bound.port) if here else ly.to("horizon")
+        for bound in self.reached.first:
+            port: Fwd = FwdPort(bound.port) if bound.port >= 0 else ly.to("horizon")
             whose = f"workload {bound.workload.name}"
             router = routers.get(bound.network.name)
             for version, address in bound.addresses:
@@ -535,15 +536,23 @@ class Link:
     # -- tunnels -------------------------------------------------------------------------------------------------------
 
     def _tunnels(self) -> list[Table]:
-        tunnel, horizon, vtep = _Rows("tunnel"), _Rows("horizon"), _Rows("vtep")
+        tunnel, horizon, vtep, arrived = (_Rows(name) for name in ("tunnel", "horizon", "vtep", "arrived"))
         owner = {4: _Rows("tunnel4"), 6: _Rows("tunnel6")}
         if (made := self.tunnels) is not None:
             horizon.add((made.port,))
+            for bound in self.reached.first:
+                way = bound.zone, bound.mac
+                if (end := made.owner(bound)) is not None and (way, -1) not in tunnel.found:
+                    header, whose = made.header(end, bound.network.vni), f"workload {bound.workload.name}"
+                    tunnel.add(way, (header,), FwdPort(made.port), whose=whose)
+            for bound in self.reached.here_too:
+                arrived.add(
+                    (bound.zone, bound.mac), (), FwdPort(bound.port), whose=f"workload {bound.workload.name}"
+                )
             for bound in self.addresses.bounds:
                 if (end := made.owner(bound)) is not None:
-                    header, whose = made.header(end, bound.network.vni), f"workload {bound.workload.name}"
-                    tunnel.add((bound.zone, bound.mac), (header,), FwdPort(made.port), whose=whose)
-                    for version, address, length in made.prefixes(bound):
+                    whose = f"workload {bound.workload.name}"
+                    for version, address, length in overlay.speaks_for(bound):
                         key = (_L3[version], bound.zone, end.address, address)
                         owner[version].add(key, (int(length < BITS[version]),), None, length, whose)
             for network in self.inventory.networks:
@@ -553,6 +562,7 @@ class Link:
                     )
         return [
             tunnel.table(self.capacity, self.ports),
+            arrived.table(self.capacity, self.ports),
             *(one.table(self.capacity, ()) for one in (horizon, vtep, *owner.values())),
         ]
 

@@ -167,7 +167,7 @@ class Vtep:
     """Where another appliance's tunnels end."""
 
     address: str
-    """IPv4, in the underlay."""
+    """In the underlay."""
     next_hop_mac: str = ""
     """Who takes frames for it on this appliance's overlay port, and the only MAC from which its packets come. Empty:
     the one that the appliance makes of its address (``vtep_mac``).
@@ -186,6 +186,10 @@ class Overlay:
     """Of frames that leave by the port; empty: made of the address (``vtep_mac``)."""
     peers: Mapping[str, Vtep] = field(default_factory=dict)
     """By appliance, as ``Interface.appliance`` names it."""
+    next_hop_mac: str = ""
+    """Of the underlay's router, which takes frames for all peers that have no ``next_hop_mac``; empty: none, all are on
+    one link.
+    """
     prefixes: tuple[str, ...] = ()
     """The underlay's addresses, which no workload reaches; the VTEPs are always among them."""
 

@@ -8,8 +8,9 @@ appliances"). Who forges a VTEP's address on the underlay is not stopped by this
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import Final
 
 from appliance.flow.types import parse_mac
@@ -60,16 +61,91 @@ class Tunnels:
         ))  # fmt: skip
         return int.from_bytes(made, "big")
 
-    def prefixes(self, bound: Bound) -> list[Prefix]:
-        """Everything that a binding speaks for."""
-        return [*((version, address, BITS[version]) for version, address in bound.addresses), *bound.prefixes]
+
+def check_vtep(address: str, mac: str = "") -> Vtep:
+    """An end of tunnels that somebody tells of. ``ValueError``: no packets can go there."""
+    made = ip_address(address)
+    if made.is_unspecified or made.is_multicast or made.is_loopback:
+        raise ValueError(f"{address} is not the address of one station")
+    number = parse_mac(mac) if mac else 2 << 40
+    if number >> 40 & 1 or not number:
+        raise ValueError(f"{mac} is not the address of one station")
+    return Vtep(address=str(made), next_hop_mac=mac.lower().replace("-", ":"))
 
 
-def _end(vtep: Vtep) -> End:
+def own_vtep(overlay: Overlay) -> Vtep:
+    """This appliance's, as others are told of it."""
+    return check_vtep(overlay.address, overlay.mac or vtep_mac(overlay.address))
+
+
+def reaching(overlay: Overlay | None, vteps: Mapping[str, Vtep]) -> Overlay | None:
+    """An overlay as configured, with what a centre says of other appliances: it names the addresses, the configuration
+    who takes frames for them. Appliances that it does not name stay as configured; those on an underlay of another IP
+    version are not reached.
+    """
+    if overlay is None or not vteps:
+        return overlay
+    taken = {one.address for one in vteps.values()}
+    version = ip_address(overlay.address).version
+    peers = {
+        name: one for name, one in overlay.peers.items() if name not in vteps and one.address not in taken
+    }
+    for name, one in vteps.items():
+        known = overlay.peers.get(name)
+        mac = (known.next_hop_mac if known is not None else "") or overlay.next_hop_mac or one.next_hop_mac
+        if ip_address(one.address).version == version and one.address != overlay.address:
+            peers[name] = replace(one, next_hop_mac=mac)
+    return replace(overlay, peers=peers)
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Where packets to workloads go. One that moves is in two places: they go to the first of them, in the order of its
+    interfaces, that can be reached from here.
+    """
+
+    first: list[Bound]
+    """With the addresses and prefixes that are reached there."""
+    here_too: list[Bound]
+    """Places here of those whose first place is elsewhere: what comes for them out of a tunnel ends here."""
+
+
+def reached(bounds: Sequence[Bound], made: Tunnels | None) -> Reached:
+    """Of all bounds, in the order of their workloads' interfaces."""
+    found = Reached([], [])
+    taken: dict[tuple[int, int, Prefix], Bound] = {}
+    for bound in bounds:
+        if bound.port < 0 and (made is None or made.owner(bound) is None):
+            continue
+        free = {
+            prefix
+            for prefix in speaks_for(bound)
+            if taken.setdefault((bound.zone, bound.mac, prefix), bound) is bound
+        }
+        if len(free) == len(bound.addresses) + len(bound.prefixes):
+            found.first.append(bound)
+            continue
+        if free:
+            addresses = tuple(one for one in bound.addresses if (*one, BITS[one[0]]) in free)
+            prefixes = tuple(one for one in bound.prefixes if one in free)
+            found.first.append(bound._replace(addresses=addresses, prefixes=prefixes))
+        if bound.port >= 0 and any(
+            taken[bound.zone, bound.mac, prefix].port < 0 for prefix in speaks_for(bound)
+        ):
+            found.here_too.append(bound)
+    return found
+
+
+def speaks_for(bound: Bound) -> list[Prefix]:
+    """Everything that a binding stands for."""
+    return [*((version, address, BITS[version]) for version, address in bound.addresses), *bound.prefixes]
+
+
+def _end(vtep: Vtep, next_hop_mac: str = "") -> End:
     version, address = parse_address(vtep.address)
     if version != 4:
         raise ValueError(f"{vtep.address} is not an IPv4 address: tunnels run over IPv4")
-    return End(address, parse_mac(vtep.next_hop_mac or vtep_mac(vtep.address)))
+    return End(address, parse_mac(vtep.next_hop_mac or next_hop_mac or vtep_mac(vtep.address)))
 
 
 def tunnels(inventory: Inventory) -> Tunnels | None:
@@ -78,7 +154,7 @@ def tunnels(inventory: Inventory) -> Tunnels | None:
     if overlay is None:
         return None
     own = _end(Vtep(address=overlay.address, next_hop_mac=overlay.mac))
-    peers = {name: _end(peer) for name, peer in overlay.peers.items()}
+    peers = {name: _end(peer, overlay.next_hop_mac) for name, peer in overlay.peers.items()}
     underlay = {parse_prefix(text) for text in overlay.prefixes}
     underlay |= {(4, end.address, 32) for end in (own, *peers.values())}
     return Tunnels(inventory.ports[overlay.port], own, peers, tuple(sorted(underlay)))
@@ -95,10 +171,6 @@ def problems(inventory: Inventory) -> Iterator[Problem]:
             yield Problem(item, "vni", f"{network.vni} is not between 1 and {VNI_MAX}")
         if network.vlan:
             yield Problem(item, "vni", "tunnels carry no VLAN tags: give the network one or the other")
-        if inventory.overlay is None and inventory.ports:  # a centre has no ports, and so no tunnels
-            yield Problem(
-                item, "vni", "there is no overlay: name the port and address of this appliance's tunnels"
-            )
         other = vnis.setdefault(network.vni, network.name)
         if other != network.name:
             yield Problem(item, "vni", f"VNI {network.vni} is network {other}'s already")

@@ -18,6 +18,7 @@ from appliance.intelligence.slices import ContainedAt, own_at, peer_at
 from appliance.policy.audit import Actor
 from appliance.policy.control import Segmentation
 from appliance.policy.imposed import Imposed, Imposing
+from appliance.policy.model import Overlay
 from appliance.policy.readback import digests
 from appliance.rpc.centre_service import CentreServicer
 from appliance.rpc.server import Registers
@@ -74,6 +75,7 @@ class SegmentationEnforcer:
         self._imposing.impose(
             Imposed(
                 revision=held.revision, networks=held.networks, policy=held.policy.text, contained=contained,
+                vteps=held.vteps,
                 workloads=(
                     *(own_at(one, after.appliance) for one in held.own.values()),
                     *(peer_at(one) for one in held.peers.values()),
@@ -104,6 +106,10 @@ class SegmentationEnforcer:
     def local(self) -> list[ContainedAt]:
         """See ``agent.Enforcer``."""
         return [ContainedAt(one) for one in self._control.contained.local()]
+
+    def overlay(self) -> Overlay | None:
+        """See ``agent.Enforcer``."""
+        return self._control.workloads.overlay
 
 
 class Central:

@@ -255,16 +255,18 @@ def _overlay(node: Node | None, ports: Mapping[str, int]) -> Overlay | None:
     if node is None:
         return None
     peers = {}
-    for name, item in node.need("peers").children():
+    given = node.get("peers")
+    for name, item in given.children() if given is not None else ():
         mac = item.get("mac")
         peers[name] = Vtep(address=_address(item.need("address")), next_hop_mac=_mac(mac) if mac else "")
         item.done()
-    mac = node.get("mac")
+    mac, next_hop = node.get("mac"), node.get("next_hop")
     made = Overlay(
         port=_port(node, ports),
         address=_address(node.need("address")),
         mac=_mac(mac) if mac else "",
         peers=peers,
+        next_hop_mac=_mac(next_hop) if next_hop else "",
         prefixes=node.list_of("prefixes", _prefix),
     )
     node.done()
@@ -284,9 +286,15 @@ def read_segmentation(
         workloads, digest = _workloads(given, networks, ports, base)
     policy, text = _file(node, "policy", base)
     appliance = node.text("appliance", "local")
+    overlay = _overlay(node.get("overlay"), ports)
+    spanning = next((one.name for one in networks if one.vni), "")
+    if spanning and overlay is None:
+        node.fail(
+            f"network {spanning} has a vni: 'overlay' is missing, with port and address of this appliance's tunnels"
+        )
     made = SegmentationConfig(
         networks=networks,
-        overlay=_overlay(node.get("overlay"), ports),
+        overlay=overlay,
         state_dir=directory,
         appliance=appliance,
         default=Default(node.choice("default", "block", "block", "alert", "allow")),

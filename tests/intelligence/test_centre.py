@@ -57,6 +57,8 @@ def test_a_change_that_cannot_be_leaves_everything(centre: Centre) -> None:
     twice = replace(workload(3, "dpu1", "x"), interfaces=workload(1, "dpu1", "x").interfaces)
     with pytest.raises(Refused, match="bound twice"):
         centre.apply_workloads([workload(4, "dpu1", "x"), twice], [], LOCAL)
+    with pytest.raises(Refused, match="VNI 7 is network lab's already"):
+        centre.apply_networks([Network(name="lab", vni=7), Network(name="two", vni=7)], LOCAL)
     with pytest.raises(BadState, match="read it again"):
         centre.apply_workloads([workload(4, "dpu1", "x")], [], LOCAL, expected=before - 1)
     with pytest.raises(InvalidValue, match="'kind' is reserved"):
@@ -64,6 +66,37 @@ def test_a_change_that_cannot_be_leaves_everything(centre: Centre) -> None:
     with pytest.raises(NotFound, match="no workload 'w9'"):
         centre.apply_workloads([], ["w9"], LOCAL)
     assert (centre.number, sorted(centre.workloads)) == (before, ["w1", "w2"])
+
+
+def test_who_has_a_peer_knows_where_its_tunnels_end(centre: Centre, tmp_path: Path) -> None:
+    """Told, changed and taken back by deltas; an address belongs to one appliance; it outlives the process."""
+    centre.publish("base", POLICY, LOCAL, "first")
+
+    def ends(of: Centre, appliance: str) -> dict[str, str]:
+        found = of.wanted(appliance)[1]
+        assert found is not None
+        return {name: one.address for name, one in found.vteps.items()}
+
+    told: list[set[str] | None] = []
+    centre.slices()
+    centre.on_change.append(lambda touched, contained: told.append(touched))
+    centre.tell_vtep("dpu2", "192.0.2.2", "", LOCAL)
+    assert (ends(centre, "dpu1"), ends(centre, "dpu2"), told) == ({"dpu2": "192.0.2.2"}, {}, [{"dpu1"}])
+    centre.tell_vtep("dpu2", "192.0.2.2", "", LOCAL)
+    assert len(told) == 1  # no news
+    with pytest.raises(InvalidValue, match=r"192\.0\.2\.2 is appliance dpu2's"):
+        centre.tell_vtep("dpu1", "192.0.2.2", "", LOCAL)
+    with pytest.raises(InvalidValue, match="not the address of one station"):
+        centre.tell_vtep("dpu1", "224.0.0.1", "", LOCAL)
+    centre.tell_vtep("dpu3", "192.0.2.3", "", LOCAL)
+    assert ends(centre, "dpu1") == {"dpu2": "192.0.2.2"}  # dpu3 has nobody whom dpu1 knows
+    centre.apply_workloads([workload(2, "dpu3", "db")], [], LOCAL)
+    assert ends(centre, "dpu1") == {"dpu3": "192.0.2.3"}
+    again = Centre(tmp_path / "c")
+    assert ends(again, "dpu1") == {"dpu3": "192.0.2.3"}
+    again.close()
+    centre.tell_vtep("dpu3", "", "", LOCAL)
+    assert ends(centre, "dpu1") == {}
 
 
 def test_criteria_set_labels_and_names_win(centre: Centre) -> None:

@@ -39,6 +39,7 @@ from appliance.policy.model import (
     Side,
     SidePolicy,
     State,
+    Vtep,
     Workload,
 )
 from appliance.policy.program import Program
@@ -198,7 +199,11 @@ def test_a_changed_fleet_gives_the_same_slices_as_a_new_one(
 ) -> None:
     """What is taken over from before a change is what would be made anew; deltas lead there."""
     inventory, policy, containment = data
-    before = fleet(inventory, policy, containment)
+    ends = st.dictionaries(
+        st.sampled_from(APPLIANCES[:-1]),
+        st.sampled_from([Vtep(address="192.0.2.1"), Vtep(address="fd00:2::1")]),
+    )
+    before = replace(fleet(inventory, policy, containment), vteps=more.draw(ends))
     slicer = Slicer(before)
     old = {appliance: slicer.slice(appliance) for appliance in APPLIANCES[:-1]}
     workloads = dict(before.workloads)
@@ -213,7 +218,7 @@ def test_a_changed_fleet_gives_the_same_slices_as_a_new_one(
         )
     else:
         del workloads[name]
-    after = replace(before, workloads=workloads)
+    after = replace(before, workloads=workloads, vteps=more.draw(ends))
     changed, touched = slicer.next(after)
     fresh = Slicer(after)
     for appliance in APPLIANCES[:-1]:
@@ -236,6 +241,18 @@ def some_peers() -> statement_pb2.PeerTable:
         "w", "generic", "dc", (("app", "web"),), (Place("red", 4, 0x0A000001, 32, 0x020000000001, "b"),)
     )
     return wire.peers_to({"w": peer})
+
+
+@pytest.mark.parametrize(
+    ("address", "mac"),
+    [("", ""), ("::", ""), ("224.0.0.1", ""), ("192.0.2.1", "x"), ("192.0.2.1", "01:00:00:00:00:01")],
+)
+def test_ends_of_tunnels_that_cannot_be_are_refused(address: str, mac: str) -> None:
+    message = statement_pb2.SliceVteps(
+        vteps=[statement_pb2.SliceVtep(appliance="a", address=address, mac=mac)]
+    )
+    with pytest.raises(BadField, match=r"vteps\[0\]"):
+        wire.vteps_from(message)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,20 @@ POLICY = PolicySet(
             target=parse_selector("app in (db, far, agent)"),
             services=("tcp/443", "icmp", "icmp6"),
         ),
+        Rule(
+            name="db-all",
+            band=Band.ALLOW,
+            source=parse_selector("app=db"),
+            target=parse_selector("app in (web, far)"),
+            services=("tcp/443",),
+        ),
+        Rule(
+            name="far-db",
+            band=Band.ALLOW,
+            source=parse_selector("app=far"),
+            target=parse_selector("app=db"),
+            services=("tcp/443",),
+        ),
     )
 )
 
@@ -144,6 +158,10 @@ class Side:
         found: tuple[list[tuple[str, bytes]], dict[str, int]] = self._do(_send, port, frame)
         return found
 
+    def load(self, made: Inventory) -> None:
+        """Another inventory is in force."""
+        self._do(_load, made)
+
     def passes(self, port: str, frame: bytes) -> tuple[str, bytes]:
         """It comes out of one port, and nothing else does."""
         out, drops = self.send(port, frame)
@@ -164,6 +182,10 @@ def fleet() -> Iterator[dict[str, Side]]:
         yield {
             name: Side(name, stack.enter_context(ProcessPoolExecutor(1, mp_context=spawn))) for name in VTEPS
         }
+
+
+def _load(made: Inventory) -> None:
+    _HERE["side"].load(compile_policy(POLICY, made))
 
 
 def tunnelled(frame: bytes, source: str, target: str, vni: int = VNI) -> bytes:
@@ -273,6 +295,64 @@ def test_what_a_tunnel_does_not_let_in(fleet: dict[str, Side], what: str) -> Non
     assert fleet["west"].drops("p0", frame) == why
 
 
+def test_a_workload_that_moves_is_in_both_places(fleet: dict[str, Side]) -> None:
+    """db goes from west to east. While it is in both, packets to it go to the first, whatever comes for it out of a
+    tunnel ends where it is, and it may send from either.
+    """
+    db, (_, _, far, _) = PLACES["db"][2], PLACES["far"]
+    places = {
+        "west": Interface(network="red", port="pf0vf0", mac=db, addresses=("10.0.0.20",), appliance="west"),
+        "east": Interface(network="red", port="pf0vf2", mac=db, addresses=("10.0.0.20",), appliance="east"),
+    }
+
+    def at(side: str, *order: str) -> Inventory:
+        made = inventory(side)
+        here = tuple(
+            replace(places[one], appliance="" if one == side else one, port=places[one].port) for one in order
+        )
+        return replace(
+            made,
+            workloads=tuple(
+                replace(one, interfaces=here) if one.name == "db" else one for one in made.workloads
+            ),
+        )
+
+    numbers = iter(range(41000, 42000))
+
+    def ask(source: str, target: str, macs: tuple[str, str]) -> bytes:
+        return pc.question(macs[1], macs[0], source, target, 6, 443, sport=next(numbers))
+
+    web_db = ("10.0.0.10", "10.0.0.20", (WEB, db))
+    db_web = ("10.0.0.20", "10.0.0.10", (db, WEB))
+    far_db = ("10.0.1.20", "10.0.0.20", (far, db))
+    east, west = fleet["east"], fleet["west"]
+    try:
+        for order in (("west", "east"), ("east", "west")):
+            for name, side in fleet.items():
+                side.load(at(name, *order))
+            first = order[0]
+            # To it.
+            assert east.passes("pf0vf0", ask(*web_db))[0] == ("p0" if first == "west" else "pf0vf2")
+            assert west.passes("pf0vf1", ask(*far_db))[0] == ("p0" if first == "east" else "pf0vf0")
+            out = tunnelled(ask(*web_db), VTEPS["east"], VTEPS["west"])
+            assert west.passes("p0", out)[0] == "pf0vf0"
+            out = tunnelled(ask(*far_db), VTEPS["west"], VTEPS["east"])
+            assert east.passes("p0", out)[0] == "pf0vf2"
+            # From it.
+            assert east.passes("pf0vf2", ask(*db_web))[0] == "pf0vf0"
+            assert west.passes("pf0vf0", ask(*db_web))[0] == "p0"
+            assert east.passes("p0", tunnelled(ask(*db_web), VTEPS["west"], VTEPS["east"]))[0] == "pf0vf0"
+        for name, side in fleet.items():
+            side.load(at(name, "east"))
+        assert west.drops("p0", tunnelled(ask(*web_db), VTEPS["east"], VTEPS["west"])) == "no_route"
+        assert west.drops("pf0vf0", ask(*db_web)) == "unauthenticated"
+        forged = tunnelled(ask(*db_web), VTEPS["west"], VTEPS["east"])
+        assert east.drops("p0", forged) == "tunnel_spoofed"
+    finally:
+        for name, side in fleet.items():
+            side.load(inventory(name))
+
+
 def test_a_workload_reaches_no_tunnel_end(fleet: dict[str, Side]) -> None:
     """It cannot make tunnels of its own: neither by the gateway nor by a MAC of the underlay."""
     frame = tunnelled(ASKED, "10.0.0.10", VTEPS["west"])
@@ -292,7 +372,6 @@ def test_the_next_hop_may_ask_for_the_tunnel_end(fleet: dict[str, Side]) -> None
 
 
 WRONG: dict[str, tuple[Callable[[Any], Inventory], str]] = {
-    "no overlay": (lambda one: replace(one, overlay=None), "there is no overlay"),
     "no such port": (lambda one: replace(one, overlay=replace(one.overlay, port="p7")), "no port 'p7'"),
     "IPv6 underlay": (
         lambda one: replace(one, overlay=replace(one.overlay, address="fd00::1")),

@@ -37,9 +37,9 @@ def test_a_workload_behind_another_appliance_is_reached() -> None:
 WRONG = {
     "no such port": ("port: p0, address", "port: p9, address", "there is no port 'p9'"),
     "no address": ("address: 192.0.2.1, ", "", "segmentation.overlay: 'address' is missing"),
-    "no peers": ("peers: {west: {address: 192.0.2.2}}, ", "", "segmentation.overlay: 'peers' is missing"),
     "a peer without address": ("west: {address: 192.0.2.2}", "west: {}", "peers.west: 'address' is missing"),
     "an unknown key": ("prefixes: [192.0.2.0/24]", "prefixs: []", "prefixs"),
+    "no overlay": (OVERLAY.splitlines()[1], "", "network lab has a vni: 'overlay' is missing"),
     "a VNI too large": ("vni: 7", "vni: 16777216", "vni"),
 }
 
