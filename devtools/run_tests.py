@@ -9,6 +9,8 @@
 ./ringfield test --sanitize [ARG..] C tests, tests/smoke, tests/behaviour with ASan and UBSan (build/asan)
 ./ringfield test --rootless [ARG..] what needs no root, without root (root becomes nobody), and a demonstration
 ./ringfield test --aarch64 [ARG...] cross build; C tests and the differential tests of it in qemu (build/aarch64)
+./ringfield test --instructions     instructions per packet by path, counted by callgrind, and what has moved since
+                                    they were recorded; --record: records them; a path's name: by function
 ./ringfield test --fuzz [SECONDS]   every libFuzzer target for so long (default 30; build/fuzz, needs clang-14)
 """
 
@@ -21,6 +23,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from devtools.instructions import CountError, instructions, profile
 from devtools.sysroot import SysrootError, sysroot
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -170,6 +173,22 @@ def aarch64(arguments: Sequence[str]) -> int:
     return max(statuses)
 
 
+def count_instructions(arguments: Sequence[str]) -> int:
+    """What packets cost in instructions; only a count that cannot be had is a failure."""
+    if not installed({"valgrind": "valgrind"}):
+        return 1
+    program = BUILD / "tests" / "native" / "instructions"
+    try:
+        if arguments and arguments != ["--record"]:
+            profile(program, arguments[0])
+        else:
+            instructions(program, record=bool(arguments))
+    except CountError as error:
+        print(f"ringfield: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 def rootless(arguments: Sequence[str]) -> int:
     """Tests without root, and the demonstration that needs none."""
     become = NOBODY if os.geteuid() == 0 else []
@@ -239,6 +258,8 @@ def main(arguments: list[str]) -> int:
             return rootless(rest)
         case ["--aarch64", *rest]:
             return aarch64(rest)
+        case ["--instructions", *rest]:
+            return count_instructions(rest)
         case ["--fuzz"]:
             return fuzz(30)
         case ["--fuzz", seconds] if seconds.isdigit():
