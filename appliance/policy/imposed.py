@@ -9,7 +9,8 @@ there is a centre, local writes are refused (``Segmentation.check_master``); loc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from appliance.errors import FlowError
@@ -65,19 +66,13 @@ class Imposing:
                 moved = _moved(old, wanted.contained)
                 force.pending = {name: before.states.get(name, State.NORMAL) for name in moved}
             bound: Sequence[tuple[str, int]] = ()
-            try:
+            with self._or_back(old, back):
                 if not self._quick(before.policy is policy, wanted.revision, inventory, moved):
                     made = force.made(wanted.revision, policy, inventory, before.program)
                     with force.lock:
                         force.pending = {}
                         bound = force.bound_anew(made)
                         force.post_or_keep(made)
-            except FlowError:
-                with force.lock:
-                    force.pending = {}
-                    control.contained.impose(old)
-                back()
-                raise
             force.adopt_connections(bound)
             control.forget_confirm()
             control.audit.append(
@@ -113,37 +108,44 @@ class Imposing:
     ) -> None:
         """Containment alone. ``strangers``: contained workloads that may not be in the inventory yet."""
         control, force = self._control, self._control.force
-        with control.changes, force.lock:
-            known = force.in_force.workloads
-            old = control.contained.impose(contained)
-            missing = [one for one in strangers if one.name not in known]
-            moved = _moved(old, contained)
-            if not missing and not any(_rules(old.get(name), contained.get(name)) for name in moved):
-                try:
-                    force.flip_now()
-                except FlowError:
-                    control.contained.impose(old)
-                    raise
-                self._note(contained, actor)
-                return
-            force.pending = {name: force.in_force.states.get(name, State.NORMAL) for name in moved}
         with control.changes:
+            with force.lock:
+                known = force.in_force.workloads
+                old = control.contained.impose(contained)
+                missing = [one for one in strangers if one.name not in known]
+                moved = _moved(old, contained)
+                if not missing and not any(_rules(old.get(name), contained.get(name)) for name in moved):
+                    try:
+                        force.flip_now()
+                    except FlowError:
+                        control.contained.impose(old)
+                        raise
+                    self._note(contained, actor)
+                    return
+                force.pending = {name: force.in_force.states.get(name, State.NORMAL) for name in moved}
             now = force.in_force
             workloads = tuple(sorted([*now.inventory.workloads, *missing], key=lambda one: one.name))
             back = control.workloads.impose(now.inventory.networks, workloads)
-            try:
+            with self._or_back(old, back):
                 made = force.made(now.revision, now.policy, control.workloads.inventory, now.program)
                 with force.lock:
                     force.pending = {}
                     force.post_or_keep(made)
-            except FlowError:
-                with force.lock:
-                    force.pending = {}
-                    control.contained.impose(old)
-                back()
-                raise
             self._note(contained, actor)
         force.tell()
+
+    @contextmanager
+    def _or_back(self, contained: Mapping[str, Contained], workloads: Callable[[], None]) -> Iterator[None]:
+        """What cannot be brought into force in the block leaves containment and workloads as they were."""
+        control, force = self._control, self._control.force
+        try:
+            yield
+        except FlowError:
+            with force.lock:
+                force.pending = {}
+                control.contained.impose(contained)
+            workloads()
+            raise
 
     def _note(self, contained: Mapping[str, Contained], actor: Actor) -> None:
         control = self._control
