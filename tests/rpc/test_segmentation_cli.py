@@ -59,9 +59,14 @@ def test_policy_commands(rig: Running, run: Run, tmp_path: Path) -> None:
     (tmp_path / "twice.yaml").write_text(twice)
     assert "twin" in run("policy", "analyze", str(tmp_path / "twice.yaml"))
     assert "allow web-to-db" in run("policy", "simulate", "web", "db", "tcp/3306", "-f", str(file))
-    assert "applied in" in run("policy", "publish", str(file), "-m", "a test", "--confirm", "5m")
-    assert passes(rig, WEB, DB, 3306)
+    publish = ["policy", "publish", str(file), "-m", "a test"]
+    assert "revision 1 is running, not 7" in run(*publish, "--expected", "7", status=1)
+    canary = ["--canary", "app=ops", "--confirm", "5m", "--expected", "1"]
+    assert "applied in" in run(*publish, *canary)
+    assert passes(rig, WEB, DB, 5432), "no canary is concerned yet"
     assert "applied" in run("policy", "confirm", "2")
+    assert passes(rig, WEB, DB, 3306)
+    assert not passes(rig, WEB, DB, 5432)
     assert "a test" in run("policy", "show", "--history")
     assert run("policy", "show").endswith(other)
     expectations = tmp_path / "expectations.yaml"

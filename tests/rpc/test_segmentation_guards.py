@@ -140,6 +140,7 @@ def test_why_tells_of_a_record() -> None:
         allowed = why(str(_flows(rig, "port=5432")[0].record))
         assert "web-to-db" in allowed
         assert "22" in why("web", "db", "tcp/22")
+        assert "web-to-db" in why(f"flow={_flows(rig, 'port=5432')[0].flow}")
 
 
 def test_nothing_is_forwarded_from_one_network_to_another() -> None:
