@@ -90,6 +90,7 @@ class Records:
 
     def __init__(self, room: int) -> None:
         self._rows = np.zeros(room, dtype=FLOW_RECORD)
+        self._bytes = self._rows.view(np.uint8).reshape(room, FLOW_RECORD.itemsize)
         self._place = ffi.from_buffer(f"{_RECORD}[]", self._rows)
         self._number, self._lost = ffi.new("uint32_t *"), ffi.new("uint64_t *")
 
@@ -100,7 +101,9 @@ class Records:
                 self._place, len(self._rows), timeout_us, self._number, self._lost
             )
         )
-        return self._rows[: self._number[0]].copy(), int(self._lost[0])
+        # As bytes: numpy copies a record with gaps one member at a time.
+        taken = self._bytes[: self._number[0]].copy()
+        return taken.view(FLOW_RECORD).reshape(len(taken)), int(self._lost[0])
 
 
 def stats() -> dict[str, int]:

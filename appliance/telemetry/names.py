@@ -187,6 +187,7 @@ class _Prefixes:
         bits = 32 if version == 4 else 128
         mask = ((1 << length) - 1 << bits - length).to_bytes(bits // 8, "big")
         self._mask = np.frombuffer(mask.ljust(16, b"\0"), np.uint64)
+        self._words = 1 if length <= 64 else 2  # beyond, a masked address has nothing
         zones = np.array([row[0] for row in rows], np.uint32)
         words = np.frombuffer(b"".join(row[1].ljust(16, b"\0") for row in rows), np.uint64).reshape(-1, 2)
         codes = np.array([row[2] for row in rows], np.int32)
@@ -198,15 +199,18 @@ class _Prefixes:
             if not (hashes[1:] == hashes[:-1]).any():
                 break
             self._seed += 1
-        self._hashes, self._zones, self._words, self._codes = hashes, zones[order], words[order], codes[order]
+        self._hashes, self._zones, self._codes = hashes, zones[order], codes[order]
+        self._first, self._second = np.ascontiguousarray(words[order].T)
 
-    def find(self, zones: U32, words: U64) -> I32:
-        """Codes, 0 where there is none. ``words``: addresses as two native words."""
-        masked = words & self._mask
-        hashes = mix(masked[:, 0], masked[:, 1], zones.astype(np.uint64), self._seed)
+    def find(self, zones: U32, first: U64, second: U64) -> I32:
+        """Codes, 0 where there is none. ``first``, ``second``: addresses as two native words."""
+        first = first & self._mask[0]
+        second = second & self._mask[1] if self._words == 2 else np.zeros(1, np.uint64)
+        hashes = mix(first, second, zones.astype(np.uint64), self._seed)
         at = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
-        same = (self._hashes[at] == hashes) & (self._zones[at] == zones)
-        same &= (self._words[at] == masked).all(axis=1)
+        same = (self._first[at] == first) & (self._zones[at] == zones)
+        if self._words == 2:
+            same &= self._second[at] == second
         found: I32 = np.where(same, self._codes[at], 0)
         return found
 
@@ -300,11 +304,13 @@ class NameBook:
     def workload_codes(self, zones: U32, versions: U8, addresses: U8) -> I32:
         """Owners of addresses, the longest prefix first."""
         found = np.zeros(len(zones), np.int32)
-        words = np.ascontiguousarray(addresses).view(np.uint64)
+        first, second = np.ascontiguousarray(addresses.view(np.uint64).T)
         for group in self._prefixes():
             left = np.flatnonzero((found == 0) & (versions == group.version))
-            if len(left):
-                found[left] = group.find(zones[left], words[left])
+            if len(left) == len(found):
+                found = group.find(zones, first, second)
+            elif len(left):
+                found[left] = group.find(zones[left], first[left], second[left])
         return found
 
     def identity_codes(self, identities: U32) -> I32:

@@ -122,6 +122,16 @@ def test_addresses_are_looked_up_by_zone_version_and_longest_prefix() -> None:
     assert found() == ["rack", "rack", "other-tenant", "", "rack", "rack", "everything", ""]
 
 
+def test_prefixes_on_either_side_of_a_word() -> None:
+    names = NameBook()
+    names.set_workload(Workload("long"), [Binding.of(1, "fd00::1:0:0:0/80"), Binding.of(1, "10.0.0.0/9")])
+    names.set_workload(Workload("short"), [Binding.of(1, "fd00::/63")])
+    asked = ["fd00::1:0:0:9", "fd00::2:0:0:9", "fd00:0:0:1::1", "fd00:0:0:2::1", "10.127.0.1", "10.128.0.1"]
+    given = batch([row(src_ip=address, dst_ip=address, zone=1) for address in asked])
+    codes = names.workload_codes(given["zone"], given["ip_version"], given["src_ip"])
+    assert [names.workloads[code].name for code in codes] == ["long", "short", "short", "", "long", ""]
+
+
 def test_records_keep_the_names_of_their_time() -> None:
     names = book()
     telemetry = Telemetry(names, 10)
