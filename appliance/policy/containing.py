@@ -127,7 +127,7 @@ class Containing:
     ) -> tuple[list[Contained], InForce, InForce]:
         """Change who is contained, ``old`` being what they were; what is in force before and after."""
         if not compiles:
-            with self._force.lock:
+            with self._force.at_once():
                 before = self._force.in_force
                 made = change()
                 try:

@@ -38,6 +38,8 @@ from appliance.policy.store import Draft, Revision, Store, digest_of
 log = structlog.get_logger(__name__)
 
 CLOCK_STEP_SECONDS: Final = 5.0
+FLUSH_SECONDS: Final = 5.0
+"""What was changed survives the death of the machine after so long; a publish at once."""
 
 
 class Segmentation:
@@ -56,6 +58,7 @@ class Segmentation:
         self._clock, self._monotonic = clock, monotonic
         self.store = Store(directory, clock=clock)
         self.audit = AuditLog(directory, clock=clock)
+        self.store.floor = self.audit.published
         self.workloads = Workloads(self.store, settings.networks, settings.ports, settings.overlay)
         self.contained = ContainmentBook(self.store, clock=clock, monotonic=monotonic)
         self.force = Enforcement(settings, self.store, self.contained, use, clock=clock)
@@ -66,6 +69,7 @@ class Segmentation:
         check_protect(settings.protect)
         self._statuses: dict[int, Status] = {}
         self._drift = clock() - monotonic()
+        self._flushed_at = monotonic()
         kept = self.store.meta("confirm")
         self._confirm = Confirm(**json.loads(kept)) if kept else None
         self._confirm_at = monotonic()
@@ -377,7 +381,7 @@ class Segmentation:
             names = {w.name: w for w in before.workloads}
             after = change()
             try:
-                with self.force.lock:
+                with self.force.at_once():
                     quick = self.force.relabel(after)
                 if not quick:
                     wanted = self.force.made(
@@ -432,7 +436,7 @@ class Segmentation:
     # -- time
 
     def tick(self) -> None:
-        """Everything that falls due: ends of containment, schedules, confirmations, the audit log's head."""
+        """Everything that falls due: ends of containment, schedules, confirmations, the audit log's head, the disk."""
         self._watch_clock()
         for name in self.contained.due():
             try:
@@ -444,6 +448,9 @@ class Segmentation:
             self._reschedule(due)
         self._run_confirm()
         self.audit.tick()
+        if self._monotonic() - self._flushed_at >= FLUSH_SECONDS:
+            self._flushed_at = self._monotonic()
+            self.store.flush()
 
     def _watch_clock(self) -> None:
         drift = self._clock() - self._monotonic()

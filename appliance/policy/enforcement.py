@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
@@ -56,6 +57,8 @@ class Enforcement:
         self.out_of_step: Callable[[], None] = lambda: None
         """Has somebody attach to the fast path anew, which ends in ``bring_up``; must not wait for that."""
         text = store.meta("numbers")
+        self.urgent: Callable[[], AbstractContextManager[None]] = nullcontext
+        """A block in which others of this process who have time stand aside."""
         self._numbers = Numbers.from_dict(json.loads(text)) if text else Numbers()
         self._tags = set(store.interned("verdict"))
         self.pending: dict[str, State] = {}
@@ -82,6 +85,12 @@ class Enforcement:
     def revision(self) -> int:
         """Number of the policy in force; 0: none was published."""
         return self._in_force.revision
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """The lock, for a change that takes a moment and that nobody should wait for."""
+        with self.urgent(), self.lock:
+            yield
 
     # -- compiling
 

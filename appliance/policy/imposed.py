@@ -99,7 +99,7 @@ class Imposing:
         same = same and after.overlay == now.inventory.overlay
         if not same or list(moved):
             return False
-        with force.lock:
+        with force.at_once():
             force.pending = {}
             return force.relabel(after)
 
@@ -109,7 +109,7 @@ class Imposing:
         """Containment alone. ``strangers``: contained workloads that may not be in the inventory yet."""
         control, force = self._control, self._control.force
         with control.changes:
-            with force.lock:
+            with force.at_once():
                 known = force.in_force.workloads
                 old = control.contained.impose(contained)
                 missing = [one for one in strangers if one.name not in known]

@@ -114,11 +114,18 @@ class Store:
         self._clock = clock
         self._lock = threading.RLock()
         self._depth = 0
+        self._flushing = threading.Lock()
+        self._flushed = False
+        self.floor = 0
+        """No revision number up to this one is given again, whatever the file says."""
         self._sql = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5.0)
         self.path.chmod(0o600)
         self._sql.execute("PRAGMA journal_mode=WAL")
         # A committed change survives the death of the process at once; ``flush`` makes it survive the machine's.
         self._sql.execute("PRAGMA synchronous=NORMAL")
+        self._sql.execute(
+            "PRAGMA wal_autocheckpoint=0"
+        )  # it would wait for the disk in the midst of a change
         self._sql.executescript(_TABLES)
         found = self.meta("format")
         if found and int(found) > FORMAT:
@@ -128,6 +135,7 @@ class Store:
             # Of format 1, which signed nothing: what is there has to be published again.
             self._sql.execute("ALTER TABLE revisions ADD COLUMN signature TEXT NOT NULL DEFAULT ''")
         self.set_meta("format", str(FORMAT))
+        self._disk = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5.0)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -146,16 +154,18 @@ class Store:
             self._depth -= 1
             if self._depth == 0:
                 self._sql.execute("COMMIT")
+                self._flushed = False
 
     def _all(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._lock:
             return self._sql.execute(query, values).fetchall()
 
     def flush(self) -> None:
-        """What was committed so far survives the death of the machine."""
-        with self._lock:
-            if self._depth == 0:
-                self._sql.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        """What was committed so far survives the death of the machine. Keeps nobody waiting who writes."""
+        with self._flushing:
+            if not self._flushed:
+                self._flushed = True
+                self._disk.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     # -- small things
 
@@ -240,8 +250,9 @@ class Store:
 
     @property
     def last_number(self) -> int:
-        """Highest number ever given, refused revisions included."""
-        return int(self._all("SELECT COALESCE(MAX(number), 0) FROM revisions")[0][0])
+        """Highest number ever given, refused and deleted revisions included."""
+        there = int(self._all("SELECT COALESCE(MAX(number), 0) FROM revisions")[0][0])
+        return max(there, int(self.meta("last_number", "0")), self.floor)
 
     def check_publish(self, *, number: int = 0, expected: int | None = None) -> int:
         """The number that a publish now would get; raises why it must not be."""
@@ -284,6 +295,7 @@ class Store:
             values = [getattr(made, name) for name in Revision.__slots__]
             marks = ", ".join("?" * len(values))
             self._sql.execute(f"INSERT INTO revisions VALUES ({marks})", values)  # noqa: S608 - question marks
+            self.set_meta("last_number", str(made.number))
         return made
 
     def refuse(self, number: int, why: str) -> None:
@@ -345,5 +357,6 @@ class Store:
     def close(self) -> None:
         """Flush and close."""
         with self._lock:
+            self._disk.close()
             self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._sql.close()

@@ -91,7 +91,7 @@ class ObserverServicer(observer_service_pb2_grpc.ObserverServiceServicer):
 
     def _flows(self, rows: Rows) -> list[observer_pb2.Flow]:
         """Records as messages."""
-        with self._telemetry.converting:
+        with self._telemetry.converting():
             return flows_to(rows)
 
     def _answers(
@@ -146,7 +146,7 @@ class ObserverServicer(observer_service_pb2_grpc.ObserverServiceServicer):
         told = time.monotonic()
         while not reader.closed and (request.follow or reader.position < stop):
             reader.wait(BEAT_SECONDS)
-            with self._telemetry.converting:
+            with self._telemetry.converting():
                 taken = reader.take(0)
             rows = taken.rows if request.follow else taken.rows.take(taken.rows.records < stop)
             if len(rows) or taken.lost or time.monotonic() - told >= BEAT_SECONDS:

@@ -29,6 +29,7 @@ from appliance.rpc.policy_service import PolicyServicer
 from appliance.rpc.server import Registers
 from appliance.rpc.workload_service import WorkloadServicer
 from appliance.run.dhcp import DhcpService
+from appliance.run.scheduling import give_way
 from appliance.run.segconfig import SegmentationConfig
 from appliance.telemetry import Telemetry
 from appliance.telemetry import names as tn
@@ -70,6 +71,7 @@ class Pump:
             self._dpu = None
 
     def _run(self) -> None:
+        give_way()
         while not self._stop.is_set():
             with self._taking:
                 dpu = self._dpu
@@ -234,6 +236,7 @@ class Runtime:
         self.control = Segmentation(settings, config.state_dir, use)
         self.wants_attach = threading.Event()
         self.control.force.out_of_step = self.wants_attach.set
+        self.control.force.urgent = telemetry.urgent
         self.telemetry = telemetry
         self._advice = Advice(telemetry, self.control)
         self.control.containment.baselines = self._advice.baseline

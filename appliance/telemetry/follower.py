@@ -41,7 +41,7 @@ class Follower(ABC, Generic[Made]):
 
     @abstractmethod
     def _convert(self, piece: Rows) -> Made:
-        """Records as they go out. ``Telemetry.converting`` is held."""
+        """Records as they go out. In a block of ``Telemetry.converting``."""
 
     @abstractmethod
     def _pass_on(self, made: Made, count: int) -> None:
@@ -59,7 +59,7 @@ class Follower(ABC, Generic[Made]):
             self._begin(taken.lost)
             for at in range(0, len(taken.rows), PIECE):
                 piece = taken.rows.take(np.arange(at, min(at + PIECE, len(taken.rows))))
-                with self._telemetry.converting:
+                with self._telemetry.converting():
                     made = self._convert(piece)
                 self._pass_on(made, len(piece))
             if stop and self._reader.position >= stop:

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,10 @@ from appliance.telemetry.store import FlowStore, Mask, Reader, Rows
 
 CAPACITY: Final = 1 << 18
 """Records that are kept when nobody says otherwise: about 60 MB."""
+_STEP: Final = 2048
+"""Records that are taken before looking whether somebody is in a hurry: a millisecond or two."""
+_ASIDE_SECONDS: Final = 0.02
+"""How long a step waits for those who are. The ring has room for ten times as long."""
 _EVENTS: Final = 8
 _VERDICTS: Final = 8
 
@@ -41,10 +46,10 @@ class Telemetry:
         self.store.on_written = self._count
         self._events: U64 = np.zeros(_EVENTS, np.uint64)
         self._judged: U64 = np.zeros(_VERDICTS, np.uint64)
-        self.converting = threading.Lock()
-        """To be held while records are made into objects, a few hundred at a time: then however many read, at most one
-        thread competes with the one that appends for the interpreter.
-        """
+        self._converting = threading.Lock()
+        self._hurried = 0
+        self._count_hurried = threading.Lock()
+        self._calm = threading.Event()
         self._totals: dict[str, int] = {}
         self.policy_revision: int | None = None
         """In force; for metrics, set by who publishes."""
@@ -56,7 +61,36 @@ class Telemetry:
         the ring to this process had no room for *since the session began*; what is new of them is counted here.
         """
         self.report_lost("ring", lost)
-        self.store.append(batch)
+        for start in range(0, len(batch), _STEP):
+            self._stand_aside()
+            self.store.append(batch[start : start + _STEP])
+
+    @contextmanager
+    def urgent(self) -> Iterator[None]:
+        """Leaves the interpreter to the caller for a moment: whoever deals with records waits before the next step."""
+        with self._count_hurried:
+            self._hurried += 1
+            self._calm.clear()
+        try:
+            yield
+        finally:
+            with self._count_hurried:
+                self._hurried -= 1
+                if not self._hurried:
+                    self._calm.set()
+
+    def _stand_aside(self) -> None:
+        if self._hurried:
+            self._calm.wait(_ASIDE_SECONDS)
+
+    @contextmanager
+    def converting(self) -> Iterator[None]:
+        """For making records into objects, a few hundred at a time: however many read, at most one thread competes with
+        the one that appends for the interpreter.
+        """
+        with self._converting:
+            self._stand_aside()
+            yield
 
     def report_lost(self, place: str, total: int) -> None:
         """Records lost on the way, since the session began: ``ring``; ``worker`` for those that found no room between

@@ -153,6 +153,7 @@ def test_a_stored_revision_that_was_taken_away_is_missed() -> None:
             now = _now(rig)
             assert now.revision.number == 1
             assert "the audit log names revision 2, but the newest on disk is 1" in now.fault
+            assert publish(rig, POLICY).number == 3, "what was revision 2 once is never another one"
 
 
 def _open(rig: Running, source: Host, target: Host, port: int) -> None:

@@ -64,6 +64,22 @@ def test_a_revision_that_was_changed_on_disk_is_not_trusted(tmp_path: Path, chan
     store.close()
 
 
+def test_a_number_is_given_once(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for _ in range(3):
+        publish(store, "rules: []\n")
+    store.close()
+    with sqlite3.connect(tmp_path / FILE) as there:
+        there.execute("DELETE FROM revisions WHERE number > 1")
+    store = Store(tmp_path)
+    with pytest.raises(InvalidValue, match="revision 3 was used already"):
+        publish(store, "rules: []\n", number=3)
+    assert publish(store, "rules: []\n").number == 4
+    store.floor = 7  # the file was put back as a whole, but somebody else remembers
+    assert publish(store, "rules: []\n").number == 8
+    store.close()
+
+
 def test_a_revision_of_another_key_is_not_trusted(tmp_path: Path) -> None:
     store = Store(tmp_path)
     publish(store, "rules: []\n")

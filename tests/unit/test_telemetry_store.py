@@ -301,6 +301,30 @@ def test_readers_beside_a_busy_writer_see_whole_records() -> None:
     assert not wrong
 
 
+def test_records_wait_for_who_is_in_a_hurry() -> None:
+    telemetry = Telemetry(book(), 10)
+    began, done = threading.Event(), threading.Event()
+
+    def append() -> None:
+        began.set()
+        while not done.is_set():
+            telemetry.append(rows(1))
+
+    thread = threading.Thread(target=append)
+    with telemetry.urgent(), telemetry.urgent():
+        thread.start()
+        assert began.wait(10)
+        first = telemetry.store.next
+        for _ in range(3):
+            telemetry.store.wait(
+                telemetry.store.next, 10
+            )  # late, but they come: nobody is in a hurry for ever
+        assert telemetry.store.next > first
+    telemetry.store.wait(telemetry.store.next + 10, 10)
+    done.set()
+    thread.join()
+
+
 def test_counts_of_verdicts() -> None:
     telemetry = Telemetry(book(), 10)
     telemetry.append(rows(5))
