@@ -21,6 +21,7 @@ from typing import Final
 
 import numpy as np
 
+from appliance.bench.caller import timed
 from appliance.bench.machine import BenchError
 from appliance.bench.programs import Settings
 from appliance.bench.served import Served
@@ -28,7 +29,7 @@ from appliance.flow import Dpu
 from appliance.run import frames
 from appliance.run.frames import Host
 from appliance.run.lab import remove
-from appliance.v1 import containment_service_pb2, policy_pb2, policy_service_pb2
+from appliance.v1 import policy_pb2, policy_service_pb2
 
 CONFIG: Final = """\
 fastpath: {{hugepages: {huge}, lcores: "{lcores}", mbufs: 65536}}
@@ -263,17 +264,9 @@ class Managed(Served):
         request = policy_service_pb2.RollbackPolicyRequest(reason="bench")
         self.client.policy.RollbackPolicy(request, timeout=CALL_SECONDS)
 
-    def quarantine(self) -> None:
-        """The agent."""
-        target = containment_service_pb2.ContainmentTarget(workloads=["agent"])
-        request = containment_service_pb2.QuarantineRequest(target=target, reason="bench")
-        self.client.containment.Quarantine(request, timeout=CALL_SECONDS)
-
-    def release(self) -> None:
-        """The agent."""
-        target = containment_service_pb2.ContainmentTarget(workloads=["agent"])
-        request = containment_service_pb2.ReleaseRequest(target=target, reason="bench")
-        self.client.containment.Release(request, timeout=CALL_SECONDS)
+    def call(self, what: str) -> tuple[int, int]:
+        """``quarantine`` or ``release`` of the agent: when it was called, and when it was answered."""
+        return timed(self.client, what, "agent")
 
 
 def until(done: Callable[[], bool], what: str, seconds: float = READY_SECONDS) -> None:
