@@ -20,8 +20,9 @@ from appliance.intelligence.access import Caller, Role
 from appliance.intelligence.authority import check_name
 from appliance.intelligence.slices import ContainedAt, FleetContainment, Policy
 from appliance.intelligence.state import OVER, CentreState, revision_key
+from appliance.policy.check import checked
 from appliance.policy.compiler import compile as compile_policy
-from appliance.policy.containment import Contained, KeptPath, check_keep, check_request
+from appliance.policy.containment import Contained, KeptPath, check_keep, check_request, kept_rules
 from appliance.policy.identity import bind
 from appliance.policy.model import (
     Interface,
@@ -37,6 +38,7 @@ from appliance.policy.program import Numbers, Program
 from appliance.policy.reading import read_policy
 from appliance.policy.refusal import Refused
 from appliance.policy.selecting import matches
+from appliance.policy.selector import parse_selector
 
 
 class Centre(CentreState):
@@ -267,7 +269,10 @@ class Centre(CentreState):
                 if caller.role is not Role.ADMIN:
                     raise NotPermitted("scope: only an administrator may change what a set speaks of")
                 if scope:
-                    matches(scope, (), {})
+                    try:
+                        parse_selector(scope)
+                    except ValueError as error:
+                        raise InvalidValue(f"scope: {error}") from None
             made = replace(
                 old, draft=source, draft_actor=caller.who, scope=old.scope if scope is None else scope
             )
@@ -312,6 +317,7 @@ class Centre(CentreState):
     ) -> pol.Revision:
         """One new revision of the fleet."""
         with self.audit.refusals(caller.actor, "policy.publish", name, reason):
+            check_name(name)
             self.candidate(name, source)
             with self.lock:
                 text = self.text_of(name, source)
@@ -393,6 +399,7 @@ class Centre(CentreState):
         with self.lock, self.audit.refusals(caller.actor, action, target, reason):
             check_request(reason, ttl)
             check_keep(keep)
+            self._check_paths(keep, baseline)
             if state is State.NORMAL:
                 raise InvalidValue("state: watched, restricted or quarantined")
             found = set(names)
@@ -419,6 +426,13 @@ class Centre(CentreState):
                 after={"state": state.name.lower(), "workloads": sorted(found)[:100], "ttl_seconds": ttl},
             )  # fmt: skip
             return self._contained
+
+    def _check_paths(self, keep: Sequence[KeptPath], baseline: Sequence[Rule]) -> None:
+        """``Refused``: an appliance could not bring a path or a baseline into force, and so none of the containment."""
+        kept = kept_rules(Contained("it", State.QUARANTINED, 0.0, 0.0, "", "", tuple(keep)))
+        rules = [replace(one, name=f"keep[{number}]") for number, one in enumerate(kept)]
+        rules += [replace(one, name=f"baseline[{number}]") for number, one in enumerate(baseline)]
+        checked(PolicySet(rules=tuple(rules), groups=self.rules.groups, services=self.rules.services))
 
     def release(self, names: Sequence[str], caller: Caller, reason: str) -> FleetContainment:
         """End containment."""

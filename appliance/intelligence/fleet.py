@@ -51,6 +51,8 @@ class Record:
     heard: float = 0.0
     """Monotonic; 0: never."""
     offset: float = 0.0
+    """Its clock minus the centre's, seconds."""
+    skewed: bool = False
     apply_seconds: float = 0.0
     behind_since: float = 0.0
     """Monotonic; 0: it is current."""
@@ -99,4 +101,6 @@ class Book:
             return "no fast path"
         if record.refusal:
             return "refuses"
+        if record.skewed:
+            return f"its clock differs by {record.offset:+.1f} s"
         return "ok"

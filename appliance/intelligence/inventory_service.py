@@ -26,6 +26,7 @@ from appliance.v1 import workload_pb2
 
 WAIT_SECONDS: Final = 60.0
 MOVE_SECONDS: Final = 10.0
+MAX_MOVE_SECONDS: Final = 3600.0
 
 
 def workload_from(message: workload_pb2.Workload, path: str) -> Workload:
@@ -197,6 +198,8 @@ class InventoryService(Service):
         made = tuple(interface_from(one, f"interfaces[{n}]") for n, one in enumerate(request.interfaces))
         if not made:
             raise BadField("interfaces", "is required")
+        if not 0 <= request.timeout_seconds <= MAX_MOVE_SECONDS:
+            raise BadField("timeout_seconds", f"0 (for {MOVE_SECONDS:g}) to {MAX_MOVE_SECONDS:g} is expected")
         started = time.monotonic()
 
         def place(action: str, *, first: bool = False, beside: bool = True) -> None:

@@ -41,10 +41,14 @@ IDLE_SECONDS: Final = 30.0
 GUARD_SECONDS: Final = 1.0
 """How often open streams are looked at: certificates expire and are revoked."""
 PING_SECONDS: Final = 5.0
+SKEW_SECONDS: Final = 5.0
+"""Of an appliance's clock that nobody needs to know of."""
+ANSWER_SECONDS: Final = 120.0
+"""A statement that is not answered for so long was lost: the link begins anew."""
 PART_BYTES: Final = 256 << 10
 MAX_LOCAL: Final = 10_000
 AGAIN_SECONDS: Final = 5.0, 300.0
-"""Shortest and longest wait before an appliance is told again what it could not bring into force; doubling."""
+"""Shortest and longest wait before an appliance is told again what it refused; doubling."""
 T = TypeVar("T")
 Down = link_pb2.LinkDown
 
@@ -69,10 +73,10 @@ class Session:
         """A newer containment was told since: what was sent may be refused for that alone."""
         self.snapshot = False
         """It has said that it needs one."""
-        self.refused: bytes = b""
-        """Digest of the slice that it refused: told again when there is another, or after a while."""
+        self.refused: tuple[int, bytes] | None = None
+        """Generation and digest of the slice that it refused: told again when there is another, or after a while."""
         self.again_at, self.again_seconds = 0.0, AGAIN_SECONDS[0]
-        """When what could not be brought into force is told again (monotonic; 0: nothing is)."""
+        """When what was refused is told again (monotonic; 0: nothing is)."""
         self.unmerged: list[ContainedAt] | None = None
         """What it contained that could not be written down here yet."""
         self.key = b""
@@ -123,7 +127,9 @@ class Session:
             number, wanted = centre.wanted(self.name)
             containment, generation = centre.containment, centre.generation
         behind = record.generation < generation or self.snapshot
-        if wanted is None or (wanted.digest == record.digest and not behind) or wanted.digest == self.refused:
+        if wanted is None or (wanted.digest == record.digest and not behind):
+            return None
+        if self.refused == (generation, wanted.digest):
             return None
         base = record.slice
         kind = statement_pb2.STATEMENT_KIND_SNAPSHOT
@@ -282,7 +288,7 @@ class Session:
         now = self.service.book.monotonic()
         record.slice, record.digest = sent, said.digest
         record.generation, record.number, record.refusal = said.generation, said.number, ""
-        self.snapshot, self.refused = False, b""
+        self.snapshot, self.refused = False, None
         self.again_seconds = AGAIN_SECONDS[0]
         record.apply_seconds = now - (record.behind_since or self.sent_at)
         self.service.told(self.name, said.number, now)
@@ -294,7 +300,7 @@ class Session:
         record, book = self.record, self.service.book
         name = link_pb2.RefusalKind.Name(said.refusal).removeprefix("REFUSAL_KIND_").lower().replace("_", "-")
         reason = f"{name}: {said.reason[:500]}"
-        if said.refusal == link_pb2.REFUSAL_KIND_INVALID:
+        if said.refusal not in (link_pb2.REFUSAL_KIND_DETACHED, link_pb2.REFUSAL_KIND_WRONG_BASE):
             self.again_at = book.monotonic() + self.again_seconds
             self.again_seconds = min(AGAIN_SECONDS[1], 2 * self.again_seconds)
         if said.kind in (statement_pb2.STATEMENT_KIND_CONTAINMENT, statement_pb2.STATEMENT_KIND_KEY):
@@ -304,11 +310,11 @@ class Session:
         sent, self.sent = self.sent, None
         if said.refusal == link_pb2.REFUSAL_KIND_WRONG_BASE and not self.snapshot:
             self.snapshot = True
-        elif said.refusal == link_pb2.REFUSAL_KIND_OLDER and self.overtaken:
+        elif said.refusal == link_pb2.REFUSAL_KIND_OLDER and sent is not None and self.overtaken:
             pass  # again, with the containment that went ahead of it
         else:
             record.refusal = reason
-            self.refused = sent.digest if sent is not None else b""
+            self.refused = (self.carried[0], sent.digest) if sent is not None else None
             book.alarm("refusal", self.name, reason)
         self.wake.set()
 
@@ -316,12 +322,18 @@ class Session:
         record, book = self.record, self.service.book
         record.enforced, record.fault = said.enforced, said.fault[:256]
         if self.again_at and book.monotonic() >= self.again_at:
-            self.again_at, self.refused = 0.0, b""
+            self.again_at, self.refused = 0.0, None
             self.told_containment = record.containment
             self.wake.set()
         if said.ping_time:
             trip = max(0.0, book.clock() - said.ping_time)
             record.offset = said.time + trip / 2 - book.clock()
+            skewed = abs(record.offset) > SKEW_SECONDS + trip / 2
+            if skewed and not record.skewed:
+                book.alarm(
+                    "clock", self.name, f"its clock differs by {record.offset:+.1f} s from this centre's"
+                )
+            record.skewed = skewed
         drift = bool(said.program_digest) and said.program_digest != said.expected_digest
         if drift and not record.drift:
             book.alarm("drift", self.name, "what the fast path holds is not what it was given")
@@ -457,6 +469,11 @@ class LinkService:
                 ask_at = time.monotonic() + PING_SECONDS
             for session in list(self.sessions.values()):
                 self._distrust(session)
+                if session.sent is not None and self.book.monotonic() - session.sent_at > ANSWER_SECONDS:
+                    session.end(
+                        grpc.StatusCode.DEADLINE_EXCEEDED,
+                        f"a statement was not answered for {ANSWER_SECONDS:g} s",
+                    )
                 if asks:
                     session.ping = True
                     session.wake.set()

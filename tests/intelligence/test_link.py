@@ -10,12 +10,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
 import pytest
 
-from appliance.intelligence import enrol, link_service
+from appliance.intelligence import enrol, link_service, simulate
 from appliance.intelligence.access import LOCAL
 from appliance.intelligence.context import Door
 from appliance.intelligence.link_service import Session
@@ -122,6 +123,30 @@ def test_containment_between_the_parts_of_a_slice(tmp_path: Path, monkeypatch: p
             await is_current(server)
             assert late.is_set()
             assert one.receiver.held.containment.number == 1
+
+    asyncio.run(main())
+
+
+def test_clocks_that_differ_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_service, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(link_service, "GUARD_SECONDS", 0.05)
+    ahead = {"seconds": 0.0}
+    monkeypatch.setattr(simulate, "time", SimpleNamespace(time=lambda: time.time() + ahead["seconds"]))
+
+    async def main() -> None:
+        async with serving(tmp_path) as (server, one):
+            record, book = server.book.of("dpu1"), server.book
+            await one.connect()
+            await until("the clock", lambda: record.offset)
+            assert abs(record.offset) < 2
+            assert not book.alarms
+            for seconds in (30.0, -30.0):
+                ahead["seconds"] = seconds
+                await until("the difference", lambda seconds=seconds: abs(record.offset - seconds) < 2)  # type: ignore[misc]
+                await until("the alarm", lambda seconds=seconds: f"{seconds:+.0f}"[:2] in book.alarms[0].text)  # type: ignore[misc]
+                assert (book.alarms[0].kind, book.health(record)[:9]) == ("clock", "its clock")
+                ahead["seconds"] = 0.0
+                await until("its end", lambda: book.health(record) == "ok")
 
     asyncio.run(main())
 

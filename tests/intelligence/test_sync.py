@@ -1,262 +1,196 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Ringfield authors
-"""Statements that are lost, come twice, come late or are forged, either side restarted in between: what the fast path
-holds is always what was accepted last, and ends as what is published. Never between, never open.
+"""A real centre, two real appliances with fast paths, and a wire that loses, repeats, reorders, forges and hangs up,
+either side restarted in between: what each fast path holds is always what was published, and never older than it was.
+Never between, never open; and with a good wire everybody is current.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
-from pathlib import Path
+import threading
+from collections import Counter
+from contextlib import suppress
 
+import grpc
 import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from appliance.flow.rows import remove_rows
-from appliance.intelligence import wire
 from appliance.intelligence.access import LOCAL
-from appliance.intelligence.centre import Centre
-from appliance.intelligence.receiver import Held, Receiver
-from appliance.intelligence.slices import Slice, delta
-from appliance.intelligence.v1 import link_pb2, statement_pb2
-from appliance.policy.audit import APPLIANCE
-from appliance.policy.model import Interface, Network, State, Workload
-from appliance.rpc.client import Client
-from appliance.run.appliance import Appliance
-from appliance.run.central import SegmentationEnforcer
-from tests.support.rig import Running, config, directory
-from tests.support.segmentation import DB, WEB, passes
-
-CONFIG = """\
-fastpath: {hugepages: 'no'}
-linger: true
-ports:
-  p0: {backend: net_ring}
-  p1: {backend: net_ring}
-  p2: {backend: net_ring}
-  p3: {backend: net_ring}
-segmentation:
-  networks: {lab: {prefixes: [10.0.0.0/24]}}
-"""
-PORTS = (5432, 3306)
-STEPS = 60
+from appliance.policy.model import State
+from tests.intelligence.bad_wire import NAMES, PORTS, Bed, Inside, brisk, forged, policy
+from tests.support.rig import directory
+from tests.support.waiting import wait_for
 
 
-def policy(port: int) -> str:
-    return f"rules: [{{name: one, band: allow, from: app=web, to: app=db, services: [tcp/{port}]}}]\n"
+class Sync(RuleBasedStateMachine):
+    """See the module."""
 
+    @initialize()
+    def begin(self) -> None:
+        self._where = directory()
+        self.bed = Bed(self._where.__enter__())
+        self._ended, self._open = threading.Event(), ""
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
+        self.bed.current()
 
-def workload(name: str, port: str, number: int, app: str, appliance: str = "dpu1") -> Workload:
-    place = Interface(
-        network="lab",
-        port=port,
-        mac=f"02:00:00:00:00:0{number}",
-        addresses=(f"10.0.0.{number}",),
-        appliance=appliance,
-    )
-    return Workload(name=name, labels={"app": app}, interfaces=(place,))
+    def _watch(self) -> None:
+        """Whatever happens, what nobody may is let through at no moment."""
+        while not self._ended.wait(0.01):
+            for name in NAMES:
+                with suppress(grpc.RpcError, ValueError, KeyError):  # it is being restarted
+                    if self.bed.passes(name, 22):
+                        self._open = name
 
+    # -- the centre
 
-class Walk:
-    """A centre, an appliance with a real fast path, and a bad wire."""
+    @precondition(lambda self: self.bed.server is not None)
+    @rule(port=st.sampled_from(PORTS[:2]))
+    def publish(self, port: int) -> None:
+        self.bed.centre.publish("base", policy(port), LOCAL, "another")
 
-    def __init__(self, where: Path, seed: int) -> None:
-        self.where, self.random = where, random.Random(seed)
-        self.wire: list[statement_pb2.SignedStatement] = []
-        self.said: list[statement_pb2.SignedStatement] = []
-        self.centre = Centre(where / "c", name="lab")
-        self.centre.apply_networks([Network(name="lab", prefixes=("10.0.0.0/24",))], LOCAL)
-        self.centre.apply_workloads(
-            [workload("web", "p1", 1, "web"), workload("db", "p2", 2, "db"), workload("far", "p1", 3, "x", "dpu2")],
-            [], LOCAL,
-        )  # fmt: skip
-        self.centre.publish("base", policy(PORTS[0]), LOCAL, "first")
-        self.held = Held(centre="lab", appliance="dpu1", key=self.centre.signer.public)
-        self.answers: list[str] = []
-        self.start()
+    @precondition(lambda self: self.bed.server is not None)
+    @rule(name=st.sampled_from(NAMES), app=st.sampled_from(("web", "x")))
+    def label(self, name: str, app: str) -> None:
+        self.bed.centre.set_labels(f"web-{name}", {"app": app}, [], LOCAL)
 
-    # -- the appliance
-
-    def start(self) -> None:
-        """As after a power cut: what is on disk is all there is."""
-        self.appliance = Appliance(config(CONFIG, self.where))
-        self.client = Client(f"unix:{self.appliance.config.grpc.unix}")
-        assert self.appliance.segmentation is not None
-        self.enforcer = SegmentationEnforcer(self.appliance.segmentation.control)
-        kept = self.where / "held"
-        if kept.exists():
-            self.held = Held.from_message(statement_pb2.HeldState.FromString(kept.read_bytes()))
-            self.impose(Held(centre="lab", appliance="dpu1", key=self.held.key), self.held)
-        self.receiver = Receiver(self.held, self.impose, self.keep)
-
-    def impose(self, before: Held, after: Held) -> None:
-        self.enforcer.obey("lab")
-        self.enforcer.impose(before, after, APPLIANCE)
-
-    def keep(self, held: Held) -> None:
-        (self.where / "held").write_bytes(held.to_message().SerializeToString())
-
-    def stop(self, linger: bool) -> None:
-        self.client.close()
-        self.appliance.close(linger=linger)
-
-    # -- what can happen
-
-    def say(self) -> None:
-        """The centre puts what it would say on the wire: relative to what the appliance has, as far as it knows."""
-        number, wanted = self.centre.wanted("dpu1")
-        assert wanted is not None
-        base: Slice | None = self.receiver.held.slice
-        made = statement_pb2.Statement(
-            centre="lab", generation=self.centre.generation, appliance="dpu1", number=number,
-            result_digest=wanted.digest,
-        )  # fmt: skip
-        if base is not None and self.random.random() < 0.7:
-            made.kind, made.base_digest = statement_pb2.STATEMENT_KIND_DELTA, base.digest
-            made.payload = wire.delta_to(delta(base, wanted), self.centre.containment).SerializeToString()
+    @precondition(lambda self: self.bed.server is not None)
+    @rule(name=st.sampled_from(NAMES))
+    def contain_or_release(self, name: str) -> None:
+        who, centre = f"db-{name}", self.bed.centre
+        if who in centre.containment.contained:
+            centre.release([who], LOCAL, "a test")
         else:
-            made.kind = statement_pb2.STATEMENT_KIND_SNAPSHOT
-            made.payload = wire.slice_to(wanted, self.centre.containment).SerializeToString()
-        self.put(made)
+            centre.contain([who], "", State.QUARANTINED, LOCAL, reason="a test")
 
-    def say_containment(self) -> None:
-        now = self.centre.containment
-        self.put(
-            statement_pb2.Statement(
-                centre="lab", generation=self.centre.generation, appliance="dpu1", number=now.number,
-                kind=statement_pb2.STATEMENT_KIND_CONTAINMENT, result_digest=now.digest,
-                payload=wire.containment_to(now).SerializeToString(),
-            )
-        )  # fmt: skip
-
-    def put(self, made: statement_pb2.Statement) -> None:
-        signed = self.centre.signer.sign(made)
-        self.wire.append(signed)
-        self.said.append(signed)
-
-    def deliver(self) -> None:
-        if self.wire:
-            self.take(self.wire.pop(0))
-
-    def take(self, message: statement_pb2.SignedStatement) -> None:
-        answer = self.receiver.receive(message)
-        if answer.WhichOneof("what") == "applied":
-            self.answers.append("applied")
+    @precondition(lambda self: self.bed.server is not None)
+    @rule(key=st.booleans())
+    def new_key_or_generation(self, key: bool) -> None:
+        if key:
+            self.bed.centre.rotate_key(LOCAL, "a test")
         else:
-            self.answers.append(link_pb2.RefusalKind.Name(answer.refused.refusal))
+            self.bed.centre.raise_generation(LOCAL, "a test")
 
-    def change(self) -> None:
-        what = self.random.randrange(4)
-        if what == 0:
-            self.centre.publish("base", policy(self.random.choice(PORTS)), LOCAL, "another")
-        elif what == 1:
-            self.centre.set_labels("far", {"app": self.random.choice(("web", "db", "x"))}, [], LOCAL)
-        elif what == 2 and not self.centre.containment.contained:
-            self.centre.contain(["db"], "", State.QUARANTINED, LOCAL, reason="a test")
-            self.say_containment()
-        elif self.centre.containment.contained:
-            self.centre.release(["db"], LOCAL, "a test")
-            self.say_containment()
+    @rule()
+    def centre_goes_or_comes(self) -> None:
+        if self.bed.server is None:
+            self.bed.start_centre()
+        else:
+            self.bed.stop_centre()
 
-    def step(self) -> None:
-        acts: list[tuple[int, Callable[[], object]]] = [
-            (8, self.change),
-            (8, self.say),
-            (12, self.deliver),
-            (2, lambda: self.wire and self.wire.pop(0)),
-            (2, lambda: self.random.shuffle(self.wire)),
-            (3, self.replay),
-            (2, self.forge),
-            (1, self.restart_centre),
-            (1, self.restart_appliance),
-        ]
-        self.random.choices([act for _, act in acts], [weight for weight, _ in acts])[0]()
-        self.check()
+    # -- the wire
 
-    def replay(self) -> None:
-        if self.said:
-            self.wire.insert(0, self.random.choice(self.said))
+    @rule(
+        name=st.sampled_from(NAMES), way=st.sampled_from(("down", "up")),
+        plan=st.sampled_from(("lose", "repeat", "keep", "forge", "cut")),
+    )  # fmt: skip
+    def spoil(self, name: str, way: str, plan: str) -> None:
+        self.bed.proxy.wires[name].plans[way].append(plan)
 
-    def forge(self) -> None:
-        if self.said:
-            old = self.random.choice(self.said)
-            data = bytearray(old.statement)
-            data[self.random.randrange(len(data))] ^= 1 << self.random.randrange(8)
-            self.wire.insert(0, statement_pb2.SignedStatement(statement=bytes(data), signature=old.signature))
+    @rule(name=st.sampled_from(NAMES), other=st.booleans(), forge=st.booleans(), pick=st.integers(0, 1000))
+    def replay(self, name: str, other: bool, forge: bool, pick: int) -> None:
+        """Something that was said once, perhaps to somebody else, perhaps with another bit."""
+        wires = self.bed.proxy.wires
+        said = wires[next(one for one in NAMES if one != name) if other else name].said
+        if said:
+            old = said[pick % len(said)]
+            self.bed.soon(lambda: wires[name].put(forged(old) if forge else old))
 
-    def restart_centre(self) -> None:
-        self.centre.close()
-        self.centre = Centre(self.where / "c")
+    @rule(name=st.sampled_from(NAMES))
+    def cut(self, name: str) -> None:
+        self.bed.soon(self.bed.proxy.wires[name].cut)
 
-    def restart_appliance(self) -> None:
-        self.stop(linger=True)
-        self.start()
+    # -- the appliances
+
+    @rule(name=st.sampled_from(NAMES))
+    def restart(self, name: str) -> None:
+        """Its fast path goes on meanwhile."""
+        self.bed.stop_appliance(name, linger=True)
+        self.bed.start_appliance(name)
+
+    @rule(name=st.sampled_from(NAMES))
+    def wait(self, name: str) -> None:
+        """Some time passes: as long as it takes, if nothing is in the way."""
+        with suppress(TimeoutError):
+            wait_for("it", lambda: self.bed.server is not None and self.bed.is_current(name), 0.3)
 
     # -- what must hold
 
-    def check(self) -> None:
-        """The fast path holds the program of what was accepted last, and judges by it."""
-        held = self.receiver.held
-        expected, found = self.enforcer.read_back()
-        assert expected
-        assert found == expected
-        open_ports: set[int] = set()
-        if held.slice is not None and "db" not in held.containment.contained:
-            open_ports = {port for port in PORTS if f"tcp/{port}" in held.slice.policy.text}
-        rig = Running(self.appliance, self.client)
-        assert {port for port in PORTS if passes(rig, WEB, DB, port)} == open_ports
+    @invariant()
+    def installed(self) -> None:
+        assert not self._open, f"{self._open} let something through that nobody may"
+        self.bed.check()
 
-    def settle(self) -> None:
-        """The wire is good again."""
-        self.wire.clear()
-        self.say_containment()
-        self.deliver()
-        _, wanted = self.centre.wanted("dpu1")
-        assert wanted is not None
-        if self.receiver.held.slice is None or self.receiver.held.slice.digest != wanted.digest:
-            self.centre.set_labels("web", {"nudge": "1"}, [], LOCAL)
-            self.say()
-            self.deliver()
-            assert self.answers[-1] == "applied"
-        _, wanted = self.centre.wanted("dpu1")
-        assert wanted is not None
-        assert self.receiver.held.slice is not None
-        assert self.receiver.held.slice.digest == wanted.digest
-        assert self.receiver.held.containment.contained.keys() == self.centre.containment.contained.keys()
-        self.check()
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_fast_path_holds_what_was_accepted_last(seed: int) -> None:
-    with directory() as where:
-        walk = Walk(where, seed)
+    def teardown(self) -> None:
+        if not hasattr(self, "bed"):
+            return
         try:
-            walk.check()
-            for _ in range(STEPS):
-                walk.step()
-            walk.settle()
-            assert {"applied", "REFUSAL_KIND_OLDER"} <= set(walk.answers)
+            if self.bed.server is None:
+                self.bed.start_centre()
+            self.bed.heal()
+            self.bed.current()
+            self.installed()
+            for wire in self.bed.proxy.wires.values():
+                ANSWERS.update(wire.answers)
         finally:
-            walk.stop(linger=False)
-            walk.centre.close()
+            self._ended.set()
+            self._watcher.join()
+            self.bed.close()
+            self._where.__exit__(None, None, None)
 
 
-def test_drift_shows() -> None:
+ANSWERS: Counter[str] = Counter()
+"""Of appliances, in all walks."""
+
+
+def machine(examples: int, steps: int) -> None:
+    relaxed = settings(
+        max_examples=examples, stateful_step_count=steps, deadline=None, phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    with brisk():
+        run_state_machine_as_test(Sync, settings=relaxed)
+
+
+def test_fast_paths_hold_what_was_published() -> None:
+    machine(3, 30)
+    assert ANSWERS["applied"] > 20
+    assert {"REFUSAL_KIND_FORGED", "REFUSAL_KIND_OLDER"} <= ANSWERS.keys()
+
+
+@pytest.mark.soak
+def test_fast_paths_hold_what_was_published_for_long() -> None:
+    machine(100, 60)
+
+
+def test_drift_of_a_real_fast_path_is_an_alarm() -> None:
     """Somebody takes a row away behind the appliance's back."""
-    with directory() as where:
-        walk = Walk(where, 3)
+    with directory() as where, brisk():
+        bed = Bed(where)
         try:
-            walk.say()
-            walk.deliver()
-            walk.check()
-            assert walk.appliance.segmentation is not None
-            force = walk.appliance.segmentation.control.force
+            bed.current()
+            one = bed.appliances[NAMES[0]]
+            assert isinstance(one, Inside)
+            assert one.appliance.segmentation is not None
+            force = one.appliance.segmentation.control.force
             with force.use(None) as dpu:
                 port = next(iter(dpu.ports.values()))
                 pipe = port.pipes[force.reconciler.pipes["seg/service"]]
                 remove_rows(pipe, force.reconciler._live["seg/service"].handles)
-            expected, found = walk.enforcer.read_back()
-            assert found != expected
+            assert bed.server is not None
+            book = bed.server.book
+            wait_for("the alarm", lambda: [alarm.appliance for alarm in book.alarms if alarm.kind == "drift"])
+            assert book.health(book.of(NAMES[0])).startswith("drift")
+            assert book.health(book.of(NAMES[1])) == "ok"
         finally:
-            walk.stop(linger=False)
-            walk.centre.close()
+            bed.close()
