@@ -169,7 +169,7 @@ def forged(message: link_pb2.LinkDown) -> link_pb2.LinkDown:
     return made
 
 
-class Proxy(link_service_pb2_grpc.LinkServiceServicer):
+class Proxy:
     """Takes the appliances' calls with a certificate that the authority signed, and calls the centre as they would."""
 
     def __init__(self, homes: dict[str, Path]) -> None:
@@ -185,7 +185,8 @@ class Proxy(link_service_pb2_grpc.LinkServiceServicer):
             [(key, certificate)], authority.pem, require_client_auth=True
         )
         self._server = grpc.aio.server()
-        link_service_pb2_grpc.add_LinkServiceServicer_to_server(self, self._server)
+        add: Any = link_service_pb2_grpc.add_LinkServiceServicer_to_server
+        add(self, self._server)
         self.port = self._server.add_secure_port("127.0.0.1:0", credentials)
         await self._server.start()
 

@@ -163,9 +163,8 @@ def machine(examples: int, steps: int) -> None:
 
 
 def test_fast_paths_hold_what_was_published() -> None:
-    machine(3, 30)
-    assert ANSWERS["applied"] > 20
-    assert {"REFUSAL_KIND_FORGED", "REFUSAL_KIND_OLDER"} <= ANSWERS.keys()
+    machine(3, 35)
+    assert ANSWERS["applied"] > 3 * len(NAMES)  # more than to begin with
 
 
 @pytest.mark.soak
