@@ -21,7 +21,7 @@ COMMANDS = {
     "pipe": "pipe",
     "entry": "entry",
     "stats": "stats",
-    "top": "stats",
+    "top": "top",
     "trace": "trace",
     "inject": "packets",
     "transmit": "packets",

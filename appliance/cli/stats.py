@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Ringfield authors
-"""`ringfield stats` and `ringfield top`."""
+"""`ringfield stats`."""
 
 from __future__ import annotations
 
 import click
 from rich.console import Group
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from appliance.cli.common import Context, amount, number, out, pass_context, table
-from appliance.telemetry.text import octets
+from appliance.cli.common import Context, amount, number, pass_context, table
 from appliance.v1 import stats_pb2, stats_service_pb2
 
 
@@ -56,19 +54,6 @@ def pipes_table(stats: stats_pb2.Stats) -> Table:
     return made
 
 
-def handled(stats: stats_pb2.Stats) -> int:
-    """Packets that the workers have taken."""
-    return sum(
-        port.received.packets + port.injected.packets + port.transmitted.packets for port in stats.ports
-    )
-
-
-def cycles(now: stats_pb2.Stats, before: stats_pb2.Stats) -> str:
-    """What a packet cost between two snapshots: cycles of the turns that had packets, all they did included."""
-    packets = handled(now) - handled(before)
-    return f"{(now.cycles_busy - before.cycles_busy) / packets:,.0f}" if packets > 0 else "-"
-
-
 def balance_text(stats: stats_pb2.Stats) -> Text:
     """The conservation law, and packet buffers."""
     missing = conservation(stats)
@@ -101,60 +86,3 @@ def stats(context: Context, pipes: bool) -> None:
         return Group(*parts, balance_text(response.stats))  # type: ignore[arg-type]
 
     context.show(response, shown)
-
-
-def rates(now: stats_pb2.Stats, before: stats_pb2.Stats) -> Group:
-    """What happened between two snapshots, per second."""
-    seconds = max((now.timestamp_ns - before.timestamp_ns) / 1e9, 1e-3)
-    earlier = {port.port: port for port in before.ports}
-    columns = ["in/s", "in bit/s", "out/s", "out bit/s", "dropped/s"]
-    ports = table("port", *columns, right=columns)
-    for port in now.ports:
-        then = earlier.get(port.port, stats_pb2.PortStats())
-        came = port.received.packets + port.injected.packets - then.received.packets - then.injected.packets
-        size = port.received.bytes + port.injected.bytes - then.received.bytes - then.injected.bytes
-        dropped = (port.dropped.packets - then.dropped.packets) / seconds
-        ports.add_row(
-            f"[bold]{port.port}[/]",
-            f"{came / seconds:,.0f}",
-            octets(8 * size / seconds).replace("B", "bit"),
-            f"{(port.sent.packets - then.sent.packets) / seconds:,.0f}",
-            octets(8 * (port.sent.bytes - then.sent.bytes) / seconds).replace("B", "bit"),
-            f"[red]{dropped:,.0f}[/]" if dropped else "0",
-        )
-    earlier_pipes = {pipe.pipe: pipe for pipe in before.pipes}
-    pipes = table("pipe", "entries", "hits/s", "misses/s", right=["entries", "hits/s", "misses/s"])
-    for pipe in now.pipes:
-        was = earlier_pipes.get(pipe.pipe, stats_pb2.PipeStats())
-        pipes.add_row(
-            f"[bold]{pipe.pipe}[/]",
-            number(pipe.entries),
-            f"{(pipe.hits.packets - was.hits.packets) / seconds:,.0f}",
-            f"{(pipe.misses.packets - was.misses.packets) / seconds:,.0f}",
-        )
-    busy = f"workers {now.workers}, {100 * now.busy:.0f} % busy, {cycles(now, before)} cycles/packet"
-    words = f"   up {now.uptime_s:,.0f} s   {busy}   entries {number(now.entries)}"
-    head = Text.assemble(("ringfield top", "bold"), words)
-    return Group(head, "", ports, "", pipes, "", balance_text(now))
-
-
-@click.command()
-@click.option("--interval", type=click.FloatRange(0.1, 60), default=1.0, show_default=True, help="Seconds.")
-@click.option("--count", type=click.IntRange(0), default=0, help="Snapshots to show; 0: until interrupted.")
-@pass_context
-def top(context: Context, interval: float, count: int) -> None:
-    """Rates of ports and pipes, live."""
-    request = stats_service_pb2.WatchStatsRequest(interval_ms=int(interval * 1000), include_pipes=True)
-    with (
-        context.client() as client,
-        Live(console=out, auto_refresh=False, screen=out.is_terminal and not count) as live,
-    ):
-        before: stats_pb2.Stats | None = None
-        try:
-            for index, response in enumerate(client.stats.WatchStats(request)):
-                live.update(rates(response.stats, before or response.stats), refresh=True)
-                before = response.stats
-                if count and index + 1 >= count:
-                    break
-        except KeyboardInterrupt:
-            return

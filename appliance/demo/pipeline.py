@@ -22,6 +22,7 @@ from rich.live import Live
 from rich.panel import Panel
 
 from appliance.cli import stats as stats_view
+from appliance.cli import top
 from appliance.cli.common import DEADLINE_SECONDS, err, out, print_json
 from appliance.cli.pipe import pipes_table
 from appliance.cli.port import ports_table
@@ -132,7 +133,7 @@ def live_counters(demo: PipelineDemo) -> Iterator[None]:
         before: stats_pb2.Stats | None = None
         try:
             for response in responses:
-                view.update(stats_view.rates(response.stats, before or response.stats), refresh=True)
+                view.update(top.screen(top.view(response.stats, before or response.stats)), refresh=True)
                 before = response.stats
         except Exception:  # the stream was cancelled: the block is over
             return

@@ -161,6 +161,12 @@ def test_inject_stats_and_top(shell: Shell, rig: Running, tmp_path: Path) -> Non
     shown = shell("top", "--count", "2", "--interval", "0.1")
     assert "ringfield top" in shown
     assert "cycles/packet" in shown
+    assert "busiest pipes" in shell("top", "--once", "--interval", "0.1")
+    one = shell.json("top", "--once", "--interval", "0.1")
+    assert {port["port"] for port in one["ports"]} == {"p0", "p1", "p2"}
+    assert one["unaccounted"] == 0
+    lines = shell("top", "--json", "--count", "2", "--interval", "0.1").splitlines()
+    assert [json.loads(line)["workers"] for line in lines] == [1, 1]
 
 
 def test_a_pipe_is_resized(shell: Shell, tmp_path: Path) -> None:
