@@ -7,6 +7,7 @@ while all are judged again, new ones (P5), what a million take of memory (P10) a
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from appliance.bench import capacity, segment
 from appliance.bench.figures import Collection, Section, ratio
@@ -14,6 +15,7 @@ from appliance.bench.machine import BenchError, memory_mib
 from appliance.bench.programs import Settings, fastpath, generator_io
 from appliance.bench.watch import Look, judged_again, look, settle, window
 from appliance.flow.types import CtFull
+from appliance.policy.program import Program
 
 MILLION = 1_000_000
 SIZES = (1024, 32_768, MILLION)
@@ -92,14 +94,17 @@ def million(settings: Settings) -> Section:
     return Section("million", "A million connections, one worker core (P2)", tuple(figures), remarks)
 
 
-def _opening(settings: Settings, rules: int) -> float:
-    """Millions of connections opened per second of the worker's time, from the first tenth to the last."""
-    flows = _million(settings)
+def opened_over_time(
+    settings: Settings, rules: int, flows: int, program: Program | None = None
+) -> list[Look]:
+    """Looks at a table from empty until so many connections, each with a packet of its own, are in."""
     looks: list[Look] = []
     # Only openers play: a packet of a new connection every time.
     with (
         fastpath(settings, segment.generators(f"new={flows}", answers=False), mbufs=BUFFERS) as process,
-        segment.segmented(process, rules=rules, on_start=lambda under: looks.append(look(under))) as under,
+        segment.segmented(
+            process, rules=rules, program=program, on_start=lambda under: looks.append(look(under))
+        ) as under,
     ):
         end = time.monotonic() + 60.0
         while looks[-1].opened < flows:
@@ -107,9 +112,14 @@ def _opening(settings: Settings, rules: int) -> float:
                 raise BenchError(f"{looks[-1].opened} of {flows} connections were opened")
             looks.append(look(under))
             time.sleep(0.001)
+    return looks
+
+
+def opening_rate(looks: Sequence[Look], flows: int) -> float:
+    """Millions of connections opened per second of the worker's time, from the first tenth to the last."""
     middle = [one for one in looks if flows // 10 <= one.opened <= flows * 9 // 10]
     if len(middle) < 2:  # faster than they could be watched: the first looks and the last ones count too
-        middle = looks
+        middle = list(looks)
     first, last = middle[0], middle[-1]
     if last.ran_ns <= first.ran_ns:
         raise BenchError("connections opened faster than they could be watched")
@@ -122,7 +132,9 @@ def opening(settings: Settings) -> Section:
     for _ in range(settings.runs):
         for rules in RULES[1:2] if settings.quick else RULES:
             goal = {"goal": GOAL_NEW} if rules == 1000 else {}
-            found.add(f"{rules} rules: new connections", "M/s", _opening(settings, rules), key="P5", **goal)
+            flows = _million(settings)
+            rate = opening_rate(opened_over_time(settings, rules, flows), flows)
+            found.add(f"{rules} rules: new connections", "M/s", rate, key="P5", **goal)
     remarks = (
         f"{_million(settings)} UDP connections from a generator port, each opened by one 60-byte packet, into an empty "
         "table, all with records that Python takes.",

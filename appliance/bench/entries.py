@@ -37,7 +37,13 @@ def _c_library(found: Collection, settings: Settings, process: FastpathProcess) 
         for what in ("add", "update", "remove"):
             goal = GOALS["C library"] if what == "add" and batch == BATCHES[-1] else None
             rate = 1e9 * count / answer[f"{what}_ns"]
-            found.add(f"C library: {what}, batches of {batch}", "entries/s", rate, goal=goal)
+            found.add(
+                f"C library: {what}, batches of {batch}",
+                "entries/s",
+                rate,
+                goal=goal,
+                key="P6" if goal else "",
+            )
 
 
 def _timed(call: Callable[[], Any], count: int) -> tuple[Any, float]:
@@ -58,7 +64,7 @@ def _python_bulk(found: Collection, settings: Settings, process: FastpathProcess
         args = np.zeros(count, pipe.args_dtype())
         added, rate = _timed(lambda: pipe.add_rows(keys, args=args), count)
         added.raise_for_error()
-        found.add("Python bulk: add", "entries/s", rate, goal=GOALS["Python bulk"])
+        found.add("Python bulk: add", "entries/s", rate, goal=GOALS["Python bulk"], key="P6")
         _, rate = _timed(lambda: added.update(args=args).raise_for_error(), count)
         found.add("Python bulk: update", "entries/s", rate)
         _, rate = _timed(lambda: added.remove().raise_for_error(), count)
@@ -119,10 +125,10 @@ def _posts(
     with _disturbances(process, churn=churn, acl=acl):
         add = flow("post", process, ports="p0", nr=count, session="bench-post")["add"]
         python = _python_posts(process, count // 3)
-    goal: dict[str, Any] = {"goal": GOAL_C_P99_US} if acl else {}
+    goal: dict[str, Any] = {"goal": GOAL_C_P99_US, "key": "P7"} if acl else {}
     found.add(f"C, {about}: p50", "us", add["p50_ns"] / 1e3, less=True)
     found.add(f"C, {about}: p99", "us", add["p99_ns"] / 1e3, less=True, **goal)
-    goal = {"goal": GOAL_PYTHON_P99_US} if acl else {}
+    goal = {"goal": GOAL_PYTHON_P99_US, "key": "P7"} if acl else {}
     found.add(f"Python, {about}: p50", "us", python["p50"], less=True)
     found.add(f"Python, {about}: p99", "us", python["p99"], less=True, **goal)
 

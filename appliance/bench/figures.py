@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 NOISY = 0.25
@@ -63,10 +63,19 @@ class Figure:
             "spread": round(self.spread, 4),
             "noisy": self.noisy,
             "goal": self.goal,
+            "less": self.less,
             "met": self.met,
             "note": self.note,
             "refused": self.refused,
         }
+
+
+def figure_from(told: Mapping[str, Any]) -> Figure:
+    """What ``Figure.as_json`` told."""
+    names = "key", "name", "unit", "goal", "note", "refused"
+    return Figure(
+        **{name: told[name] for name in names}, runs=tuple(told["runs"]), less=bool(told.get("less"))
+    )
 
 
 def ratio(name: str, one: Figure, other: Figure, goal: float | None = None, key: str = "") -> Figure:
@@ -111,6 +120,9 @@ class Section:
     title: str
     figures: tuple[Figure, ...]
     remarks: tuple[str, ...] = ()
+    curves: tuple[Curve, ...] = ()
+    others_cores: float = 0.0
+    """What other programs took of the machine meanwhile, in cores."""
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -119,10 +131,128 @@ class Section:
             "title": self.title,
             "figures": [figure.as_json() for figure in self.figures],
             "remarks": list(self.remarks),
+            "curves": [curve.as_json() for curve in self.curves],
+            "others_cores": round(self.others_cores, 2),
         }
+
+
+def guarded(section: Section, others_cores: float, most: float) -> Section:
+    """The section with what other programs took meanwhile; beyond ``most`` cores nothing in it is compared: its ratios
+    keep their runs and lose their value. A rate per second of a core says little of one whose caches and sibling
+    threads others have used.
+    """
+    if others_cores <= most:
+        return replace(section, others_cores=others_cores)
+    why = f"other programs used {others_cores:.1f} cores meanwhile"
+    figures = tuple(
+        replace(one, refused=one.refused or why) if one.unit == "ratio" else one for one in section.figures
+    )
+    remark = f"NOT QUIET: {why} (most for a comparison: {most:g}); figures are low and lie apart."
+    return replace(section, figures=figures, others_cores=others_cores, remarks=(*section.remarks, remark))
 
 
 def median(values: Iterable[float]) -> float:
     """Of values that may be none."""
     kept: Sequence[float] = sorted(values)
     return statistics.median(kept) if kept else 0.0
+
+
+# -- over a size
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Figures over a size: ``lines`` by name, of each the figure at every size that was measured. ``stacked``: the
+    lines are parts of a whole, and sizes are names.
+    """
+
+    name: str
+    title: str
+    axis: str
+    lines: Mapping[str, Mapping[float | str, Figure]]
+    stacked: bool = False
+
+    @property
+    def sizes(self) -> list[float | str]:
+        """All of them, in order."""
+        found = dict.fromkeys(size for line in self.lines.values() for size in line)
+        names = [size for size in found if isinstance(size, str)]
+        return [*sorted(size for size in found if not isinstance(size, str)), *names]
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "axis": self.axis,
+            "stacked": self.stacked,
+            "lines": [
+                {"name": name, "points": [{"at": at, **one.as_json()} for at, one in line.items()]}
+                for name, line in self.lines.items()
+            ],
+        }
+
+
+@dataclass(slots=True)
+class Points:
+    """Runs of figures over sizes as they come in."""
+
+    lines: dict[str, Collection] = field(default_factory=dict)
+
+    def add(self, line: str, size: float | str, unit: str, value: float, **about: Any) -> None:
+        """One run's value at one size."""
+        self.lines.setdefault(line, Collection()).add(size_text(size), unit, value, size=size, **about)
+
+    def curve(self, name: str, title: str, axis: str, *, stacked: bool = False) -> Curve:
+        """All lines."""
+        lines: dict[str, dict[float | str, Figure]] = {}
+        for line, found in self.lines.items():
+            points = lines.setdefault(line, {})
+            for key in found.runs:
+                about = dict(found.about[key])
+                size = about.pop("size")
+                points[size] = Figure(name=f"{line} at {key}", runs=tuple(found.runs[key]), **about)
+        return Curve(name, title, axis, lines, stacked)
+
+
+def size_text(size: float | str) -> str:
+    """As people read it."""
+    return size if isinstance(size, str) else f"{size:,g}" if size < 1e6 else f"{size:,.0f}"
+
+
+def section_from(told: Mapping[str, Any]) -> Section:
+    """What ``Section.as_json`` told."""
+    return Section(
+        told["name"],
+        told["title"],
+        tuple(map(figure_from, told["figures"])),
+        tuple(told["remarks"]),
+        tuple(map(_curve_from, told["curves"])),
+        told["others_cores"],
+    )
+
+
+def joined(older: Section, newer: Section) -> Section:
+    """Both measured the same part, or pieces of it: what the newer one has counts."""
+    figures = {figure.name: figure for figure in (*older.figures, *newer.figures)}
+    curves = {curve.name: curve for curve in older.curves}
+    for curve in newer.curves:
+        before = curves.get(curve.name)
+        lines = {name: dict(line) for name, line in before.lines.items()} if before else {}
+        for name, line in curve.lines.items():
+            lines.setdefault(name, {}).update(line)
+        curves[curve.name] = replace(curve, lines=lines)
+    return replace(
+        newer,
+        figures=tuple(figures.values()),
+        curves=tuple(curves.values()),
+        remarks=tuple(dict.fromkeys((*older.remarks, *newer.remarks))),
+        others_cores=max(older.others_cores, newer.others_cores),
+    )
+
+
+def _curve_from(told: Mapping[str, Any]) -> Curve:
+    lines = {
+        line["name"]: {point["at"]: figure_from(point) for point in line["points"]} for line in told["lines"]
+    }
+    return Curve(told["name"], told["title"], told["axis"], lines, told["stacked"])

@@ -33,6 +33,8 @@ class Cores:
 
     control: int
     worker: int
+    all: tuple[int, ...] = ()
+    """Every one that may be used."""
 
     @property
     def lcores(self) -> str:
@@ -45,7 +47,7 @@ def pick_cores() -> Cores:
     allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) < 2:
         raise BenchError("the bench needs two cores: one for the worker, one for everything else")
-    return Cores(allowed[0], allowed[1])
+    return Cores(allowed[0], allowed[1], tuple(allowed))
 
 
 @contextmanager
@@ -72,6 +74,30 @@ def others_load(seconds: float = 0.5) -> float:
     busy, started = cpu_seconds()[0], time.monotonic()
     time.sleep(seconds)
     return (cpu_seconds()[0] - busy) / (time.monotonic() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Processor time until a moment, in seconds."""
+
+    moment: float
+    everybody: float
+    """All programs of the machine, and what the hypervisor gave to others."""
+    ours: float
+    """This process, and what it has started and waited for."""
+
+
+def used() -> Used:
+    """Until now."""
+    times = os.times()
+    return Used(time.monotonic(), sum(cpu_seconds()), sum(times[:4]))
+
+
+def others_since(before: Used) -> float:
+    """Cores' worth of work that neither this process nor what it started, and waited for, has done since then."""
+    now = used()
+    passed = max(now.moment - before.moment, 1e-3)
+    return max(0.0, (now.everybody - before.everybody - (now.ours - before.ours)) / passed)
 
 
 def describe() -> dict[str, Any]:

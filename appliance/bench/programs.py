@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import importlib.resources
 import json
+import math
 import os
 import re
 import shutil
@@ -44,6 +45,10 @@ class Settings:
     """What the part ``disruption`` does to the appliance."""
     floods: tuple[str, ...] = ()
     """What the part ``hostile`` sends; empty: everything."""
+    axes: tuple[str, ...] = ()
+    """What the part ``sizes`` goes over; empty: everything."""
+    until: float = math.inf
+    """time.monotonic() after which a part of many points measures no further one."""
 
     @property
     def window_ms(self) -> int:
@@ -90,8 +95,12 @@ def fastpath(
     mbufs: int = SPARE_BUFFERS,
     spin: bool = True,
     huge: bool = True,
+    cache: int | None = None,
+    workers: Sequence[int] = (),
 ) -> Iterator[FastpathProcess]:
-    """A fast path with its worker on a core of its own; without ``huge`` in ordinary memory in any case."""
+    """A fast path with its worker on a core of its own; without ``huge`` in ordinary memory in any case. ``cache``:
+    walks that the flow cache has room for, if not as many as usual; ``workers``: a core for each, if not just one.
+    """
     huge = huge and settings.huge
     options: dict[str, object] = {
         "lcores": settings.cores.lcores,
@@ -100,6 +109,11 @@ def fastpath(
         "mbufs": mbufs,
         "counters": 1 << 20,
     }
+    if workers:
+        cores = ",".join(f"{1 + i}@{core}" for i, core in enumerate(workers))
+        options["lcores"] = f"0@{settings.cores.control},{cores}"
+    if cache is not None:
+        options["cache"] = cache
     if huge:
         options["memory_mb"] = MEMORY_MIB
     process = FastpathProcess(ports, options)

@@ -170,12 +170,13 @@ def segmented(
     full: CtFull = CtFull.REFUSE,
     on_records: Callable[[NDArray[np.void], int], object] | None = None,
     on_start: Callable[[Segmented], object] | None = None,
+    program: Program | None = None,
 ) -> Iterator[Segmented]:
     """Attach, compile, install; records are taken by a thread meanwhile. ``on_start`` is called before any packet is
-    judged.
+    judged. ``program``: compiled before, for a default table; with it ``rules`` and what else it says do not matter.
     """
     ct = CtConfig(capacity=capacity, record_interval=record_interval, timeouts=timeouts, full=full)
-    program = compiled(rules, ct)
+    program = program or compiled(rules, ct)
     with Dpu.attach(
         process.runtime_dir, mode="switch", session="bench", flow_ring_bytes=FLOW_RING,
         reserves=Reserves(counters=1 << 18),

@@ -29,6 +29,7 @@ def start(settings: Settings) -> Section:
                 "s",
                 (first - begun) / 1e9,
                 goal=GOAL_START,
+                key="P10",
                 less=True,
             )
             resident, huge = memory_mib(process.pid)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import subprocess
 import tempfile
@@ -28,17 +29,21 @@ from appliance.bench import (
     protection,
     records,
     segmentation,
+    sizes,
     start,
+    workers,
 )
-from appliance.bench.figures import Figure, Section
+from appliance.bench.figures import Figure, Section, guarded
 from appliance.bench.machine import (
     BUSY,
     BenchError,
     Hugepages,
     describe,
     orderly_end,
+    others_since,
     pick_cores,
     preferred,
+    used,
 )
 from appliance.bench.programs import RESERVE_MIB, Settings
 from appliance.errors import FlowError
@@ -60,10 +65,12 @@ PARTS: dict[str, Callable[[Settings], Section]] = {
     "protection": protection.protection,
     "records": records.records,
     "quarantine": disruption.quarantine,
+    "workers": workers.workers,
+    "sizes": sizes.sizes,
 }
 
 
-KEYS: dict[str, str] = {
+SEGMENTATION: dict[str, str] = {
     "P1": "established",
     "P2": "million",
     "judged": "million",
@@ -78,11 +85,32 @@ KEYS: dict[str, str] = {
 }
 """What ``bench segmentation`` tells in one table, by ``Figure.key``, and the part that measures it."""
 
+PIPELINES: dict[str, str] = {
+    "P3": "forward",
+    "P4": "churn",
+    "P6": "entries",
+    "P7": "posts",
+    "P11": "latency",
+    "P12": "workers",
+}
+"""The other goals, as ``bench report`` tells them."""
+
+KEYS: dict[str, str] = {**SEGMENTATION, **PIPELINES}
+ORDER: tuple[str, ...] = (
+    *sorted((key for key in KEYS if key[1:].isdecimal()), key=lambda key: int(key[1:])),
+    *(key for key in KEYS if not key[1:].isdecimal()),
+)
+"""Of the one table."""
+
 GROUPS: dict[str, tuple[str, ...]] = {
-    "segmentation": tuple(dict.fromkeys(KEYS.values())),
-    "report": (*dict.fromkeys(KEYS.values()), "disruption", "hostile"),
+    "segmentation": tuple(dict.fromkeys(SEGMENTATION.values())),
+    "report": (*dict.fromkeys(KEYS.values()), "start", "disruption", "hostile"),
     "all": tuple(PARTS),
 }
+NOISE = 0.5
+"""Cores: what others may take meanwhile, if not told otherwise."""
+UNGUARDED = {"disruption"}
+"""What it kills leaves processes that nobody waits for: their work cannot be told from that of others."""
 REPORT_RUNS: dict[str, int] = {"disruption": 20, "hostile": 1}
 """In a report: events of each kind; rounds of floods. The other parts have as many as asked for."""
 
@@ -105,26 +133,31 @@ class Suite:
     runs: Mapping[str, int] = field(default_factory=dict)
     """Of parts that have a number of their own."""
     minutes: float = 0.0
-    """After which no further part is begun; 0: without a limit."""
+    """After which no further part is begun, and one of many points measures no further one; 0: without a limit."""
+    noise: float = NOISE
+    """Cores that other programs may use while something is compared."""
     done: list[Section] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
 
     def table(self, keys: Sequence[str] = ()) -> list[Figure]:
-        """Figures of the one table of segmentation, in its order; ``keys``: only these."""
+        """Figures of the one table, in its order; ``keys``: only these."""
         figures = [figure for section in self.done for figure in section.figures]
-        return [figure for key in keys or KEYS for figure in figures if figure.key == key]
+        return [figure for key in keys or ORDER for figure in figures if figure.key == key]
 
     def sections(self, say: Callable[[str], object]) -> Iterator[Section]:
         """Run the parts. One that cannot be done is told and left out."""
-        began = time.monotonic()
+        until = time.monotonic() + 60 * self.minutes if self.minutes else math.inf
         for name in self.names:
-            if self.minutes and time.monotonic() - began > 60 * self.minutes:
+            if time.monotonic() > until:
                 self.failed[name] = f"not begun: {self.minutes:g} minutes were over"
                 say(f"{name}: {self.failed[name]}")
                 continue
             try:
                 runs = self.runs.get(name, self.settings.runs)
-                section = PARTS[name](replace(self.settings, runs=runs))
+                before = used()
+                section = PARTS[name](replace(self.settings, runs=runs, until=until))
+                if name not in UNGUARDED:
+                    section = guarded(section, others_since(before), self.noise)
             except (BenchError, FlowError, OSError, subprocess.SubprocessError, grpc.RpcError) as error:
                 reason = error.reason if isinstance(error, FlowError) else str(error)
                 self.failed[name] = reason
@@ -143,6 +176,7 @@ def run_parts(
     huge: bool,
     events: tuple[str, ...] = disruption.EVENTS,
     floods: tuple[str, ...] = (),
+    axes: tuple[str, ...] = (),
 ) -> Iterator[Suite]:
     """What the parts need: cores, hugepages, precedence, a directory. All is given back at the end."""
     cores = pick_cores()
@@ -175,5 +209,6 @@ def run_parts(
             scratch=Path(scratch),
             events=events,
             floods=floods,
+            axes=axes,
         )
         yield Suite(names, settings, machine, notices)

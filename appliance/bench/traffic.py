@@ -69,13 +69,19 @@ def frames(flows: int, reverse: bool, workloads: bool = False) -> NDArray[np.uin
 
 def write(path: Path, flows: int, packets: int, reverse: bool, workloads: bool = False) -> None:
     """A pcap file of so many frames, every connection equally often, in an order of its own."""
+    write_frames(path, frames(flows, reverse, workloads), packets, 8 if reverse else 7)
+
+
+def write_frames(path: Path, rows: NDArray[np.uint8], packets: int, seed: int = 7) -> None:
+    """The same of given frames, a row each."""
+    flows = len(rows)
     order = np.tile(np.arange(flows), max(1, packets // flows))[:packets]
-    np.random.default_rng(8 if reverse else 7).shuffle(order)
+    np.random.default_rng(seed).shuffle(order)
     record = np.zeros(
         len(order), np.dtype([("time", "<u4", 2), ("length", "<u4", 2), ("frame", "u1", FRAME)])
     )
     record["length"] = FRAME
-    record["frame"] = frames(flows, reverse, workloads)[order]
+    record["frame"] = rows[order]
     header = np.array([0xA1B2C3D4, 2 | 4 << 16, 0, 0, 65535, 1], "<u4")
     path.write_bytes(header.tobytes() + record.tobytes())
 

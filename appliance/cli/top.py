@@ -32,7 +32,6 @@ WIDTH: Final = 28
 """Of names; the rest of 80 columns is for figures."""
 BAR: Final = 78
 COLOURS: Final = ("blue", "cyan", "green", "yellow", "magenta", "red", "white")
-SHORT: Final = {"connections": "ct"}
 DENIED: Final = (observer_pb2.FLOW_VERDICT_DROP, observer_pb2.FLOW_VERDICT_REJECT)
 
 
@@ -246,7 +245,7 @@ def _head(now: View) -> list[Text]:
     if now.stages:
         legend = Text()
         for (name, cycles), colour in zip(now.stages.items(), itertools.cycle(COLOURS), strict=False):
-            legend.append(f"{SHORT.get(name, name)} {short(cycles)}  ", style=colour)
+            legend.append(f"{name} {short(cycles)}  ", style=colour)
         lines += [legend, _bar(now.stages)]
     return lines
 

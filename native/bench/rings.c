@@ -3,7 +3,7 @@
 //
 // bench-rings: latency that the fast path's worker adds between two ring ports. The worker is the real one, with real pipes,
 // on a core of its own; the process's main thread is both generator and sink, so that one clock stamps both ends. It finds
-// the rate that the worker sustains, then sends at half of it, in steps of one packet, and takes the time from enqueue to
+// the rate that the worker sustains, then sends at half of it (or another part), in steps of one packet, and takes the time from enqueue to
 // dequeue of every packet. The same with a worker that only moves packets from ring to ring gives the harness's own part.
 //
 // Prints JSON. Links the fast path's objects; nothing here runs in a fast path.
@@ -52,6 +52,7 @@ struct histogram {
 
 struct bench {
 	unsigned int pipes, milliseconds;
+	unsigned int load; // percent of the highest rate
 	bool walk;
 	const char *cores, *memory;
 	struct rte_ring *in, *out; // to and from the worker's ports
@@ -63,7 +64,8 @@ struct bench {
 	uint64_t lost;
 	volatile pid_t worker_tid;
 };
-static struct bench bench = {.pipes = 1, .milliseconds = 1000, .cores = "0@0,1@1", .memory = "no-huge"};
+static struct bench bench = {
+	.pipes = 1, .milliseconds = 1000, .load = 50, .cores = "0@0,1@1", .memory = "no-huge"};
 static volatile bool io_quit;
 
 static void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
@@ -450,9 +452,9 @@ static int walk_main(void *argument)
 static void print_latency(const char *name, double rate)
 {
 	printf("\"%s\": {\"rate\": %.0f, \"packets\": %llu, \"lost\": %llu, \"slices\": %u, \"kept\": %u, "
-	       "\"p50_us\": %.3f, \"p99_us\": %.3f, \"p999_us\": %.3f, \"max_us\": %.3f}",
+	       "\"p50_us\": %.3f, \"p90_us\": %.3f, \"p99_us\": %.3f, \"p999_us\": %.3f, \"max_us\": %.3f}",
 		name, rate, (unsigned long long)bench.total.nr, (unsigned long long)bench.lost, bench.slices,
-		bench.kept, quantile_us(0.5), quantile_us(0.99), quantile_us(0.999),
+		bench.kept, quantile_us(0.5), quantile_us(0.9), quantile_us(0.99), quantile_us(0.999),
 		(double)bench.total.max * 1e6 / (double)fp.tsc_hz);
 }
 
@@ -469,19 +471,19 @@ static void measure(void)
 	rate = highest_rate(cycles / 2);
 	busy = fp_read(&worker->stats->cycles_busy) - busy;
 	packets = fp_read(&worker->stats->port[0].received.packets) - packets;
-	paced(cycles, rate / 2);
+	paced(cycles, rate * bench.load / 100);
 	printf("{\"pipes\": %u, \"highest_rate\": %.0f, \"cycles_per_packet\": %.1f, \"tsc_hz\": %llu, ",
 		bench.pipes, rate, packets ? (double)busy / (double)packets : 0,
 		(unsigned long long)fp.tsc_hz);
-	print_latency("walk", rate / 2);
+	print_latency("walk", rate * bench.load / 100);
 	fp_publish(&worker->quit, 1);
 	rte_eal_wait_lcore(worker->lcore);
 	rte_eal_remote_launch(io_main, NULL, worker->lcore);
-	paced(cycles, rate / 2);
+	paced(cycles, rate * bench.load / 100);
 	io_quit = true;
 	rte_eal_wait_lcore(worker->lcore);
 	printf(", ");
-	print_latency("io", rate / 2);
+	print_latency("io", rate * bench.load / 100);
 	printf("}\n");
 }
 
@@ -525,8 +527,9 @@ static void measure_walk(void)
 static void parse(int argc, char **argv)
 {
 	static const struct option names[] = {{"pipes", required_argument, NULL, 'p'},
-		{"milliseconds", required_argument, NULL, 't'}, {"cores", required_argument, NULL, 'c'},
-		{"walk", no_argument, NULL, 'w'}, {"memory", required_argument, NULL, 'm'}, {0}};
+		{"milliseconds", required_argument, NULL, 't'}, {"load", required_argument, NULL, 'l'},
+		{"cores", required_argument, NULL, 'c'}, {"walk", no_argument, NULL, 'w'},
+		{"memory", required_argument, NULL, 'm'}, {0}};
 	int which;
 
 	while ((which = getopt_long(argc, argv, "", names, NULL)) >= 0) {
@@ -534,6 +537,8 @@ static void parse(int argc, char **argv)
 			bench.pipes = (unsigned int)atoi(optarg);
 		else if (which == 't')
 			bench.milliseconds = (unsigned int)atoi(optarg);
+		else if (which == 'l')
+			bench.load = (unsigned int)atoi(optarg);
 		else if (which == 'w')
 			bench.walk = true;
 		else if (which == 'c')
@@ -541,11 +546,13 @@ static void parse(int argc, char **argv)
 		else if (which == 'm')
 			bench.memory = optarg;
 		else
-			fail("usage: bench-rings [--walk] [--pipes N] [--milliseconds N] [--cores 0@0,1@1] "
+			fail("usage: bench-rings [--walk] [--pipes N] [--milliseconds N] [--load PERCENT] "
+			     "[--cores 0@0,1@1] "
 			     "[--memory huge|no-huge]");
 	}
-	if (bench.pipes < 1 || bench.pipes > FP_DEPTH_MAX || bench.milliseconds < 10)
-		fail("1 to %d pipes, 10 milliseconds or more", FP_DEPTH_MAX);
+	if (bench.pipes < 1 || bench.pipes > FP_DEPTH_MAX || bench.milliseconds < 10 || bench.load < 1 ||
+		bench.load > 100)
+		fail("1 to %d pipes, 10 milliseconds or more, a load of 1 to 100 percent", FP_DEPTH_MAX);
 }
 
 int main(int argc, char **argv)

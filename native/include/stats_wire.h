@@ -67,7 +67,7 @@ enum { STATS_DROPS = 64 };
 	X(RECEIVE, "receive", "the device hands packets over (for replay and generators: makes them)") \
 	X(PARSE, "parse", "headers, counters of the port; fragments")                                  \
 	X(CACHE, "cache", "recorded walks: look-up, counters and actions of them, recording")          \
-	X(CONNECTIONS, "connections", "look-ups and states of connections, their expiry")              \
+	X(CONNECTIONS, "ct", "look-ups and states of connections, their expiry")                       \
 	X(PIPES, "pipes", "keys and look-ups of pipes")                                                \
 	X(ACTIONS, "actions", "counters, meters, actions and forwards of what pipes found")            \
 	X(SEND, "send", "verdicts, and what the device does to send or free packets")

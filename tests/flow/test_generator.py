@@ -80,7 +80,7 @@ def test_the_worker_tells_where_its_time_goes(fastpath: START) -> None:
         wire(dpu)
         wait_for("turns that were watched", lambda: dpu.stages().turns > 20)
         found, busy = dpu.stages(), dpu.stats().cycles_busy
-    assert list(found.cycles) == ["receive", "parse", "cache", "connections", "pipes", "actions", "send"]
+    assert list(found.cycles) == ["receive", "parse", "cache", "ct", "pipes", "actions", "send"]
     assert found.packets >= found.turns
     assert all(found.cycles[name] > 0 for name in ("receive", "parse", "pipes", "actions", "send"))
     assert sum(found.cycles.values()) < busy, "a sample"

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from appliance.bench import traffic
-from appliance.bench.figures import Collection, ratio
 from appliance.bench.machine import PAGES
 from appliance.bench.programs import has_testpmd
 
@@ -23,7 +22,7 @@ ordinary = pytest.mark.skipif("ASAN_OPTIONS" in os.environ, reason="the ordinary
 
 def bench(*arguments: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", "appliance", "bench", *arguments, "--quick", "--json"],
+        [sys.executable, "-m", "appliance", "bench", *arguments, "--quick", "--json", "--noise", "9"],
         capture_output=True,
         text=True,
         timeout=120,
@@ -49,7 +48,7 @@ def test_report_of_a_quick_run() -> None:
 
 
 PARTS = {
-    "forward": ["1 pipe", "2 pipes", "4 pipes", "8 pipes", "8 pipes / 1 pipe (P3, no cache)"],
+    "forward": ["1 pipe", "2 pipes", "4 pipes", "8 pipes", "8 pipes / 1 pipe, cache off (P3)"],
     "entries": ["C library: add, batches of 1", "Python bulk: add", "gRPC stream: add, columns"],
     "churn": ["hit: undisturbed", "hit: disturbed", "miss: disturbed"],
 }
@@ -106,6 +105,41 @@ def test_segmentation_of_a_quick_run_is_one_table() -> None:
     assert set(exact.values()) == {0}, exact
 
 
+@pytest.mark.parametrize(
+    "axis",
+    [
+        "fill",
+        *(
+            pytest.param(axis, marks=pytest.mark.soak)
+            for axis in ("connections", "rules", "pipes", "frames", "latency")
+        ),
+    ],
+)
+def test_sizes_of_a_quick_run(axis: str, tmp_path: Path) -> None:
+    file = tmp_path / "saved.json"
+    report = bench("sizes", "--no-huge", "--axes", axis, "--save", str(file), "--minutes", "3")
+    assert not report["failed"]
+    curves = {one["name"]: one for one in report["sections"][0]["curves"]}
+    assert set(curves) >= {axis} - {"stages"}
+    for one in curves.values():
+        assert all(point["value"] >= 0 for line in one["lines"] for point in line["points"])
+    if axis in ("fill", "connections", "pipes"):
+        stages = {line["name"] for line in curves["stages"]["lines"]}
+        assert stages == {"receive", "parse", "cache", "ct", "pipes", "actions", "send"}
+    shown = bench("sizes", "--from", str(file))
+    assert shown["sections"] == report["sections"]
+
+
+@pytest.mark.soak
+def test_workers_of_a_quick_run() -> None:
+    report = bench("workers", "--no-huge")
+    assert not report["failed"]
+    figures = {figure["name"]: figure["value"] for figure in report["sections"][0]["figures"]}
+    assert figures["2 workers, split: packets handed over, of those sent"] == 0, "each came to its owner"
+    assert figures["2 workers, unsplit: packets handed over, of those sent"] > 0.1
+    assert any(name.startswith("2 workers, split / 1 worker") for name in figures)
+
+
 @ordinary
 @pytest.mark.soak
 def test_established_connections_and_policies_in_a_quick_run() -> None:
@@ -150,14 +184,3 @@ def test_frames_are_distinct_connections_with_right_checksums(tmp_path: Path) ->
     assert (replies[:, 26:30] == made[:, 30:34]).all()
     forward, _ = traffic.write_pair(tmp_path, 1024)
     assert forward.stat().st_size == 24 + 16384 * (16 + traffic.FRAME)
-
-
-def test_noisy_figures_are_not_compared() -> None:
-    found = Collection()
-    for steady, noisy in ((10.0, 5.0), (10.5, 10.0), (9.9, 20.0)):
-        found.add("steady", "Mpps", steady)
-        found.add("noisy", "Mpps", noisy)
-    assert ratio("x", found.figure("steady"), found.figure("steady")).value == 1.0
-    refused = ratio("x", found.figure("noisy"), found.figure("steady"))
-    assert refused.value is None
-    assert "noisy" in refused.refused

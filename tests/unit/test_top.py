@@ -14,7 +14,7 @@ STAGES = {
     "receive": 120,
     "parse": 130,
     "cache": 140,
-    "connections": 1000,
+    "ct": 1000,
     "pipes": 100,
     "actions": 123,
     "send": 115,
