@@ -31,6 +31,7 @@ static inline void go_on(const struct ct *ct, struct packet *p)
 	p->verdict = PACKET_WALKING;
 	p->pipe = ct->pipe->fwd.pipe;
 	p->algorithm = STEER_HASH_DEFAULT;
+	p->behind = true;
 }
 
 // --- Counting -------------------------------------------------------------------------------------------------------

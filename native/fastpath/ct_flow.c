@@ -28,6 +28,7 @@ void ct_ahead(struct walker *w, struct packet **packets, unsigned int n)
 
 		if (unlikely(p->verdict != PACKET_WALKING || !flow_plain(p)))
 			continue;
+		p->plain = true;
 		kind = ct_key_in(*flow_zone(cache, p), p, &k->key, &from_high);
 		ct_look_begin(k, kind, from_high);
 		if (unlikely(kind != CT_KIND_TRACKED))
@@ -49,29 +50,27 @@ void ct_ahead(struct walker *w, struct packet **packets, unsigned int n)
 		if (!k->number || ct_is_denial(t, k->number))
 			continue;
 		c = ct_conn(t, k->number);
-		// Who opens a connection is not logged: many have no second packet.
-		p->logging = FLOW_LOG_BEFORE;
-		if (c->recorded_in != cache->generation)
-			continue;
-		p->recorded = c->flow[ct_direction(c, k->from_high)].recorded;
+		if (likely(c->recorded_in == cache->generation))
+			p->recorded = c->flow[ct_direction(c, k->from_high)].recorded;
+		p->wants = !p->recorded;
 		if (p->recorded)
-			rte_prefetch0(&cache->walks[cache->pairs[p->recorded - 1].before]);
+			rte_prefetch0(&cache->walks[cache->pairs[p->recorded - 1].before - 1]);
 	}
 }
 
-struct ct_conn *ct_logged(const struct walker *w, const struct packet *p)
+struct ct_conn *ct_asking(const struct walker *w, const struct packet *p)
 {
 	struct ct *ct = w->ct; // that of the batch: there may be another one since
 	struct ct_conn *c;
 
 	if (!ct)
 		return NULL;
-	c = ct_conn(&ct->worker[w->worker].table, p->logged.number);
-	return c->bits & CT_USED && c->id == p->logged.id ? c : NULL;
+	c = ct_conn(&ct->worker[w->worker].table, p->asking.number);
+	return c->bits & CT_USED && c->id == p->asking.id ? c : NULL;
 }
 
-// The walk behind the pipe is repeated if it is recorded and holds; else the packet walks and is logged, if its walk up to
-// here could be recorded.
+// The walk behind the pipe is repeated if it is recorded and holds; else the packet starts there, and its connection asks for
+// what is found, if its walk up to here fits connections.
 void ct_behind(struct walker *w, const struct ct *ct, struct packet *p, const struct ct_look *k,
 	const struct ct_conn *c, unsigned int direction)
 {
@@ -81,25 +80,21 @@ void ct_behind(struct walker *w, const struct ct *ct, struct packet *p, const st
 		const struct flow_pair *pair = &cache->pairs[k->recorded - 1];
 		const struct flow_walk *walk;
 
+		// What is behind does not fit connections.
 		if (!pair->behind)
 			return;
-		walk = &cache->walks[pair->behind - 1];
-		if (likely(flow_holds(w, cache, walk)) && likely(flow_fits(walk, p))) {
+		walk = flow_known(cache, pair->behind, pair->behind_serial);
+		if (likely(walk != NULL) && likely(flow_holds(w, cache, walk)) && likely(flow_fits(walk, p))) {
 			p->recorded = k->recorded;
 			return;
 		}
-		p->before = (uint16_t)(pair->before + 1);
-	} else {
-		if (p->logging != FLOW_LOG_BEFORE)
-			return;
-		p->logging = FLOW_LOG_NONE;
-		p->before = flow_record_before(w, p, ct->pipe);
-		if (!p->before)
-			return;
+		p->wants = true;
+		p->before = pair->before;
+		p->before_serial = pair->before_serial;
+	} else if (!p->wants) {
+		return;
 	}
-	flow_log_begin(p, FLOW_LOG_BEHIND);
-	p->logged.id = c->id;
-	p->logged.number = (uint32_t)(c - ct->worker[w->worker].table.conn) + 1;
-	p->logged.direction = (uint8_t)direction;
-	w->logging = true;
+	p->asking.id = c->id;
+	p->asking.number = (uint32_t)(c - ct->worker[w->worker].table.conn) + 1;
+	p->asking.direction = (uint8_t)direction;
 }

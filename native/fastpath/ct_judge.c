@@ -24,6 +24,7 @@ void ct_policy_walk(struct walker *w, const struct ct *ct, struct packet **packe
 		p->tag = 0;
 		p->reject = 0;
 		p->algorithm = STEER_HASH_DEFAULT;
+		p->fresh = live && w->cache;
 		if (likely(miss && miss->type == STEER_FWD_PIPE))
 			p->pipe = miss->pipe;
 		else
@@ -31,6 +32,7 @@ void ct_policy_walk(struct walker *w, const struct ct *ct, struct packet **packe
 	}
 	w->live = live;
 	w->stop = ct->pipe->fwd.pipe;
+	w->fresh = live && w->cache;
 	if (live)
 		walk_run(w, packets, n);
 	else

@@ -47,6 +47,10 @@ struct exact {
 	struct buckets *table; // RCU
 	uint32_t capacity;
 	unsigned int key_bytes;
+	// The heads of some keys, and how many keys have no place there.
+	uint32_t beyond;
+	uint32_t nr_few;
+	struct entry *few[EXACT_FEW];
 };
 
 static inline uint32_t hash_of(const void *key, unsigned int bytes)
@@ -141,6 +145,38 @@ static struct entry **find(const struct exact *x, const void *key, struct bucket
 	return NULL;
 }
 
+// The head of a key that nobody held before. Before it can be found.
+static void few_add(struct exact *x, struct entry *e)
+{
+	e->few = 0;
+	if (x->nr_few == EXACT_FEW) {
+		fp_publish(&x->beyond, x->beyond + 1);
+		return;
+	}
+	x->nr_few++;
+	while (x->few[e->few])
+		e->few++;
+	fp_publish(&x->few[e->few++], e);
+}
+
+// Another head of the same key, or none any more; after that.
+static void few_move(struct exact *x, struct entry *old, struct entry *head)
+{
+	if (!old->few) {
+		if (!head)
+			fp_publish(&x->beyond, x->beyond - 1);
+		else
+			head->few = 0;
+		return;
+	}
+	fp_publish(&x->few[old->few - 1], head);
+	if (head)
+		head->few = old->few;
+	else
+		x->nr_few--;
+	old->few = 0;
+}
+
 // A new key. -ENOSPC when no spare bucket is left.
 static int insert(struct buckets *t, uint32_t hash, struct entry *e)
 {
@@ -233,6 +269,7 @@ int exact_link(struct exact *x, const void *key, struct entry *e)
 	struct bucket *b;
 	struct entry **head = find(x, key, &b);
 	uint32_t hash;
+	int err;
 
 	for (struct entry *i = head ? *head : NULL; i; i = i->older)
 		if (!i->dying)
@@ -240,23 +277,30 @@ int exact_link(struct exact *x, const void *key, struct entry *e)
 	if (keep_key(x, e, key))
 		return -ENOMEM;
 	if (head) {
-		e->older = *head;
-		entry_follow(e, *head);
+		struct entry *old = *head;
+
+		e->older = old;
+		entry_follow(e, old);
 		fp_publish(head, e);
+		few_move(x, old, e);
 		return 0;
 	}
 	hash = hash_of(key, x->key_bytes);
-	if (!insert(x->table, hash, e))
-		return 0;
-	if (exact_resize(x, x->capacity > UINT32_MAX / 2 ? x->capacity : x->capacity * 2))
-		return -ENOMEM;
-	return insert(x->table, hash, e);
+	few_add(x, e);
+	err = insert(x->table, hash, e);
+	if (err)
+		err = exact_resize(x, x->capacity > UINT32_MAX / 2 ? x->capacity : x->capacity * 2)
+			      ? -ENOMEM
+			      : insert(x->table, hash, e);
+	if (err)
+		few_move(x, e, NULL);
+	return err;
 }
 
 int exact_replace(struct exact *x, const void *key, struct entry *old, struct entry *e)
 {
 	struct bucket *b;
-	struct entry **at = find(x, key, &b);
+	struct entry **head = find(x, key, &b), **at = head;
 
 	while (at && *at && *at != old)
 		at = &(*at)->older;
@@ -265,6 +309,8 @@ int exact_replace(struct exact *x, const void *key, struct entry *old, struct en
 	if (keep_key(x, e, key))
 		return -ENOMEM;
 	e->older = old->older;
+	if (at == head)
+		few_move(x, old, e);
 	fp_publish(at, e);
 	return 0;
 }
@@ -283,6 +329,8 @@ void exact_unlink(struct exact *x, const void *key, struct entry *e)
 			&b->tag[head - b->head], 0); // the pointer stays: who saw the tag may still follow it
 	else
 		fp_publish(at, e->older);
+	if (at == head)
+		few_move(x, e, e->older);
 }
 
 // --- Reading ------------------------------------------------------------------------------------------------------
@@ -319,6 +367,26 @@ static struct entry *search(
 		}
 	}
 	return NULL;
+}
+
+const uint8_t *exact_key(const struct exact *x, const struct entry *e)
+{
+	return x->key_bytes <= sizeof(e->key) ? e->key : e->match;
+}
+
+unsigned int exact_few(const struct exact *x, const struct entry *heads[EXACT_FEW])
+{
+	unsigned int nr = 0;
+
+	if (fp_read_acquire(&x->beyond))
+		return EXACT_FEW + 1;
+	for (uint32_t i = 0; i < EXACT_FEW; i++) {
+		const struct entry *e = fp_read_acquire(&x->few[i]);
+
+		if (e)
+			heads[nr++] = e;
+	}
+	return nr;
 }
 
 void exact_lookup(const struct exact *x, const void **keys, unsigned int n, void **heads)

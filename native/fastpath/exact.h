@@ -23,5 +23,11 @@ void exact_unlink(struct exact *x, const void *key, struct entry *e);
 // Another capacity, no less than what is in use: all keys move to a new table, which takes the old one's place in one step.
 int exact_resize(struct exact *x, uint32_t capacity);
 
+// Where an entry's key is.
+const uint8_t *exact_key(const struct exact *x, const struct entry *e);
+// Any thread: an entry of each key when there are few, EXACT_FEW + 1 when there are more.
+enum { EXACT_FEW = 128 };
+unsigned int exact_few(const struct exact *x, const struct entry *heads[EXACT_FEW]);
+
 // Heads for n <= FP_LOOKUP keys, NULL where there is none; keys are aligned to 16 bytes.
 void exact_lookup(const struct exact *x, const void **keys, unsigned int n, void **heads);

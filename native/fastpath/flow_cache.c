@@ -1,20 +1,31 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The Ringfield authors
 //
-// Recording walks: what may be recorded, and keeping equal ones once. Repeating them is in walk_core.h.
+// Recorded walks: where they are kept, how they are found, who has to go. What is recorded is decided in flow_log.c; walks
+// are repeated in walk_core.h.
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ct_table.h"
-#include "flow_cache.h"
+#include "flow_private.h"
 
-enum { EMPTY_MS = 16 }; // at least, between two times that a full cache is emptied
+enum {
+	EMPTY_MS = 16,       // at least, between two times that a full cache is emptied
+	LOAD = 4,            // walks per bucket, on average, when all are in use
+	HAND_STEPS = 16,     // of walks that were used since, before one of those goes too
+	TOKENS_MAX = 256,    // in place of others, at once
+	TOKENS_PER_MS = 32,  // and in the long run
+	WINDOW_MS = 4,       // in which it is seen whether walks last
+	CHURN_LEAST = 256,   // that did not, and more than every fourth
+	CHURN_IDLE_MS = 64,  // then walks are not looked up
+	STARTS_USED = FLOW_STARTS * 3 / 4,
+};
 
 int flow_cache_create(struct flow_cache **out, uint32_t entries)
 {
-	uint32_t index = rte_align32pow2(entries * 2 + 2);
+	uint32_t pairs = rte_align32pow2(entries * 2 + 2), buckets = rte_align32pow2(entries / LOAD + 1);
 	struct flow_cache *c;
 
 	*out = NULL;
@@ -25,15 +36,18 @@ int flow_cache_create(struct flow_cache **out, uint32_t entries)
 		return -ENOMEM;
 	c->most = entries;
 	c->generation = 1;
-	c->index_mask = index - 1;
+	c->pair_mask = pairs - 1;
+	c->bucket_mask = buckets - 1;
 	c->walks = table_alloc(entries * sizeof(*c->walks));
 	c->pairs = table_alloc(entries * sizeof(*c->pairs));
-	c->walk_index = table_alloc(index * sizeof(*c->walk_index));
-	c->pair_index = table_alloc(index * sizeof(*c->pair_index));
-	if (!c->walks || !c->pairs || !c->walk_index || !c->pair_index) {
+	c->bucket = table_alloc(buckets * sizeof(*c->bucket));
+	c->pair_index = table_alloc(pairs * sizeof(*c->pair_index));
+	if (!c->walks || !c->pairs || !c->bucket || !c->pair_index) {
 		flow_cache_destroy(c);
 		return -ENOMEM;
 	}
+	for (unsigned int i = 0; i < FLOW_LOGS; i++)
+		c->free_log[c->nr_logs++] = (uint8_t)i;
 	*out = c;
 	return 0;
 }
@@ -44,114 +58,262 @@ void flow_cache_destroy(struct flow_cache *c)
 		return;
 	free(c->walks);
 	free(c->pairs);
-	free(c->walk_index);
+	free(c->bucket);
 	free(c->pair_index);
 	free(c);
 }
 
-// --- What may be recorded -------------------------------------------------------------------------------------------
+// --- Starts ---------------------------------------------------------------------------------------------------------
 
-// Whether a field is the same in all packets of a connection and direction whose MACs, VLAN tag and port are equal under the
-// walk's mask: by the tuple, because such packets lack the header, or because it begins as zero.
-static bool steady(const struct packet *p, unsigned int field)
+static bool is_idle(struct flow_cache *c, struct flow_start *s)
 {
-	const struct field_place *place = &field_places[field];
-
-	if (place->needs & (FIELD_NEEDS_JUDGE | FIELD_NEEDS_RANDOM))
-		return false;
-	switch (place->region) {
-	case REGION_META:
-		return field != STEER_F_META_PKT && field != STEER_F_PM_METER_COLOR;
-	case REGION_IP4:
-		return field == STEER_F_OUTER_IP4_SRC || field == STEER_F_OUTER_IP4_DST ||
-		       field == STEER_F_OUTER_IP4_PROTO || !p->logged.ip4;
-	case REGION_IP6:
-		return field == STEER_F_OUTER_IP6_SRC || field == STEER_F_OUTER_IP6_DST || !p->logged.ip6;
-	case REGION_TCP:
-		return !p->logged.tcp;
-	default:
-		return true;
+	if (unlikely(c->now_ms - s->since_ms >= WINDOW_MS)) {
+		if (s->stale > CHURN_LEAST && s->stale > s->hits / 4)
+			s->idle_until = c->now_ms + CHURN_IDLE_MS;
+		s->since_ms = c->now_ms;
+		s->hits = s->stale = 0;
 	}
+	return s->idle_until > c->now_ms;
 }
 
-// A steady field makes a difference where `bits` has any (NULL: all of it): what the window has of it goes into the mask.
-static void compare(
-	const struct packet *p, unsigned int field, const uint8_t *bits, uint8_t mask[FLOW_WINDOW])
+struct flow_start *flow_start_of(struct walker *w, const struct pipe *pipe, bool wants)
 {
-	const struct field_place *place = &field_places[field];
-	unsigned int at;
+	struct flow_cache *c = w->cache;
+	uint32_t stop = w->stop ? w->stop->id : STEER_PIPE_NONE;
+	uint32_t at = (pipe->id * 7 + stop) % FLOW_STARTS;
+	struct flow_start *s;
 
-	if (place->region == REGION_ETH)
-		at = place->offset;
-	else if (place->region == REGION_VLAN0 && p->logged.vlan)
-		at = 14u + place->offset;
-	else
-		return;
-	for (unsigned int b = 0; b < place->bytes; b++)
-		mask[at + b] |= bits ? bits[b] : 0xff;
-}
-
-// What a pipe looks at goes into the mask. False: it looks at what is not steady.
-static bool looks(const struct packet *p, const struct pipe *pipe, uint8_t mask[FLOW_WINDOW])
-{
-	if ((pipe->type != STEER_PIPE_BASIC && pipe->type != STEER_PIPE_LPM) || pipe->key.needs ||
-		pipe->domain != STEER_DOMAIN_DEFAULT)
-		return false;
-	for (unsigned int i = 0; i < pipe->key.nr_fields; i++) {
-		unsigned int field = pipe->fields[i].field;
-
-		if (!steady(p, field))
-			return false;
-		compare(p, field, pipe->key.mask + pipe->key.at[i], mask);
-	}
-	return true;
-}
-
-// None of those that may be repeated ever drops a packet.
-enum acts {
-	ACTS_META,  // on metadata, and with what is steady; what it reads is in the mask
-	ACTS_LAST,  // may be repeated, but what follows may not
-	ACTS_NEVER, // not at all
-};
-
-static enum acts acts_of(const struct packet *p, const struct entry *e, uint8_t mask[FLOW_WINDOW])
-{
-	enum acts found = ACTS_META;
-
-	if (e->bits & ENTRY_METERED)
-		return ACTS_NEVER;
-	for (unsigned int i = 0; e->program && i < e->program->nr; i++) {
-		const struct action *a = &e->program->actions[i];
-
-		switch (a->kind) {
-		case STEER_ACT_ADD_FIELD:
-		case STEER_ACT_COPY:
-			if (!steady(p, a->src_field))
-				found = ACTS_LAST;
-			else if (field_places[a->field].region == REGION_META)
-				compare(p, a->src_field, NULL, mask);
-			// fall through
-		case STEER_ACT_SET:
-		case STEER_ACT_ADD:
-			if (field_places[a->field].region != REGION_META || a->field == STEER_F_META_PKT)
-				found = ACTS_LAST;
+	if (!pipe->matcher->depends)
+		return NULL;
+	for (;; at = (at + 1) % FLOW_STARTS) {
+		s = &c->starts[at];
+		if (!s->average)
 			break;
-		default:
-			return ACTS_NEVER;
+		if (likely(s->pipe == pipe->id && s->stop == stop))
+			return likely(!is_idle(c, s)) || wants ? s : NULL;
+	}
+	if (c->nr_starts == STARTS_USED) {
+		c->full = true;
+		return NULL;
+	}
+	c->nr_starts++;
+	memset(s, 0, sizeof(*s));
+	s->pipe = pipe->id;
+	s->stop = stop;
+	s->average = FLOW_AVERAGE;
+	s->since_ms = c->now_ms;
+	return s;
+}
+
+// --- Finding --------------------------------------------------------------------------------------------------------
+
+static inline uint16_t tag_of(uint32_t hash)
+{
+	uint16_t tag = (uint16_t)(hash >> 16);
+
+	return tag ? tag : 1;
+}
+
+// Slots of a bucket that have a tag, as bits.
+static inline unsigned int matching(const struct flow_bucket *b, uint16_t tag)
+{
+	unsigned int bits = 0;
+
+#ifdef __SSE2__
+	__m128i same =
+		_mm_cmpeq_epi16(_mm_loadu_si128((const __m128i *)b->tag), _mm_set1_epi16((short)tag));
+
+	bits = (unsigned int)_mm_movemask_epi8(_mm_packs_epi16(same, _mm_setzero_si128()));
+#else
+	for (unsigned int i = 0; i < FLOW_SLOTS; i++)
+		bits |= (unsigned int)(b->tag[i] == tag) << i;
+#endif
+	return bits;
+}
+
+static inline bool same_key(const struct flow_walk *k, uint16_t mask_id, const uint8_t *key, unsigned int bytes)
+{
+	uint64_t differ = k->mask_id ^ mask_id, a[2], b[2];
+
+	for (unsigned int at = 0; at < bytes; at += 16) {
+		memcpy(a, k->key + at, sizeof(a));
+		memcpy(b, key + at, sizeof(b));
+		differ |= (a[0] ^ b[0]) | (a[1] ^ b[1]);
+	}
+	return !differ;
+}
+
+static inline struct flow_walk *find(
+	struct flow_cache *c, uint32_t hash, uint16_t mask_id, const uint8_t *key, unsigned int bytes)
+{
+	const struct flow_bucket *b = &c->bucket[hash & c->bucket_mask];
+
+	for (unsigned int bits = matching(b, tag_of(hash)); bits; bits &= bits - 1) {
+		struct flow_walk *k = &c->walks[b->number[__builtin_ctz(bits)] - 1];
+
+		if (likely(same_key(k, mask_id, key, bytes)))
+			return k;
+	}
+	return NULL;
+}
+
+// One mask's look-ups: fills in found of those in `left`, and keeps the others there.
+static unsigned int find_masked(struct walker *w, struct flow_start *s, unsigned int at,
+	struct packet **packets, uint8_t *left, unsigned int n, struct flow_walk **found)
+{
+	struct flow_cache *c = w->cache;
+	struct flow_mask *m = &s->mask[s->order[at]];
+	unsigned int bytes = m->plan.bytes, on = 0, hits = 0;
+	uint32_t hash[FP_LOOKUP];
+
+	key_build(&m->plan, packets, n, c->keys, FLOW_KEY);
+	for (unsigned int i = 0; i < n; i++) {
+		hash[i] = flow_hash(c->keys + i * FLOW_KEY, bytes, m->id);
+		rte_prefetch0(&c->bucket[hash[i] & c->bucket_mask]);
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		const struct flow_bucket *b = &c->bucket[hash[i] & c->bucket_mask];
+		unsigned int bits = matching(b, tag_of(hash[i]));
+
+		if (bits) {
+			const struct flow_walk *k = &c->walks[b->number[__builtin_ctz(bits)] - 1];
+
+			rte_prefetch0(k);
+			rte_prefetch0(k->key);
 		}
 	}
-	return found;
+	for (unsigned int i = 0; i < n; i++) {
+		struct flow_walk *k = find(c, hash[i], m->id, c->keys + i * FLOW_KEY, bytes);
+
+		found[left[i]] = k;
+		if (likely(k != NULL)) {
+			hits++;
+			continue;
+		}
+		packets[on] = packets[i];
+		left[on++] = left[i];
+	}
+	m->hits += hits;
+	if (hits)
+		m->used_ms = c->now_ms;
+	if (at && unlikely(m->hits > s->mask[s->order[at - 1]].hits)) {
+		uint8_t swap = s->order[at];
+
+		s->order[at] = s->order[at - 1];
+		s->order[at - 1] = swap;
+	}
+	return on;
 }
 
-// --- Equal ones once ------------------------------------------------------------------------------------------------
-
-static inline uint64_t mixed(uint64_t h, uint64_t with)
+void flow_find(struct walker *w, struct flow_start *s, struct packet *const *packets, unsigned int n,
+	struct flow_walk **found)
 {
-	h = (h ^ with) * 0x9e3779b97f4a7c15;
-	return h ^ h >> 29;
+	struct flow_cache *c = w->cache;
+	struct packet *in_vain[FP_LOOKUP];
+	uint8_t left[FP_LOOKUP];
+	uint64_t hits = 0, stale = 0;
+	unsigned int on = n;
+
+	for (unsigned int i = 0; i < n; i++) {
+		in_vain[i] = packets[i];
+		left[i] = (uint8_t)i;
+		found[i] = NULL;
+	}
+	for (unsigned int at = 0; at < s->nr_masks && on; at++)
+		on = find_masked(w, s, at, in_vain, left, on, found);
+	for (unsigned int i = 0; i < n; i++) {
+		struct flow_walk *k = found[i];
+
+		if (unlikely(!k))
+			continue;
+		if (unlikely(!flow_holds(w, c, k)) || unlikely(packets[i]->depth + k->nr > FP_DEPTH_MAX)) {
+			found[i] = NULL;
+			stale++;
+			continue;
+		}
+		hits++;
+		if (unlikely(!(k->bits & FLOW_USED)))
+			k->bits |= FLOW_USED;
+		for (unsigned int at = 0; at < k->nr_counters; at++)
+			rte_prefetch0(&w->counters[k->counter[at]]);
+	}
+	s->hits += (uint32_t)hits;
+	s->stale += (uint32_t)stale;
+	fp_write(&w->stats->cache_hits, w->stats->cache_hits + hits);
+	fp_write(&w->stats->cache_misses, w->stats->cache_misses + n - hits);
+	fp_write(&w->stats->cache_stale, w->stats->cache_stale + stale);
 }
 
-static int path_of(struct flow_cache *c, const struct packet_hop *hop, unsigned int nr)
+// --- Keeping --------------------------------------------------------------------------------------------------------
+
+bool flow_may_record(const struct flow_cache *c)
+{
+	return c->nr_logs && !c->full && (c->nr_walks < c->most || c->tokens);
+}
+
+static void forget(struct flow_cache *c, const struct flow_walk *k)
+{
+	struct flow_bucket *b = &c->bucket[k->hash & c->bucket_mask];
+	uint16_t number = flow_number(c, k);
+
+	for (unsigned int i = 0; i < FLOW_SLOTS; i++)
+		if (b->tag[i] && b->number[i] == number)
+			b->tag[i] = 0;
+}
+
+// Goes round: who was not used since the last time goes.
+static struct flow_walk *victim(struct flow_cache *c)
+{
+	struct flow_walk *k;
+
+	for (unsigned int i = 0;; i++) {
+		k = &c->walks[c->hand];
+		c->hand = c->hand + 1 == c->most ? 0 : c->hand + 1;
+		if (!(k->bits & FLOW_USED) || i == HAND_STEPS)
+			break;
+		k->bits &= (uint8_t)~FLOW_USED;
+	}
+	forget(c, k);
+	return k;
+}
+
+struct flow_walk *flow_place(struct walker *w, uint16_t mask_id, const uint8_t *key, unsigned int bytes)
+{
+	struct flow_cache *c = w->cache;
+	uint32_t hash = flow_hash(key, bytes, mask_id);
+	struct flow_bucket *b = &c->bucket[hash & c->bucket_mask];
+	struct flow_walk *k = find(c, hash, mask_id, key, bytes);
+	unsigned int slot = 0;
+
+	if (k)
+		return k;
+	while (slot < FLOW_SLOTS && b->tag[slot])
+		slot++;
+	if (slot == FLOW_SLOTS || c->nr_walks == c->most) {
+		if (!c->tokens)
+			return NULL;
+		c->tokens--;
+		fp_write(&w->stats->cache_evicted, w->stats->cache_evicted + 1);
+	}
+	if (slot == FLOW_SLOTS) {
+		for (slot = 0; slot < FLOW_SLOTS && c->walks[b->number[slot] - 1].bits & FLOW_USED; slot++)
+			;
+		slot = slot < FLOW_SLOTS ? slot : c->serial % FLOW_SLOTS;
+		k = &c->walks[b->number[slot] - 1];
+	} else if (c->nr_walks < c->most) {
+		k = &c->walks[c->nr_walks++];
+	} else {
+		k = victim(c);
+	}
+	memcpy(k->key, key, bytes);
+	k->hash = hash;
+	k->mask_id = mask_id;
+	b->tag[slot] = tag_of(hash);
+	b->number[slot] = flow_number(c, k);
+	return k;
+}
+
+int flow_path_of(struct flow_cache *c, const struct flow_hop *hop, unsigned int nr)
 {
 	struct flow_path *path;
 	unsigned int hits = 0, i;
@@ -169,10 +331,12 @@ static int path_of(struct flow_cache *c, const struct packet_hop *hop, unsigned 
 		if (i == nr)
 			return (int)n;
 	}
-	if (c->nr_paths == FLOW_PATHS)
+	if (c->nr_paths == FLOW_PATHS) {
+		c->full = true;
 		return -1;
+	}
 	path = &c->paths[c->nr_paths];
-	*path = (struct flow_path){.nr = (uint8_t)nr, .hits = (uint8_t)hits};
+	*path = (struct flow_path){.nr = (uint8_t)nr, .hits = (uint16_t)hits};
 	for (i = 0; i < nr; i++) {
 		path->pipe[i] = hop[i].pipe;
 		path->slot[i] = (uint16_t)generation_slot(hop[i].pipe);
@@ -180,178 +344,58 @@ static int path_of(struct flow_cache *c, const struct packet_hop *hop, unsigned 
 	return c->nr_paths++;
 }
 
-static bool same(const struct flow_walk *a, const struct flow_walk *b)
+// --- Connections ----------------------------------------------------------------------------------------------------
+
+static uint32_t pair_hash(const struct flow_pair *pair)
 {
-	return a->hash == b->hash && a->sum == b->sum && a->path == b->path && a->start == b->start &&
-	       a->port_id == b->port_id && a->l2_type == b->l2_type && a->fwd == b->fwd &&
-	       !memcmp(a->mask, b->mask, sizeof(a->mask)) &&
-	       !memcmp(a->window, b->window, sizeof(a->window)) && !memcmp(a->hit, b->hit, sizeof(a->hit));
+	uint64_t h = (pair->before_serial ^ (uint64_t)pair->behind_serial << 32) * 0x9e3779b97f4a7c15;
+
+	return (uint32_t)(h >> 32);
 }
 
 // Index + 1, 0: no place.
-static uint16_t keep_walk(struct flow_cache *c, struct flow_walk *k)
+static uint16_t keep_pair(struct flow_cache *c, const struct flow_pair *pair)
 {
-	uint64_t h = mixed(mixed(k->sum, (uint64_t)k->path << 32 | k->start), k->port_id), window[2];
-	uint32_t at;
+	uint32_t at = pair_hash(pair) & c->pair_mask;
 
-	memcpy(window, k->window, sizeof(window));
-	h = mixed(mixed(h, window[0]), window[1]);
-	for (unsigned int i = 0; i < k->nr; i++)
-		h = mixed(h, (uintptr_t)k->hit[i]);
-	k->hash = (uint32_t)(h >> 32);
-	for (at = k->hash & c->index_mask; c->walk_index[at]; at = (at + 1) & c->index_mask)
-		if (same(&c->walks[c->walk_index[at] - 1], k))
-			return c->walk_index[at];
-	if (c->nr_walks == c->most) {
-		c->full = true;
-		return 0;
-	}
-	c->walks[c->nr_walks++] = *k;
-	c->walk_index[at] = (uint16_t)c->nr_walks;
-	return (uint16_t)c->nr_walks;
-}
+	for (; c->pair_index[at]; at = (at + 1) & c->pair_mask) {
+		const struct flow_pair *other = &c->pairs[c->pair_index[at] - 1];
 
-static uint16_t keep_pair(struct flow_cache *c, uint16_t before, uint16_t behind)
-{
-	uint32_t at = (uint32_t)(mixed(before, (uint64_t)behind << 16) >> 32) & c->index_mask;
-
-	for (; c->pair_index[at]; at = (at + 1) & c->index_mask) {
-		const struct flow_pair *pair = &c->pairs[c->pair_index[at] - 1];
-
-		if (pair->before == before && pair->behind == behind)
+		if (pair->before_serial == other->before_serial && pair->behind_serial == other->behind_serial)
 			return c->pair_index[at];
 	}
 	if (c->nr_pairs == c->most) {
-		c->full = true;
+		c->pairs_full = true;
 		return 0;
 	}
-	c->pairs[c->nr_pairs++] = (struct flow_pair){before, behind};
+	c->pairs[c->nr_pairs++] = *pair;
 	c->pair_index[at] = (uint16_t)c->nr_pairs;
 	return (uint16_t)c->nr_pairs;
 }
 
-// --- Recording ------------------------------------------------------------------------------------------------------
-
-static const struct fwd *forward_of(const struct walker *w, const struct packet_hop *hop)
-{
-	return hop->hit ? &hop->hit->fwd : walk_miss_of(w, hop->pipe);
-}
-
-// Whether a hop leads to this pipe at once: copies are made, and connections looked up, in between without being logged.
-static bool leads_to(const struct walker *w, const struct packet_hop *hop, const struct pipe *pipe)
-{
-	const struct fwd *fwd = forward_of(w, hop);
-
-	return fwd && fwd->type == STEER_FWD_PIPE && fwd->pipe == pipe;
-}
-
-// Most walks only set words of metadata. False: this entry does more, or there are too many of them.
-static bool words_of(struct flow_walk *k, const struct entry *e)
-{
-	for (unsigned int i = 0; i < e->program->nr; i++) {
-		const struct action *a = &e->program->actions[i];
-		unsigned int word = a->field - (unsigned int)STEER_F_META_U32_0;
-
-		if (a->kind != STEER_ACT_SET || word > STEER_F_META_U32_9 - STEER_F_META_U32_0 ||
-			k->nr_words == FLOW_WORDS ||
-			~(a->mask[0] & a->mask[1] & a->mask[2] & a->mask[3]) & 0xff)
-			return false;
-		k->word[k->nr_words] = (uint8_t)word;
-		memcpy(&k->value[k->nr_words++],
-			a->flags & STEER_ACT_CHANGEABLE ? e->args + a->arg_offset : a->value, 4);
-	}
-	return true;
-}
-
-// How many hops of the log can be recorded; fills in what they add. all: none of them may be the last one for itself.
-static unsigned int take_hops(const struct walker *w, const struct packet *p, struct flow_walk *k, bool all)
-{
-	unsigned int nr = p->nr_log < PACKET_LOG ? p->nr_log : PACKET_LOG, i;
-
-	for (i = 0; i < nr; i++) {
-		const struct entry *hit = p->log[i].hit;
-		uint8_t mask[FLOW_WINDOW];
-		enum acts acts;
-
-		memcpy(mask, k->mask, sizeof(mask));
-		acts = hit ? acts_of(p, hit, mask) : ACTS_META;
-		if ((i && !leads_to(w, &p->log[i - 1], p->log[i].pipe)) || !looks(p, p->log[i].pipe, mask) ||
-			acts == ACTS_NEVER || (all && acts == ACTS_LAST) ||
-			(hit && hit->program && k->nr_actors == FLOW_ACTORS))
-			break;
-		memcpy(k->mask, mask, sizeof(mask));
-		k->sum += p->log[i].generation;
-		k->hit[i] = hit;
-		if (hit && hit->program)
-			k->actor[k->nr_actors++] = hit;
-		if (hit && (hit->counter != STEER_COUNTER_NONE || hit->shared_counter != STEER_COUNTER_NONE))
-			k->counting[k->nr_counting++] = hit;
-		if (hit && hit->bits & ENTRY_TAGGED) {
-			k->tagged = 1;
-			k->tag = hit->rec->tag;
-		}
-		if (acts == ACTS_LAST)
-			return i + 1;
-	}
-	return i;
-}
-
-static uint16_t record(struct walker *w, struct packet *p, bool before, const struct pipe *ct)
+void flow_give(struct walker *w, struct packet *p, const struct flow_walk *behind)
 {
 	struct flow_cache *c = w->cache;
-	struct flow_walk k = {.start = p->log[0].pipe->id};
-	unsigned int nr = take_hops(w, p, &k, before);
-	bool plain = true;
-	int path;
+	struct flow_pair pair = {.before = p->before, .before_serial = p->before_serial};
+	struct ct_conn *conn = p->before ? ct_asking(w, p) : NULL;
+	uint16_t number;
 
-	if (!nr || (before && nr != p->nr_log))
-		return 0;
-	k.nr = (uint8_t)nr;
-	for (unsigned int i = 0; i < k.nr_actors && plain; i++)
-		plain = words_of(&k, k.actor[i]);
-	if (plain)
-		k.nr_actors = 0;
-	else
-		k.nr_words = 0;
-	if (before && !leads_to(w, &p->log[nr - 1], ct))
-		return 0;
-	k.fwd = forward_of(w, &p->log[nr - 1]);
-	k.port_id = p->meta.port_id;
-	k.l2_type = p->logged.l2_type;
-	for (unsigned int i = 0; i < FLOW_WINDOW; i++)
-		k.window[i] = p->logged.window[i] & k.mask[i];
-	path = path_of(c, p->log, nr);
-	if (path < 0) {
-		c->full = true;
-		return 0;
+	p->wants = false;
+	if (!conn)
+		return;
+	if (behind && behind->bits & FLOW_TUPLE) {
+		pair.behind = flow_number(c, behind);
+		pair.behind_serial = behind->serial;
 	}
-	k.path = (uint8_t)path;
-	return keep_walk(c, &k);
-}
-
-uint16_t flow_record_before(struct walker *w, struct packet *p, const struct pipe *ct)
-{
-	return p->nr_log && !w->cache->full ? record(w, p, true, ct) : 0;
-}
-
-void flow_record_behind(struct walker *w, struct packet *p)
-{
-	struct flow_cache *c = w->cache;
-	struct ct_conn *conn = ct_logged(w, p);
-	uint16_t behind, pair;
-
-	if (!conn || c->full)
+	number = keep_pair(c, &pair);
+	if (!number)
 		return;
-	behind = p->nr_log ? record(w, p, false, NULL) : 0;
-	if (c->full)
-		return;
-	pair = keep_pair(c, (uint16_t)(p->before - 1), behind);
 	if (conn->recorded_in != c->generation) {
 		conn->flow[0].recorded = conn->flow[1].recorded = 0;
 		conn->recorded_in = c->generation;
 	}
-	conn->flow[p->logged.direction].recorded = pair;
-	fp_write(&w->stats->cache_recorded, w->stats->cache_recorded + 1);
+	conn->flow[p->asking.direction].recorded = number;
+	fp_write(&w->stats->cache_given, w->stats->cache_given + 1);
 }
 
 // --- The end of a burst ---------------------------------------------------------------------------------------------
@@ -370,13 +414,22 @@ static void count_path(struct walker *w, struct flow_path *path)
 
 // Every number that a connection holds becomes invalid. Each connection is visited before the generations come round again
 // (CT_VISIT_MS), and forgets numbers of old ones then.
-static void empty(struct walker *w, struct flow_cache *c)
+static void empty_pairs(struct flow_cache *c)
 {
-	c->nr_walks = c->nr_pairs = c->nr_paths = 0;
-	memset(c->walk_index, 0, (c->index_mask + 1) * sizeof(*c->walk_index));
-	memset(c->pair_index, 0, (c->index_mask + 1) * sizeof(*c->pair_index));
+	c->nr_pairs = 0;
+	memset(c->pair_index, 0, (c->pair_mask + 1) * sizeof(*c->pair_index));
 	if (!++c->generation)
 		c->generation = 1;
+	c->pairs_full = false;
+}
+
+static void empty(struct walker *w, struct flow_cache *c)
+{
+	c->nr_walks = c->nr_paths = c->nr_starts = 0;
+	c->hand = c->mask_id = 0;
+	memset(c->bucket, 0, (c->bucket_mask + 1) * sizeof(*c->bucket));
+	memset(c->starts, 0, sizeof(c->starts));
+	empty_pairs(c);
 	c->full = false;
 	fp_write(&w->stats->cache_emptied, w->stats->cache_emptied + 1);
 }
@@ -388,13 +441,19 @@ void flow_cache_settle(struct walker *w)
 	for (unsigned int i = 0; i < c->nr_dirty; i++)
 		count_path(w, &c->paths[c->dirty[i]]);
 	c->nr_dirty = 0;
-	if (unlikely(c->full)) {
-		uint64_t now_ms = w->now_ns / 1000000;
+	if (unlikely(c->tokens_ms != c->now_ms)) {
+		uint64_t more = (c->now_ms - c->tokens_ms) * TOKENS_PER_MS;
 
-		if (now_ms - c->emptied_ms >= EMPTY_MS) {
-			c->emptied_ms = now_ms;
+		c->tokens = more < TOKENS_MAX - c->tokens ? c->tokens + (uint32_t)more : TOKENS_MAX;
+		c->tokens_ms = c->now_ms;
+	}
+	if (unlikely(c->full || c->pairs_full) && c->now_ms - c->emptied_ms >= EMPTY_MS) {
+		c->emptied_ms = c->now_ms;
+		if (c->full)
 			empty(w, c);
-		}
+		else
+			empty_pairs(c);
 	}
 	fp_write(&w->stats->cache_walks, c->nr_walks);
+	fp_write(&w->stats->cache_room, c->most);
 }

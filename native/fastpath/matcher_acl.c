@@ -15,9 +15,9 @@
 #include <rte_vect.h>
 
 #include "acl_trie.h"
+#include "flow_cache.h"
 #include "pipe_private.h"
 #include "rcu.h"
-#include "walk.h"
 
 enum {
 	OVERLAY_BUILD = 32, // entries in the overlay that make a trie worth while
@@ -526,6 +526,13 @@ static void acl_lookup(struct walker *w, const struct pipe *pipe, struct packet 
 	}
 }
 
+static void acl_depends(
+	const struct pipe *pipe, const struct packet *p, const struct entry *hit, struct flow_log *log)
+{
+	for (unsigned int i = 0; i < pipe->key.nr_fields; i++)
+		flow_need(log, p, pipe->fields[i].field, NULL);
+}
+
 static const struct matcher acl = {
 	.type = STEER_PIPE_ACL,
 	.name = "acl",
@@ -535,6 +542,7 @@ static const struct matcher acl = {
 	.link = acl_link,
 	.replace = acl_replace,
 	.unlink = acl_unlink,
+	.depends = acl_depends,
 	.lookup = acl_lookup,
 };
 MATCHER_REGISTER(acl)

@@ -9,8 +9,7 @@
 #include <string.h>
 
 #include "exact.h"
-#include "walk.h"
-
+#include "flow_cache.h"
 struct basic {
 	struct exact *exact;  // NULL: a single key
 	struct entry *single; // head of its versions
@@ -179,6 +178,31 @@ static void basic_lookup(struct walker *w, const struct pipe *pipe, struct packe
 		packets[i]->hit = entry_visible(w->found[i], w->revision);
 }
 
+// A hit depends on the whole key, a miss on what tells it from the keys that there are, if they are few.
+static void basic_depends(
+	const struct pipe *pipe, const struct packet *p, const struct entry *hit, struct flow_log *log)
+{
+	const struct basic *b = pipe->table;
+	uint8_t mine[STEER_KEY_MAX] __attribute__((aligned(16)));
+	const struct entry *others[EXACT_FEW];
+	unsigned int nr = EXACT_FEW + 1;
+
+	if (!hit && b->exact) {
+		nr = exact_few(b->exact, others);
+	} else if (!hit) {
+		others[0] = fp_read_acquire(&b->single);
+		nr = others[0] != NULL;
+	}
+	if (nr > EXACT_FEW) {
+		flow_need_key(log, p, pipe);
+		return;
+	}
+	key_build(&pipe->key, (struct packet *const *)&p, 1, mine, pipe->key.bytes);
+	for (unsigned int i = 0; i < nr; i++)
+		flow_need_other(log, p, pipe, mine,
+			b->exact ? exact_key(b->exact, others[i]) : pipe->key.constant);
+}
+
 static const struct matcher basic = {
 	.type = STEER_PIPE_BASIC,
 	.name = "basic",
@@ -190,6 +214,7 @@ static const struct matcher basic = {
 	.unlink = basic_unlink,
 	.resize = basic_resize,
 	.warm = basic_warm,
+	.depends = basic_depends,
 	.lookup = basic_lookup,
 };
 MATCHER_REGISTER(basic)

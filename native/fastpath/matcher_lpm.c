@@ -8,11 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exact.h"
-#include "rcu.h"
-#include "walk.h"
+#include <rte_hash_crc.h>
 
-enum { LENGTHS = 129 };
+#include "exact.h"
+#include "flow_cache.h"
+#include "rcu.h"
+
+enum {
+	LENGTHS = 129,
+	LEVELS = 16, // of an address: every two bits of IPv4, every eight of IPv6
+	LEVEL_COUNTS_MIN = 1 << 10,
+	LEVEL_COUNTS_MAX = 1 << 18,
+	LEVEL_COUNTS = 32, // for each entry that there is room for
+};
 
 struct length {
 	uint8_t bits;
@@ -32,12 +40,45 @@ struct lpm {
 	uint8_t bytes;           // of the address
 	uint8_t length;          // where the length byte lies
 	uint32_t count[LENGTHS]; // entries linked by length
+	// By the hash of what an entry matches exactly and the first bits of its address: how many are longer. Different ones
+	// may share a count; at its end a count stays.
+	uint16_t *longer;
+	uint32_t longer_mask;
 };
+
+// Cuts a key's address to a level; where its count is.
+static uint16_t *level_of(const struct lpm *l, uint8_t *key, unsigned int level)
+{
+	unsigned int bits = level * l->bytes / 2, whole = bits / 8;
+
+	key[l->length] = (uint8_t)bits;
+	if (bits % 8)
+		key[l->address + whole++] &= (uint8_t)(0xff00 >> bits % 8);
+	memset(key + l->address + whole, 0, l->bytes - whole);
+	return &l->longer[rte_hash_crc(key, l->key_bytes, 0) & l->longer_mask];
+}
+
+static void count_levels(const struct lpm *l, const uint8_t *of, unsigned int bits, int step)
+{
+	uint8_t key[STEER_KEY_MAX] __attribute__((aligned(16)));
+
+	memcpy(key, of, sizeof(key));
+	for (unsigned int level = LEVELS; level--;) {
+		uint16_t *count;
+
+		if (!level || level * l->bytes / 2 >= bits)
+			continue;
+		count = level_of(l, key, level);
+		if (*count != UINT16_MAX)
+			fp_write(count, (uint16_t)(*count + step));
+	}
+}
 
 static int lpm_create(struct pipe *pipe, struct why *why)
 {
 	struct lpm *l = calloc(1, sizeof(*l));
 	unsigned int used = 0;
+	uint32_t counts;
 	int err;
 
 	pipe->table = l;
@@ -60,7 +101,10 @@ static int lpm_create(struct pipe *pipe, struct why *why)
 	l->length = (uint8_t)used;
 	l->key_bytes = (uint16_t)((used + 1 + 15) & ~15u);
 	l->lengths = calloc(1, sizeof(*l->lengths));
-	err = l->lengths ? exact_create(&l->exact, pipe->capacity, l->key_bytes) : -ENOMEM;
+	counts = RTE_MIN(pipe->capacity, (uint32_t)LEVEL_COUNTS_MAX / LEVEL_COUNTS) * LEVEL_COUNTS;
+	l->longer_mask = rte_align32pow2(RTE_MAX(counts, (uint32_t)LEVEL_COUNTS_MIN)) - 1;
+	l->longer = calloc(l->longer_mask + 1u, sizeof(*l->longer));
+	err = l->lengths && l->longer ? exact_create(&l->exact, pipe->capacity, l->key_bytes) : -ENOMEM;
 	return err ? why_set(why, STEER_WHY_NO_MEMORY, err, "no memory for a table of %u entries",
 			     pipe->capacity)
 		   : 0;
@@ -74,6 +118,7 @@ static void lpm_destroy(struct pipe *pipe)
 		return;
 	exact_destroy(l->exact);
 	free(l->lengths);
+	free(l->longer);
 	free(l);
 }
 
@@ -133,10 +178,12 @@ static int lpm_link(struct pipe *pipe, struct entry *e, struct why *why)
 			return err;
 		}
 	}
+	count_levels(l, key, (unsigned int)bits, 1);
 	err = exact_link(l->exact, key, e);
 	if (!err)
 		return 0;
 	l->count[bits]--;
+	count_levels(l, key, (unsigned int)bits, -1);
 	if (err == -EEXIST)
 		return why_set(
 			why, STEER_WHY_DUPLICATE_KEY, err, "an entry with this prefix is there already");
@@ -159,6 +206,7 @@ static void lpm_unlink(struct pipe *pipe, struct entry *e)
 	int bits = build(pipe, e, key);
 
 	exact_unlink(l->exact, key, e);
+	count_levels(l, key, (unsigned int)bits, -1);
 	// Without memory the length stays listed: one probe in vain.
 	if (!--l->count[bits])
 		publish_lengths(l, NULL);
@@ -212,6 +260,48 @@ static void lpm_lookup(struct walker *w, const struct pipe *pipe, struct packet 
 	}
 }
 
+// The shortest level that tells which prefix is the longest: no entry is longer and shares it with the packet.
+static unsigned int bits_needed(const struct pipe *pipe, const struct packet *p, const struct entry *hit)
+{
+	const struct lpm *l = pipe->table;
+	const struct lengths *lengths = fp_read_acquire(&l->lengths);
+	unsigned int bits = hit ? exact_key(l->exact, hit)[l->length] : 0;
+	uint8_t key[STEER_KEY_MAX] __attribute__((aligned(16))), own[STEER_FIELD_BYTES_MAX];
+
+	if (!lengths->nr || lengths->length[0].bits <= bits)
+		return bits;
+	memset(key, 0, sizeof(key));
+	key_build(&pipe->key, (struct packet *const *)&p, 1, key, l->key_bytes);
+	memcpy(own, key + l->address, l->bytes);
+	for (unsigned int level = 1; level < LEVELS; level++) {
+		if (level * l->bytes / 2 < bits)
+			continue;
+		memcpy(key + l->address, own, l->bytes);
+		if (!fp_read(level_of(l, key, level)))
+			return level * l->bytes / 2;
+	}
+	return l->bytes * 8u;
+}
+
+static void lpm_depends(
+	const struct pipe *pipe, const struct packet *p, const struct entry *hit, struct flow_log *log)
+{
+	for (unsigned int i = 0; i < pipe->key.nr_fields; i++) {
+		const struct steer_match_field *f = &pipe->fields[i];
+		uint8_t mask[STEER_FIELD_BYTES_MAX] = {0};
+		unsigned int bits;
+
+		if (f->kind != STEER_MATCH_PREFIX) {
+			flow_need(log, p, f->field, pipe->key.mask + pipe->key.at[i]);
+			continue;
+		}
+		bits = bits_needed(pipe, p, hit);
+		for (unsigned int b = 0; b < bits; b++)
+			mask[b / 8] |= (uint8_t)(0x80 >> b % 8);
+		flow_need(log, p, f->field, mask);
+	}
+}
+
 static const struct matcher lpm = {
 	.type = STEER_PIPE_LPM,
 	.name = "lpm",
@@ -222,6 +312,7 @@ static const struct matcher lpm = {
 	.replace = lpm_replace,
 	.unlink = lpm_unlink,
 	.resize = lpm_resize,
+	.depends = lpm_depends,
 	.lookup = lpm_lookup,
 };
 MATCHER_REGISTER(lpm)

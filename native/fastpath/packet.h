@@ -99,8 +99,6 @@ enum packet_verdict {
 	PACKET_ALLOWED, // by a policy stage that was asked (walker.stop)
 };
 
-enum { PACKET_LOG = 8 };
-
 struct packet {
 	uint8_t *base[REGION_MAX];
 	struct packet_meta meta;
@@ -147,25 +145,21 @@ struct packet {
 	uint64_t ct_id;         // that connection's record id
 	uint64_t tag;           // of the last tagged entry that it hit
 
-	// Flow cache (flow_cache.h): what was found of its connection before the walk, and the log of the walk.
+	// Flow cache (flow_cache.h).
+	bool fresh;        // before a pipe where recorded walks may start, not looked up yet
 	uint8_t look;      // its look-up ahead of the CT pipe, counted from 1; 0 = none
-	uint8_t logging;   // enum flow_log
-	uint8_t nr_log;    // hops in it; above PACKET_LOG: more than it holds
-	uint16_t recorded; // the two recorded walks of its connection and direction, counted from 1
-	uint16_t before;   // logging: the recorded walk that led to the CT pipe
+	uint8_t log;       // counted from 1; 0 = none
+	bool plain;        // its connection may have recorded walks
+	bool wants;        // its connection asks for them
+	bool behind;       // behind the CT pipe
+	uint16_t recorded; // the two walks of its connection and direction, counted from 1
+	uint16_t before;   // wants: the walk that led to the CT pipe, counted from 1
+	uint32_t before_serial;
 	struct {
 		uint64_t id; // of the connection
 		uint32_t number;
 		uint8_t direction;
-		uint8_t l2_type; // this and the rest: as the packet came in
-		bool vlan, ip4, ip6, tcp;
-		uint8_t window[16];
-	} logged;
-	struct packet_hop {
-		struct pipe *pipe;
-		struct entry *hit;   // NULL: missed
-		uint64_t generation; // of the pipe, before the packet was looked up in it
-	} log[PACKET_LOG];
+	} asking;
 };
 
 extern const uint8_t packet_zero_page[64];

@@ -18,6 +18,7 @@
 
 struct walker;
 struct matcher;
+struct flow_log;
 
 #define REVISION_NEVER UINT64_MAX
 
@@ -131,6 +132,7 @@ struct entry {
 	uint8_t key[32];
 	// Versions of the same key or index.
 	struct entry *older;
+	uint32_t few; // place among few in its table, counted from 1 (exact.c); 0 = none
 	const uint8_t *args;
 	void *match; // the matcher's own: one malloc'ed piece or NULL, freed with the entry
 	struct pipe *pipe;
@@ -259,6 +261,9 @@ struct matcher {
 		struct pipe *pipe, uint32_t capacity, struct why *why); // NULL: capacity is just a number
 	// NULL: nothing to gain. Reads what link, replace and unlink of n <= ENTRY_HINTS_MAX packed keys will read.
 	void (*warm)(const struct pipe *pipe, const uint8_t *const *packed, unsigned int n);
+	// Worker side: what of a packet its hit or miss depended on (flow_cache.h). NULL: no part of recorded walks.
+	void (*depends)(const struct pipe *pipe, const struct packet *p, const struct entry *hit,
+		struct flow_log *log);
 	// Worker side: sets hit of n <= FP_LOOKUP packets, whose key fields are prepared. NULL: connection tracking, see ct.h.
 	void (*lookup)(struct walker *w, const struct pipe *pipe, struct packet **packets, unsigned int n);
 };

@@ -38,8 +38,10 @@ void walk_begin(struct walker *w, uint64_t tsc)
 {
 	ct_begin(w);
 	w->revision = fp_read_acquire(&fp.revision);
-	if (w->cache)
+	if (w->cache) {
 		w->cache->burst++;
+		w->cache->now_ms = w->now_ns / 1000000;
+	}
 	w->tsc = tsc;
 }
 

@@ -32,7 +32,7 @@ struct walker {
 	struct stage_watch stage;
 	struct recorder *recorder;
 	struct flow_cache *cache; // NULL: none
-	bool logging;             // some packet of this burst is logged
+	bool fresh;               // some packet of this burst may be so
 	const void *key_at[FP_LOOKUP];
 	void *found[FP_LOOKUP];
 	uint8_t keys[FP_LOOKUP * STEER_KEY_MAX] __rte_cache_aligned;
@@ -108,9 +108,14 @@ static inline void packet_begin(struct packet *p, uint16_t in_port)
 	p->frag_protocol = 0;
 	p->ct_opened = 0;
 	p->tag = 0;
+	p->fresh = false;
 	p->look = 0;
-	p->logging = 0; // FLOW_LOG_NONE
+	p->log = 0;
+	p->plain = false;
+	p->wants = false;
+	p->behind = false;
 	p->recorded = 0;
+	p->before = 0;
 	p->hit = NULL;
 	p->copies = NULL;
 	p->last_copy = NULL;

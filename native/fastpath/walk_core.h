@@ -222,54 +222,58 @@ static inline void core_repeat(struct walker *w, struct packet *p, const struct 
 		c->dirty[c->nr_dirty++] = k->path;
 	path->bytes += p->frame_len;
 	p->depth = (uint8_t)(p->depth + k->nr);
-	for (unsigned int i = 0; i < k->nr_counting; i++) {
-		core_count(w, p, k->counting[i]->counter, true);
-		core_count(w, p, k->counting[i]->shared_counter, true);
-	}
+	for (unsigned int i = 0; i < k->nr_counters; i++)
+		walker_count(w, p, k->counter[i]);
 	for (unsigned int i = 0; i < k->nr_words; i++)
 		p->meta.u32[k->word[i]] = k->value[i];
-	for (unsigned int i = 0; i < k->nr_actors; i++)
-		core_actions(w, p, k->actor[i], true);
-	if (k->tagged)
+	if (unlikely(k->bits & FLOW_TAGGED))
 		p->tag = k->tag;
-	if (likely(k->fwd))
-		core_forward(w, p, k->fwd, true);
+	if (unlikely(k->last != NULL))
+		core_entry(w, p, k->last, true);
+	else if (likely(!(k->bits & FLOW_DEFAULT)))
+		core_forward(w, p, &k->fwd, true);
 	else
 		core_default_miss(w, p, true);
 }
 
-// Before the walk: brings packets of known connections before the CT pipe, and has others of the kind logged.
+// A packet of a known connection is brought to the CT pipe by that one's walk. False: it does not hold, or does not fit.
+static inline bool core_known(struct walker *w, struct packet *p)
+{
+	const struct flow_pair *pair = &w->cache->pairs[p->recorded - 1];
+	const struct flow_walk *k = flow_known(w->cache, pair->before, pair->before_serial);
+
+	if (unlikely(!k) || unlikely(!flow_holds(w, w->cache, k)) || unlikely(!flow_fits(k, p)))
+		return false;
+	core_repeat(w, p, k);
+	return true;
+}
+
+// Before the walk: packets of known connections take that one's way, others start at the root.
 static inline void core_ahead(struct walker *w, struct packet **packets, unsigned int n)
 {
-	struct flow_cache *c = w->cache;
-	uint64_t hits = 0, misses = 0, stale = 0;
+	uint64_t hits = 0, stale = 0;
 
-	stage_to(&w->stage, STEER_STAGE_CONNECTIONS);
-	ct_ahead(w, packets, n);
+	w->fresh = false;
+	if (fp_read(&ct_present)) {
+		stage_to(&w->stage, STEER_STAGE_CONNECTIONS);
+		ct_ahead(w, packets, n);
+	}
 	stage_to(&w->stage, STEER_STAGE_CACHE);
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = packets[i];
 
-		if (likely(p->recorded)) {
-			const struct flow_walk *k = &c->walks[c->pairs[p->recorded - 1].before];
-
-			if (likely(flow_holds(w, c, k)) && likely(flow_fits(k, p))) {
-				p->logging = FLOW_LOG_NONE;
-				core_repeat(w, p, k);
-				hits++;
-				continue;
-			}
+		if (likely(p->recorded) && likely(core_known(w, p))) {
+			hits++;
+			continue;
+		}
+		if (unlikely(p->recorded)) {
 			p->recorded = 0;
+			p->wants = true;
 			stale++;
 		}
-		misses += !!p->look;
-		if (p->logging) {
-			flow_log_begin(p, FLOW_LOG_BEFORE);
-			w->logging = true;
-		}
+		p->fresh = w->fresh = true;
 	}
-	fp_write(&w->stats->cache_hits, w->stats->cache_hits + hits);
-	fp_write(&w->stats->cache_misses, w->stats->cache_misses + misses);
+	fp_write(&w->stats->cache_connections, w->stats->cache_connections + hits);
 	fp_write(&w->stats->cache_stale, w->stats->cache_stale + stale);
 }
 
@@ -281,23 +285,122 @@ static inline unsigned int core_behind(struct walker *w, struct packet **batch, 
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = batch[i];
+		const struct flow_pair *pair = p->recorded ? &c->pairs[p->recorded - 1] : NULL;
+		// It may have been given up since, for a packet that was judged in between.
+		const struct flow_walk *k =
+			likely(pair) ? flow_known(c, pair->behind, pair->behind_serial) : NULL;
 
-		if (likely(p->recorded)) {
-			core_repeat(w, p, &c->walks[c->pairs[p->recorded - 1].behind - 1]);
-			p->recorded = 0; // should it come here once more
-		}
+		p->recorded = 0; // should it come here once more
+		if (likely(k))
+			core_repeat(w, p, k);
+		else
+			p->fresh = true;
+		w->fresh |= p->verdict == PACKET_WALKING;
 		batch[on] = p;
 		on += p->verdict == PACKET_WALKING;
 	}
 	return on;
 }
 
+// Packets at a start: those whose walk is recorded take it, others are logged. All stand before the same pipe.
+static inline void core_begin(struct walker *w, struct packet **packets, unsigned int n, bool wants)
+{
+	struct flow_cache *c = w->cache;
+	struct flow_start *start = flow_start_of(w, packets[0]->pipe, wants);
+	struct flow_walk *found[FP_LOOKUP];
+
+	if (start)
+		flow_find(w, start, packets, n, found);
+	for (unsigned int i = 0; i < n; i++) {
+		struct packet *p = packets[i];
+		const struct flow_walk *k = start ? found[i] : NULL;
+		bool first = !p->depth;
+
+		if (likely(k)) {
+			core_repeat(w, p, k);
+			// What ends within the pipeline may begin there anew.
+			p->fresh = p->verdict == PACKET_WALKING;
+		} else if (start) {
+			flow_log_begin(w, start, p);
+		}
+		if (likely(!p->wants) || p->log)
+			continue;
+		if (p->behind)
+			flow_give(w, p, k);
+		else if (first)
+			flow_before(c, p, k);
+		else
+			p->wants = false;
+	}
+}
+
+// All pending packets that stand before the same pipe as this one, at a start.
+static inline void core_starts_like(
+	struct walker *w, struct packet *like, struct packet **pending, unsigned int nr)
+{
+	struct packet *batch[FP_LOOKUP];
+	unsigned int n = 0;
+	bool wants = false;
+
+	for (unsigned int i = 0; i < nr && n < FP_LOOKUP; i++) {
+		if (!pending[i]->fresh || pending[i]->pipe != like->pipe)
+			continue;
+		pending[i]->fresh = false;
+		wants |= pending[i]->wants;
+		batch[n++] = pending[i];
+	}
+	core_begin(w, batch, n, wants);
+}
+
+// The starts of all pending packets that stand at one. Returns how many walk on.
+static inline unsigned int core_starts(struct walker *w, struct packet **pending, unsigned int nr)
+{
+	unsigned int on = 0;
+
+	for (unsigned int i = 0; i < nr; i++)
+		while (pending[i]->fresh) {
+			const struct pipe *pipe = pending[i]->pipe;
+
+			// Connection tracking is no start, and where a policy stage says "allowed" it ends.
+			if (pending[i]->verdict == PACKET_WALKING && pipe->matcher->lookup && pipe != w->stop)
+				core_starts_like(w, pending[i], pending + i, nr - i);
+			else
+				pending[i]->fresh = false;
+		}
+	w->fresh = false;
+	for (unsigned int i = 0; i < nr; i++) {
+		pending[on] = pending[i];
+		on += pending[i]->verdict == PACKET_WALKING;
+	}
+	return on;
+}
+
+// A logged packet in a pipe. What ends a log may begin another one behind it.
+static inline void core_log(struct walker *w, struct packet *p, struct pipe *pipe, const uint64_t *generation)
+{
+	flow_log_hop(w, p, pipe, generation);
+	if (w->cache->logs[p->log - 1].ended) {
+		flow_log_end(w, p);
+		p->fresh = w->fresh = true;
+	}
+}
+
+// Their walk is over, or interrupted.
+static inline void core_log_end(struct walker *w, struct packet **packets, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (unlikely(packets[i]->log))
+			flow_log_end(w, packets[i]);
+}
+
 static inline void core_settle(struct walker *w, struct packet **packets, unsigned int n)
 {
-	for (unsigned int i = 0; w->logging && i < n; i++)
-		if (packets[i]->logging == FLOW_LOG_BEHIND)
-			flow_record_behind(w, packets[i]);
-	w->logging = false;
+	core_log_end(w, packets, n);
+	if (w->stop)
+		return;
+	for (unsigned int i = 0; i < n; i++)
+		for (struct packet *copy = packets[i]->copies; unlikely(copy != NULL); copy = copy->next_copy)
+			core_log_end(w, &copy, 1);
 	flow_cache_settle(w);
 }
 
@@ -308,7 +411,7 @@ static inline unsigned int core_pipe(
 	struct walker *w, struct pipe *pipe, struct packet **batch, unsigned int n, const bool live)
 {
 	const bool dead = fp_read(&pipe->dead), needs = pipe->key.needs;
-	const bool logs = live && w->logging && !w->stop;
+	const bool caches = live && w->cache, starts = caches && !pipe->matcher->depends;
 	unsigned int kept = 0, on = 0, hits = 0;
 	uint64_t bytes = 0, generation = 0;
 	bool known = false;
@@ -333,15 +436,17 @@ static inline unsigned int core_pipe(
 	if (unlikely(!kept))
 		return 0;
 	if (unlikely(!pipe->matcher->lookup)) {
+		if (caches)
+			core_log_end(w, batch, kept);
 		if (live)
 			stage_to(&w->stage, STEER_STAGE_CONNECTIONS);
 		on = ct_batch(w, pipe, batch, kept, live);
-		if (!live || !w->cache)
+		if (!caches)
 			return on;
 		stage_to(&w->stage, STEER_STAGE_CACHE);
 		return core_behind(w, batch, on);
 	}
-	if (logs)
+	if (caches)
 		known = generation_read(generation_slot(pipe), w->revision, &generation);
 	pipe->matcher->lookup(w, pipe, batch, kept);
 	if (live)
@@ -355,12 +460,11 @@ static inline unsigned int core_pipe(
 
 		if (!live)
 			record_hop(w, p, pipe, p->hit);
-		if (unlikely(logs && p->logging)) {
-			if (known)
-				flow_log_hop(p, pipe, generation);
-			else
-				p->logging = FLOW_LOG_NONE;
-		}
+		if (live && unlikely(p->log))
+			core_log(w, p, pipe, known ? &generation : NULL);
+		// Behind what is no part of a recorded walk another one may begin.
+		if (unlikely(starts))
+			p->fresh = w->fresh = true;
 		if (likely(p->hit)) {
 			hits++;
 			bytes += p->frame_len;
@@ -389,6 +493,8 @@ static inline unsigned int core_flood(struct walker *w, struct pipe *pipe, struc
 		unsigned int mine;
 
 		p->pipe = pipe;
+		if (live && p->log)
+			flow_log_end(w, p);
 		if (unlikely(++p->depth > FP_DEPTH_MAX || fp_read(&pipe->dead))) {
 			packet_drop(p, p->depth > FP_DEPTH_MAX ? STEER_DROP_DEPTH : STEER_DROP_BAD_FWD);
 			continue;
@@ -470,11 +576,11 @@ static __rte_always_inline void walk_core(
 {
 	struct packet *batch[FP_LOOKUP];
 	struct packet **pending = w->pending[w->stop ? 1 : 0];
-	const bool caches = live && w->cache && !w->stop && fp_read(&ct_present);
+	const bool caches = live && w->cache;
 	unsigned int nr = 0;
 	bool mixed = false;
 
-	if (caches)
+	if (caches && !w->stop)
 		core_ahead(w, packets, n);
 	for (unsigned int i = 0; i < n; i++)
 		if (packets[i]->verdict == PACKET_WALKING)
@@ -485,11 +591,14 @@ static __rte_always_inline void walk_core(
 		bool floods;
 		unsigned int taken = 0, left = 0, walking = 0;
 
-		if (unlikely(w->stop)) {
-			nr = core_stop(w, pending, nr);
-			if (!nr)
-				break;
+		if (caches && w->fresh) {
+			stage_to(&w->stage, STEER_STAGE_CACHE);
+			nr = core_starts(w, pending, nr);
 		}
+		if (unlikely(w->stop))
+			nr = core_stop(w, pending, nr);
+		if (!nr)
+			break;
 		next = core_next(w, packets, n, pending, nr, mixed);
 		pipe = next->pipe;
 		// Mostly all of them stand before the same pipe.

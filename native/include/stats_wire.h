@@ -138,12 +138,17 @@ struct stats_worker {
 	uint64_t revision;   // last revision used
 	uint64_t cycles_busy;
 	uint64_t cycles_total;
-	uint64_t cache_hits;     // packets that did not walk to the CT pipe
-	uint64_t cache_misses;   // others that could have been such
-	uint64_t cache_recorded; // times that a connection was given recorded walks
-	uint64_t cache_stale;    // of the misses: the walk was recorded, but a pipe has changed since
-	uint64_t cache_emptied;  // times that the cache was full
-	uint64_t cache_walks;    // held at this moment
+	// Flow cache. A packet may be looked up at several starts, or be brought to the CT pipe by its connection.
+	uint64_t cache_hits;        // look-ups that found a recorded walk
+	uint64_t cache_misses;      // others
+	uint64_t cache_connections; // packets that took the walk to the CT pipe that their connection knew
+	uint64_t cache_recorded;    // walks recorded
+	uint64_t cache_given;       // times that a connection was given walks
+	uint64_t cache_stale;       // walks found that did not hold any more: a pipe on them has changed since
+	uint64_t cache_evicted;     // walks given up for others
+	uint64_t cache_emptied;     // times that all were given up
+	uint64_t cache_walks;       // held at this moment
+	uint64_t cache_room;        // walks that there is room for, 0: no cache
 	struct stats_ct ct;
 	struct stats_stages stages;
 	struct stats_port port[STEER_PORT_MAX];

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Ringfield authors
 """Random pipelines, entries and packets: the fast path and the reference give the same verdicts, bytes and
-counters.
+counters, with a flow cache, with one that is full all the time, and without.
 
-``RINGFIELD_EXAMPLES`` sets how many programs are tried (default 40 for each test); the seeds are fixed.
+``RINGFIELD_EXAMPLES`` sets how many programs are tried (default 16 for each test and cache); the seeds are fixed.
 """
 
 import os
@@ -16,7 +16,7 @@ from appliance.flow.types import PipeType
 from tests.differential.stack import Stack
 from tests.differential.strategies import Program, programs
 
-EXAMPLES = int(os.environ.get("RINGFIELD_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("RINGFIELD_EXAMPLES", "16"))
 bounded = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -26,18 +26,21 @@ bounded = settings(
 )
 
 
-@pytest.fixture(scope="class")
-def vnf() -> Iterator[Stack]:
+CACHES = (8192, 8, 0)
+
+
+@pytest.fixture(scope="class", params=CACHES, ids=lambda walks: f"cache {walks}")
+def vnf(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """Two ports that face each other."""
-    stack = Stack("vnf")
+    stack = Stack("vnf", request.param)
     yield stack
     stack.close()
 
 
-@pytest.fixture(scope="class")
-def switch() -> Iterator[Stack]:
+@pytest.fixture(scope="class", params=CACHES, ids=lambda walks: f"cache {walks}")
+def switch(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """An uplink and two representors."""
-    stack = Stack("switch")
+    stack = Stack("switch", request.param)
     yield stack
     stack.close()
 
