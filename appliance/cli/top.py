@@ -234,7 +234,7 @@ def _head(now: View) -> list[Text]:
             f"{short(now.packets)} packets/s   ",
             (f"{short(now.dropped)} dropped/s", "red" if now.dropped else ""),
             f"   {'-' if now.cycles_per_packet is None else short(now.cycles_per_packet)} cycles/packet"
-            f"   {short(now.buffers_free)} of {short(now.buffers)} buffers free",
+            f"   buffers {short(now.buffers_free)}/{short(now.buffers)} free",
         ),
         Text.assemble(
             f"{now.live:,} connections   +{short(now.opened)}/s  -{short(now.closed)}/s   ",

@@ -10,11 +10,18 @@ from collections.abc import Iterator
 import grpc
 
 from appliance.flow import Dpu
+from appliance.flow.results import PipeInfo
 from appliance.rpc.convert.base import BadField
 from appliance.rpc.convert.flow import counter_to
 from appliance.rpc.convert.results import stats_to
 from appliance.rpc.node import Node
 from appliance.v1 import stats_pb2, stats_service_pb2, stats_service_pb2_grpc
+
+
+def _add_pipe(message: stats_pb2.Stats, name: str, entries: int, info: PipeInfo) -> None:
+    shown = message.pipes.add(pipe=name, entries=entries, capacity=info.capacity, hits=counter_to(info.hits))
+    if info.miss is not None:
+        shown.misses.CopyFrom(counter_to(info.miss))
 
 
 class StatsServicer(stats_service_pb2_grpc.StatsServiceServicer):
@@ -33,13 +40,11 @@ class StatsServicer(stats_service_pb2_grpc.StatsServiceServicer):
         message = stats_to(dpu.stats(), dpu.ct_stats(), dpu.stages(), time.time_ns())
         if include_pipes:
             for name, state in self._node.state.pipes.items():
-                pipe = self._node.pipe(name)
-                info = pipe.info()
-                shown = message.pipes.add(
-                    pipe=name, entries=state.nr_live, capacity=info.capacity, hits=counter_to(info.hits)
-                )
-                if info.miss is not None:
-                    shown.misses.CopyFrom(counter_to(info.miss))
+                _add_pipe(message, name, state.nr_live, self._node.pipe(name).info())
+            # Those that the appliance has made itself, of its policy.
+            for info in dpu.pipe_list(own=True):
+                if info.name not in self._node.state.pipes:
+                    _add_pipe(message, info.name, info.used, info)
         return message
 
     def GetStats(  # noqa: N802

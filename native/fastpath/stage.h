@@ -16,6 +16,8 @@
 
 enum {
 	STAGE_EVERY = 61, // turns, a prime: nothing else comes as often
+	// As a power of two: turns that took more cycles a packet had lost their core, and say nothing.
+	STAGE_LOST = 16,
 };
 
 struct stage_watch {
@@ -55,11 +57,15 @@ static inline void stage_turn(struct stage_watch *s)
 // At the end of a turn that had so many packets.
 static inline void stage_end(struct stage_watch *s, struct stats_stages *stats, unsigned int packets)
 {
+	uint64_t sum = 0;
+
 	if (likely(!s->on))
 		return;
 	stage_step(s, STEER_STAGE_RECEIVE);
 	s->on = false;
-	if (!packets)
+	for (unsigned int i = 0; i < STEER_STAGE_MAX; i++)
+		sum += s->cycles[i];
+	if (!packets || sum >> STAGE_LOST >= packets)
 		return;
 	fp_write(&stats->turns, stats->turns + 1);
 	fp_write(&stats->packets, stats->packets + packets);
