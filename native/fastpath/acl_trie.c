@@ -144,7 +144,7 @@ static void *builder(void *arg)
 		build(job);
 		pthread_mutex_lock(&lock);
 		job->next = done;
-		done = job;
+		fp_write(&done, job); // control looks without the lock
 		control_wake();
 	}
 	pthread_mutex_unlock(&lock);
@@ -179,7 +179,7 @@ struct acl_job *acl_trie_finished(void)
 	pthread_mutex_lock(&lock);
 	job = done;
 	if (job)
-		done = job->next;
+		fp_write(&done, job->next);
 	pthread_mutex_unlock(&lock);
 	return job;
 }

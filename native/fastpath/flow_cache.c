@@ -405,7 +405,7 @@ static void count_path(struct walker *w, struct flow_path *path)
 	for (unsigned int i = 0; i < path->nr; i++) {
 		const struct pipe *pipe = path->pipe[i];
 
-		walker_count_all(w, path->hits & 1u << i ? pipe->hit_counter : pipe->miss_counter,
+		walker_count_all(w, fp_read(path->hits & 1u << i ? &pipe->hit_counter : &pipe->miss_counter),
 			path->packets, path->bytes);
 	}
 	path->packets = 0;

@@ -332,7 +332,8 @@ static void pipe_release(struct pipe *pipe)
 	}
 	space_counter_free(pipe->space, pipe->miss_counter);
 	counter_free(pipe->hit_counter);
-	pipe->miss_counter = pipe->hit_counter = STEER_COUNTER_NONE;
+	fp_write(&pipe->miss_counter, STEER_COUNTER_NONE); // packets may still be in here
+	fp_write(&pipe->hit_counter, STEER_COUNTER_NONE);
 }
 
 static int make_root(struct pipe *pipe, struct root_version **out, struct why *why)

@@ -189,7 +189,7 @@ static inline void core_miss(struct walker *w, struct packet *p, struct pipe *pi
 {
 	const struct fwd *fwd;
 
-	core_count(w, p, pipe->miss_counter, live);
+	core_count(w, p, fp_read(&pipe->miss_counter), live);
 	if (pipe->type == STEER_PIPE_HASH || pipe->type == STEER_PIPE_ORDERED_LIST) {
 		packet_drop(p, STEER_DROP_HASH_EMPTY);
 		return;
@@ -476,7 +476,7 @@ static inline unsigned int core_pipe(
 		on += p->verdict == PACKET_WALKING;
 	}
 	if (live && hits)
-		walker_count_all(w, pipe->hit_counter, hits, bytes);
+		walker_count_all(w, fp_read(&pipe->hit_counter), hits, bytes);
 	return on;
 }
 
@@ -509,7 +509,7 @@ static inline unsigned int core_flood(struct walker *w, struct pipe *pipe, struc
 				record_hop(w, q, pipe, q->hit);
 			if (q->hit) {
 				if (live)
-					walker_count_all(w, pipe->hit_counter, 1, q->frame_len);
+					walker_count_all(w, fp_read(&pipe->hit_counter), 1, q->frame_len);
 				core_entry(w, q, q->hit, live);
 			} else if (q->verdict == PACKET_WALKING) {
 				core_miss(w, q, pipe, live);

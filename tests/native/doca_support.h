@@ -50,7 +50,7 @@ __attribute__((unused)) static void entry_done(struct doca_flow_pipe_entry *entr
 	struct results *results = user_ctx;
 
 	(void)entry, (void)queue;
-	called_back++;
+	__atomic_fetch_add(&called_back, 1, __ATOMIC_RELAXED); // by the threads of all queues
 	if (!results)
 		return;
 	results->done++;
