@@ -13,9 +13,9 @@
 
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
-#include <rte_vect.h>
 
 #include "steering_wire.h"
+#include "tags.h"
 
 // --- Keys -----------------------------------------------------------------------------------------------------------
 // Both directions have the same key: of its two ends the smaller (address, port) is the low one. IPv4 uses three words,
@@ -163,7 +163,7 @@ uint32_t ct_wheel_next(struct ct_table *t, uint32_t now, unsigned int *budget);
 
 // --- The table ------------------------------------------------------------------------------------------------------
 
-enum { CT_SLOTS = 8, CT_CHAIN = 4 };
+enum { CT_SLOTS = TAGS, CT_CHAIN = 4 };
 
 // One cache line: tags of 16 bits, compared all at once, and numbers of connections.
 struct ct_bucket {
@@ -267,17 +267,7 @@ static inline struct ct_bucket *ct_bucket(const struct ct_table *t, uint64_t has
 // Slots of a bucket that have a tag, as bits.
 static inline unsigned int ct_matching(const struct ct_bucket *b, uint16_t tag)
 {
-	unsigned int bits = 0;
-
-#ifdef __SSE2__
-	__m128i same = _mm_cmpeq_epi16(_mm_load_si128((const __m128i *)b), _mm_set1_epi16((short)tag));
-
-	bits = (unsigned int)_mm_movemask_epi8(_mm_packs_epi16(same, _mm_setzero_si128()));
-#else
-	for (unsigned int i = 0; i < CT_SLOTS; i++)
-		bits |= (unsigned int)(b->tag[i] == tag) << i;
-#endif
-	return bits;
+	return tags_matching(b->tag, tag);
 }
 
 // The first number whose tag is the hash's, else the first denial; 0 when there is none. Likely it, and certainly worth a

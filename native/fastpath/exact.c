@@ -17,10 +17,10 @@
 #include <string.h>
 
 #include <rte_hash_crc.h>
-#include <rte_vect.h>
 
 #include "exact.h"
 #include "rcu.h"
+#include "tags.h"
 
 enum {
 	SLOTS = 6,
@@ -338,17 +338,8 @@ void exact_unlink(struct exact *x, const void *key, struct entry *e)
 // Slots of a bucket whose tag it is, as bits.
 static inline unsigned int matching(const struct bucket *b, uint16_t tag)
 {
-	unsigned int bits = 0;
+	unsigned int bits = tags_matching((const uint16_t *)b, tag); // `next` lies behind the tags
 
-#ifdef __SSE2__
-	__m128i tags = _mm_load_si128((const __m128i *)b),
-		same = _mm_cmpeq_epi16(tags, _mm_set1_epi16((short)tag));
-
-	bits = (unsigned int)_mm_movemask_epi8(_mm_packs_epi16(same, _mm_setzero_si128()));
-#else
-	for (unsigned int i = 0; i < SLOTS; i++)
-		bits |= (unsigned int)(fp_read(&b->tag[i]) == tag) << i;
-#endif
 	// Tags before pointers.
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return bits & TAGS_MASK;
