@@ -9,6 +9,7 @@
 ./ringfield test --sanitize [ARG..] C tests, tests/smoke, tests/behaviour with ASan and UBSan (build/asan)
 ./ringfield test --rootless [ARG..] what needs no root, without root (root becomes nobody), and a demonstration
 ./ringfield test --aarch64 [ARG...] cross build; C tests and the differential tests of it in qemu (build/aarch64)
+./ringfield test --tsan [TEST...]   C tests with several threads, with ThreadSanitizer (build/tsan)
 ./ringfield test --instructions     instructions per packet by path, counted by callgrind, and what has moved since
                                     they were recorded; --record: records them; a path's name: by function
 ./ringfield test --fuzz [SECONDS]   every libFuzzer target for so long (default 30; build/fuzz, needs clang-14)
@@ -30,8 +31,11 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "cp311"
 ASAN = ROOT / "build" / "asan"
 FUZZ = ROOT / "build" / "fuzz"
+TSAN = ROOT / "build" / "tsan"
 AARCH64 = ROOT / "build" / "aarch64"
 SANITIZED = ["tests/smoke", "tests/behaviour"]
+# What threads share, then what is built on it. Without our vector instructions: these tests are the plain code's, too.
+RACING = ["races", "ring", "tags", "exact", "ct", "ct_limits", "doca_threads", "stress"]
 EMULATED = ["tests/differential"]
 RANDOM = ["tests/oracle", "tests/differential", "tests/intelligence/test_slices.py"]
 ROOTLESS = [
@@ -96,8 +100,10 @@ def installed(programs: Mapping[str, str]) -> bool:
     return not missing
 
 
-def build(where: Path, options: Sequence[str], variables: Mapping[str, str]) -> int:
-    """Configure a build when it is not there, and bring it up to date."""
+def build(
+    where: Path, options: Sequence[str], variables: Mapping[str, str], targets: Sequence[str] = ()
+) -> int:
+    """Configure a build when it is not there, and bring it, or some targets, up to date."""
     if not (where / "build.ninja").exists():
         shutil.rmtree(where, ignore_errors=True)
         say(f"configuring {where.relative_to(ROOT)}")
@@ -114,7 +120,7 @@ def build(where: Path, options: Sequence[str], variables: Mapping[str, str]) -> 
             return done.returncode
     # Options may have changed since it was configured; meson itself sees when nothing has.
     run(["meson", "configure", where, *(option for option in options if option.startswith("-D"))])
-    return run(["ninja", "--quiet", "-C", where])
+    return run(["ninja", "--quiet", "-C", where, *targets])
 
 
 def sanitize(arguments: Sequence[str]) -> int:
@@ -147,6 +153,44 @@ def sanitize(arguments: Sequence[str]) -> int:
         say(f"{len(found)} reports of the sanitizers in {reports.relative_to(ROOT)}")
         statuses.append(1)
     return max(statuses)
+
+
+def tsan(arguments: Sequence[str]) -> int:
+    """Tests with threads, built with ThreadSanitizer, against the fast path of every day."""
+    names = arguments or RACING
+    options = [
+        "-Db_sanitize=thread",
+        "-Doptimization=1",
+        "-Dsimd=false",
+        "-Dwerror=false",
+        "-Dpython=disabled",
+    ]
+    if status := build(TSAN, options, {}, [f"tests/native/test_{name}" for name in names]):
+        return status
+    # Its shadow memory has a fixed place, which random addresses may hit.
+    fixed = ["setarch", "--addr-no-randomize"]
+    if subprocess.run([*fixed, "true"], check=False, capture_output=True).returncode:
+        fixed = []
+    variables = {
+        "TSAN_OPTIONS": f"suppressions={ROOT}/tests/support/tsan.supp:print_suppressions=0",
+        "FASTPATH": str(BUILD / "native/fastpath/fastpath"),
+    }
+    failed = 0
+    for name in names:
+        done = subprocess.run(
+            [*fixed, TSAN / "tests/native" / f"test_{name}"],
+            env=os.environ | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        say(f"{name} with ThreadSanitizer: {'passed' if done.returncode == 0 else 'FAILED'}")
+        if done.returncode:
+            print(done.stdout[-8000:], flush=True)
+        failed += done.returncode != 0
+    print(f"tsan: {len(names) - failed} passed, {failed} failed", flush=True)
+    return int(failed > 0)
 
 
 def aarch64(arguments: Sequence[str]) -> int:
@@ -256,6 +300,8 @@ def main(arguments: list[str]) -> int:
             return pytest(rest or RANDOM, RINGFIELD_RANDOM="1")
         case ["--rootless", *rest]:
             return rootless(rest)
+        case ["--tsan", *rest]:
+            return tsan(rest)
         case ["--aarch64", *rest]:
             return aarch64(rest)
         case ["--instructions", *rest]:

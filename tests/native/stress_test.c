@@ -78,14 +78,26 @@ static void fill(void)
 	}
 }
 
+// ThreadSanitizer does not see how DPDK waits for its threads.
+static bool ended[WORKERS];
+
+static int run(void *arg)
+{
+	struct fp_worker *w = arg;
+	int status = worker_main(w);
+
+	fp_publish(&ended[w->index], true);
+	return status;
+}
+
 static void start(void)
 {
 	unsigned int lcore, i = 0;
 
 	RTE_LCORE_FOREACH_WORKER(lcore)
 	{
-		fp.workers[i].quit = 0;
-		rte_eal_remote_launch(worker_main, &fp.workers[i++], lcore);
+		fp.workers[i].quit = ended[i] = false;
+		rte_eal_remote_launch(run, &fp.workers[i++], lcore);
 	}
 }
 
@@ -94,6 +106,8 @@ static void stop(void)
 	for (unsigned int i = 0; i < WORKERS; i++)
 		fp_publish(&fp.workers[i].quit, 1);
 	rte_eal_mp_wait_lcore();
+	for (unsigned int i = 0; i < WORKERS; i++)
+		require(fp_read_acquire(&ended[i]), "worker %u has ended", i);
 }
 
 // Waits (within reason) until the workers have taken so many packets more.
