@@ -251,13 +251,8 @@ class Enforcement:
 
     def bound_anew(self, wanted: InForce) -> list[tuple[str, int]]:
         """Addresses (and zones) that are bound elsewhere than before: their connections may be adopted."""
-        before = {(b.zone, b.address, b.port, b.mac) for b in self._in_force.program.bindings}
-        found = {
-            (b.address, b.zone): None
-            for b in wanted.program.bindings
-            if (b.zone, b.address, b.port, b.mac) not in before
-        }
-        return list(found)
+        before, after = (_places(one.program) for one in (self._in_force, wanted))
+        return [key for key, found in after.items() if before.get(key) != found]
 
     def adopt_connections(self, bound: Sequence[tuple[str, int]]) -> None:
         """Open connections of these addresses may go on here, for the configured window."""
@@ -270,3 +265,11 @@ class Enforcement:
                     dpu.ct_adopt(address, zone=zone, window=window)
         except FlowError as error:
             log.warning("connections of new bindings cannot be adopted", reason=error.reason)
+
+
+def _places(program: Program) -> dict[tuple[str, int], list[tuple[str, str]]]:
+    """Where addresses (and zones) are bound, in order: who moves is in two places."""
+    found: dict[tuple[str, int], list[tuple[str, str]]] = {}
+    for one in program.bindings:
+        found.setdefault((one.address, one.zone), []).append((one.port, one.mac))
+    return found

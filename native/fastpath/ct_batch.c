@@ -49,7 +49,7 @@ static inline void count(
 static void fill(const struct job *j, const struct packet *p, struct ct_conn *c, bool reversed)
 {
 	c->epoch = j->epoch;
-	c->seen_ms = c->told_ms = (uint32_t)j->cw->now_ms;
+	c->seen_ms = c->told_ms = c->opened_ms = (uint32_t)j->cw->now_ms;
 	c->id = (uint64_t)j->cw->index << 56 | ++j->cw->next_id;
 	c->first_ns = j->cw->now_ns;
 	ct_fill(c, p, reversed);
@@ -327,7 +327,8 @@ static bool established(struct job *j, struct packet *p, const struct ct_look *k
 			ct_close(j->cw, number, STEER_FLOW_CLOSE_REUSED);
 			return false;
 		}
-		if (unlikely(result == CT_TCP_INVALID)) {
+		if (unlikely(result == CT_TCP_INVALID) &&
+			!ct_rejoins(j->ct, j->cw->now_ms, p, &k->key, direction, &segment, c)) {
 			ct_bump(&j->cw->stats->invalid, 1);
 			if (!(j->ct->cfg.flags & STEER_CT_PASS_INVALID)) {
 				packet_drop(p, STEER_DROP_CT_INVALID);

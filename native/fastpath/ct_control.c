@@ -228,9 +228,17 @@ int ct_epoch(
 	return 0;
 }
 
+// Whether a window makes another one, of the same address, superfluous.
+static bool replaces(const struct ct_adopt_window *window, const struct ct_adopt_window *other)
+{
+	return window->version == other->version && window->zone == other->zone &&
+	       window->until_ms >= other->until_ms && !memcmp(window->address, other->address, 16);
+}
+
 int ct_adopt(uint32_t session, const struct steer_ct_adopt *adopt, struct why *why)
 {
 	struct ct_adopt_list *list, *old;
+	struct ct_adopt_window window;
 	uint64_t now;
 	int err = 0;
 	struct ct *ct = owned(session, why, &err);
@@ -240,22 +248,24 @@ int ct_adopt(uint32_t session, const struct steer_ct_adopt *adopt, struct why *w
 	if (adopt->version && adopt->version != 4 && adopt->version != 6)
 		return why_set(why, STEER_WHY_MALFORMED, -EINVAL, "IP version %u", adopt->version);
 	now = ct_ms(ct, rte_rdtsc());
+	window = (struct ct_adopt_window){.zone = htonl(adopt->zone),
+		.version = adopt->version,
+		.since_ms = now,
+		.until_ms = now + adopt->window_ms};
+	memcpy(window.address, adopt->address, adopt->version == 4 ? 4 : 16);
 	old = ct->adopt;
 	list = calloc(1, sizeof(*list) + ((old ? old->nr : 0) + 1) * sizeof(list->window[0]));
 	if (!list)
 		return why_set(why, STEER_WHY_NO_MEMORY, -ENOMEM, "no memory");
 	for (unsigned int i = 0; old && i < old->nr; i++)
-		if (old->window[i].until_ms > now)
+		if (old->window[i].until_ms > now && !replaces(&window, &old->window[i]))
 			list->window[list->nr++] = old->window[i];
 	if (list->nr == CT_ADOPT_MAX) {
 		free(list);
 		return why_set(why, STEER_WHY_PIPE_FULL, -ENOSPC, "%u windows of adoption are open already",
 			(unsigned int)CT_ADOPT_MAX);
 	}
-	list->window[list->nr] = (struct ct_adopt_window){
-		.zone = htonl(adopt->zone), .version = adopt->version, .until_ms = now + adopt->window_ms};
-	memcpy(list->window[list->nr].address, adopt->address, adopt->version == 4 ? 4 : 16);
-	list->nr++;
+	list->window[list->nr++] = window;
 	fp_publish(&ct->adopt, list);
 	if (old)
 		rcu_defer(free, old);

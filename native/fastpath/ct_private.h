@@ -37,6 +37,7 @@ struct ct_adopt_window {
 	uint8_t address[16];
 	uint32_t zone; // network order
 	uint8_t version;
+	uint64_t since_ms;
 	uint64_t until_ms;
 };
 
@@ -281,6 +282,11 @@ enum ct_step ct_step_of(const struct ct *ct, uint64_t now_ms, uint32_t epoch, en
 // Likewise of a tracked packet that has neither connection nor denial.
 enum ct_step ct_step_without(const struct ct *ct, uint64_t now_ms, const struct packet *p,
 	const struct ct_key *key, unsigned int from_high);
+// Whether a segment that a connection finds invalid is one of after a move: the connection is older than a window of
+// adoption of one of its ends, and what it knows of sequence numbers may be what another appliance has not told us. Then
+// it learns them anew, loosely, as an adopted one does.
+bool ct_rejoins(const struct ct *ct, uint64_t now_ms, const struct packet *p, const struct ct_key *key,
+	unsigned int direction, const struct ct_segment *segment, struct ct_conn *c);
 // Why a connection that the policy allows is not opened: 0, CT_LIMIT, CT_ID_LIMIT or CT_FULL. full: the table is.
 enum steer_drop ct_refuses(
 	const struct ct *ct, uint64_t now_ms, uint32_t identity, bool half_open, bool full);

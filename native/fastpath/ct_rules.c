@@ -10,7 +10,9 @@
 
 // --- Packets without a connection -----------------------------------------------------------------------------------
 
-static bool may_adopt(const struct ct *ct, uint64_t now_ms, const struct packet *p, const struct ct_key *key)
+// older: only windows that were opened after this connection count; NULL = any.
+static bool may_adopt(const struct ct *ct, uint64_t now_ms, const struct packet *p, const struct ct_key *key,
+	const struct ct_conn *older)
 {
 	const struct ct_adopt_list *list = fp_read_acquire(&ct->adopt);
 	uint32_t zone = (uint32_t)key->k[0];
@@ -24,6 +26,8 @@ static bool may_adopt(const struct ct *ct, uint64_t now_ms, const struct packet 
 
 		if (a->until_ms <= now_ms)
 			continue;
+		if (older && (int32_t)((uint32_t)a->since_ms - older->opened_ms) < 0)
+			continue;
 		if (!a->version)
 			return true;
 		if (a->version == t.version && a->zone == zone &&
@@ -31,6 +35,15 @@ static bool may_adopt(const struct ct *ct, uint64_t now_ms, const struct packet 
 			return true;
 	}
 	return false;
+}
+
+bool ct_rejoins(const struct ct *ct, uint64_t now_ms, const struct packet *p, const struct ct_key *key,
+	unsigned int direction, const struct ct_segment *segment, struct ct_conn *c)
+{
+	if (!may_adopt(ct, now_ms, p, key, c))
+		return false;
+	ct_tcp_adopt(c, direction, segment);
+	return true;
 }
 
 enum ct_step ct_step_without(const struct ct *ct, uint64_t now_ms, const struct packet *p,
@@ -43,7 +56,7 @@ enum ct_step ct_step_without(const struct ct *ct, uint64_t now_ms, const struct 
 		return CT_STEP_NEW;
 	if (ct_key_protocol(key) != IPPROTO_TCP)
 		return CT_STEP_UNTRACKABLE;
-	return may_adopt(ct, now_ms, p, key) ? CT_STEP_ADOPT : CT_STEP_INVALID;
+	return may_adopt(ct, now_ms, p, key, NULL) ? CT_STEP_ADOPT : CT_STEP_INVALID;
 }
 
 enum ct_step ct_step_of(const struct ct *ct, uint64_t now_ms, uint32_t epoch, enum ct_kind kind,

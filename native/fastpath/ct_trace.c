@@ -99,8 +99,13 @@ static bool tracked(struct walker *w, const struct ct *ct, struct packet *p, str
 	struct ct_segment segment;
 
 	if (packet_has(p, REGION_TCP)) {
+		unsigned int direction = ct_direction(&q->conn, q->from_high);
+
 		ct_segment_read(p, &segment);
-		result = ct_tcp_track(&q->conn, ct_direction(&q->conn, q->from_high), &segment);
+		result = ct_tcp_track(&q->conn, direction, &segment);
+		if (result == CT_TCP_INVALID &&
+			ct_rejoins(ct, ct_ms(ct, w->tsc), p, &q->key, direction, &segment, &q->conn))
+			result = CT_TCP_PASS;
 	}
 	if (result == CT_TCP_REOPEN)
 		return false;

@@ -260,6 +260,25 @@ static void test_adoption(void)
 	ok(lab_stats()->adopted == 2, "two were adopted");
 }
 
+// A connection that another appliance has followed for a while: it is older than the window, or not helped by it.
+static void test_rejoining(void)
+{
+	struct steer_ct_adopt adopt = {.window_ms = 60000, .zone = ZONE, .version = 4};
+
+	open_one();
+	ok(!from_client(ACK, 900000, 1, 10), "out of window");
+	put32(adopt.address, SERVER);
+	lab_wait(1);
+	ok(!ct_adopt(1, &adopt, NULL) && !ct_adopt(1, &adopt, NULL), "a window for an address, again");
+	ok(!from_client(ACK | RST, 900000, 1, 0), "not by RST");
+	ok(from_client(ACK, 900000, 700000, 10) && state() == STEER_CT_TCP_ESTABLISHED, "it goes on elsewhere");
+	ok(from_server(ACK, 700000, 900010, 500), "and so does the other side");
+	lab_wait(1);
+	open_one();
+	ok(!from_client(ACK, 900000, 1, 10), "a younger one does not");
+	lab_wait(61000);
+}
+
 static void test_pass_invalid(void)
 {
 	struct steer_ct_cfg cfg = lab_cfg();
@@ -291,6 +310,7 @@ int main(void)
 	test_closing();
 	test_running_syn();
 	test_adoption();
+	test_rejoining();
 	lab_tear_down();
 	test_pass_invalid();
 	bed_conserves(0);
