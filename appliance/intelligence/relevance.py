@@ -11,6 +11,9 @@ rules, not by verdicts at a moment, so that schedules may begin and end, and sta
 - a difference by a telling rule counts. A difference by a silent one counts only where something could pass at all: the
   default is not block, or a telling rule holds between the workload and a stranger.
 
+Where a network spans appliances (it has a VNI), packets to a peer need its place, too: there a peer is in the slice
+when something may pass between it and a workload of the appliance, although a stranger might pass as well.
+
 Who is contained is in the containment state, which every appliance has whole, and so not the business of this module.
 """
 
@@ -280,8 +283,8 @@ class Slicer:
     def _clauses(self) -> Iterable[Clause]:
         return clauses(self.fleet.rules, self.fleet.containment)
 
-    def _mattering(self, own: frozenset[int]) -> Bools:
-        """By base: whether it matters to somebody with these bases."""
+    def _mattering(self, own: frozenset[int]) -> tuple[Bools, Bools]:
+        """By base: whether it matters to somebody with these bases; whether something may pass between them."""
         count = len(self._fallback)
         mine = _marked(np.array(sorted(own), np.int64), count)
         hit = self._member_of[mine[self._member_base]]
@@ -297,7 +300,10 @@ class Slicer:
         )
         opened = self.fleet.rules.default is not Default.BLOCK or bool((telling & self._stranger).any())
         wanted = telling | silent if opened else telling
-        return _marked(self._differs_base[wanted[self._differs_of]], count)
+        passing = _marked(self._member_base[telling[self._member_of]], count)
+        if self.fleet.rules.default is not Default.BLOCK:
+            passing[:] = True
+        return _marked(self._differs_base[wanted[self._differs_of]], count), passing
 
     # -- slices
 
@@ -316,11 +322,14 @@ class Slicer:
         around: set[str] = set().union(*(self._seats[name].appliances for name in own))
         if own:
             bases = frozenset(base for name in own for base in self._seats[name].bases)
-            matter = self._mattering(bases)
-            self._relevant[appliance] = bases, matter
-            for base in np.flatnonzero(matter).tolist():
+            matter, passing = self._mattering(bases)
+            spanning = self._spanning(own)
+            if not spanning:
+                passing = matter
+            self._relevant[appliance] = bases, matter | passing
+            for base in np.flatnonzero(matter | passing).tolist():
                 for name in self._members[base]:
-                    if name not in own:
+                    if name not in own and (matter[base] or self._is_behind_tunnel(name, spanning)):
                         peers[name] = self._seats[name].peer
                         around |= self._seats[name].appliances
             for holder in [name for name in self._inside if name in own or name in peers]:
@@ -332,6 +341,14 @@ class Slicer:
             self.fleet.revision, self.fleet.networks, self.fleet.policy, own, peers, self._vteps(appliance)
         )
         return made
+
+    def _spanning(self, own: Iterable[str]) -> set[str]:
+        """Networks of these workloads that span appliances."""
+        wide = {one.name for one in self.fleet.networks if one.vni}
+        return wide and {place.network for name in own for place in self._seats[name].peer.places} & wide
+
+    def _is_behind_tunnel(self, name: str, spanning: set[str]) -> bool:
+        return any(place.owner and place.network in spanning for place in self._seats[name].peer.places)
 
     def _vteps(self, appliance: str) -> dict[str, Vtep]:
         known = self.fleet.vteps

@@ -31,11 +31,14 @@ from appliance.intelligence.v1 import statement_pb2
 from appliance.policy import compiler
 from appliance.policy.evaluate import Evaluator
 from appliance.policy.model import (
+    Band,
     Containment,
     Default,
     Interface,
     Inventory,
+    Network,
     PolicySet,
+    Rule,
     Side,
     SidePolicy,
     State,
@@ -313,3 +316,38 @@ def test_a_workload_that_a_two_sided_policy_isolates_is_no_stranger() -> None:
     policy = PolicySet(default=Default.ALLOW, side_policies=(isolates,))
     made = Slicer(fleet(inventory, policy, Containment())).slice("a")
     assert set(made.peers) == {"there"}
+
+
+ANY_TO_ANY = Rule(
+    name="all", band=Band.ALLOW, source=parse_selector("any"), target=parse_selector("any"), services=("any",)
+)
+
+
+@pytest.mark.parametrize(
+    ("vni", "policy", "known"),
+    [
+        (7, PolicySet(rules=(ANY_TO_ANY,)), {"db"}),
+        (7, PolicySet(rules=(), default=Default.ALERT), {"db"}),
+        (7, PolicySet(rules=()), set()),
+        (0, PolicySet(rules=(ANY_TO_ANY,)), set()),
+    ],
+)
+def test_who_is_reached_through_a_tunnel_is_known_although_strangers_may_be_reached_too(
+    vni: int, policy: PolicySet, known: set[str]
+) -> None:
+    workloads = tuple(
+        Workload(
+            name=name,
+            labels={"app": name},
+            interfaces=(
+                Interface(
+                    network="lab", port="p1", mac=f"02:00:00:00:00:0{number}", addresses=(f"10.0.0.{number}",),
+                    appliance=appliance,
+                ),
+            ),
+        )
+        for number, (name, appliance) in enumerate((("web", "a"), ("db", "b"), ("cloud", "")), 1)
+    )  # fmt: skip
+    networks = (Network(name="lab", vni=vni, prefixes=("10.0.0.0/24",)),)
+    made = Slicer(fleet(Inventory(networks=networks, workloads=workloads), policy, Containment())).slice("a")
+    assert set(made.peers) == known
