@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.panel import Panel
 
 from appliance.cli.common import err, out, print_json
-from appliance.demo import fleet_attacks, fleet_faults, fleet_policy, fleet_scale
+from appliance.demo import fleet_attacks, fleet_faults, fleet_move, fleet_policy, fleet_scale
 from appliance.demo.factory_data import Stream
 from appliance.demo.factory_lab import Factory, Try
 from appliance.demo.fleet_data import FIRST, Member, reaches
@@ -30,18 +30,17 @@ from appliance.demo.stage import SETTLE_SECONDS, Interrupts, Stage, conserved, e
 from appliance.rpc.client import calls
 
 PICTURE: Final = """\
-                        [b]centre[/]   who is who, what may be opened, signed
-                       ╱      ╲
- [cyan]fleet-portal[/]  ─┐  ┌─ [b]dpu1[/]        [b]dpu2[/] ─┐  ┌─ [cyan]fleet-tool[/]
- [cyan]fleet-agent[/]   ─┤  │     ╲        ╱     │  ├─ [cyan]fleet-dataset[/]
- [cyan]fleet-prep[/]    ─┼──┘      ╲[dim]VXLAN[/] ╱      └──┼─ [cyan]fleet-training[/]
- [cyan]fleet-context[/] ─┤          ──────          ├─ [cyan]fleet-soc[/]
- [cyan]inference-1[/]   ─┘         underlay         └─ [cyan]inference-2[/]
+                    [b]centre[/]   [dim]says who is who and what may be opened, signed[/]
+                   ╱      ╲
+[cyan]portal[/]      ─┐    ╱        ╲    ┌─ [cyan]tool[/]
+[cyan]agent[/]       ─┤   ╱          ╲   ├─ [cyan]dataset[/]
+[cyan]prep[/]        ─┼─ [b]dpu1[/]        [b]dpu2[/] ─┼─ [cyan]training[/]
+[cyan]context[/]     ─┤   ╲   [dim]VXLAN[/]   ╱   ├─ [cyan]soc[/]
+[cyan]inference-1[/] ─┘    ╲────────╱    └─ [cyan]inference-2[/]   [dim]... and 18 more later[/]
 
-One centre, two appliances with a data plane each, a tunnel between them;
-a namespace per workload, real TCP and UDP over IPv4 and IPv6.
-Idle rule: a worker without packets sleeps (idle: adaptive), so that all
-of it fits on two cores."""
+A namespace per workload, real TCP and UDP over IPv4 and IPv6, within an
+appliance and through the tunnel between them. Idle rule: a worker without
+packets sleeps (idle: adaptive), so that all of it fits on two cores."""
 
 TRY: Final = (
     ("{central} fleet list", "the appliances: revision, lag, health"),
@@ -111,15 +110,15 @@ class FleetDemo(Stage):
         """Within an appliance and through the tunnel, TCP and UDP, IPv4 and IPv6."""
         return fleet_scale.streams()
 
-    def judge_streams(self) -> None:
-        """They end; each brought every number there and back, in order."""
+    def judge_streams(self, *, moved: bool = False) -> None:
+        """They end; each brought every number there and back, in order but where a datagram's way became shorter."""
         reports = self.factory.close_streams()
         sent = sum(report["sent"] for report in reports.values())
         lost = sum(report["sent"] - report["received"] for report in reports.values())
         broken = [
             name
             for name, report in reports.items()
-            if report["error"] or report["disordered"] or not report["received"]
+            if report["error"] or (report["disordered"] and not moved) or not report["received"]
         ]
         again = sum(report["retransmits"] for report in reports.values())
         self.check(
@@ -192,6 +191,7 @@ def _run(
     policy = (example("factory") / "policy.yaml").read_text()
     fleet_policy.walk(demo, policy)
     fleet_scale.walk(demo)
+    fleet_move.walk(demo)
     fleet_faults.walk(demo, policy)
     fleet_attacks.walk(demo)
     if quiet and not as_json:

@@ -15,6 +15,7 @@ from appliance.demo.factory_data import REACHES, SSH, Host, Service
 
 APPLIANCES: Final = ("dpu1", "dpu2")
 VTEPS: Final = {"dpu1": "192.0.2.1", "dpu2": "192.0.2.2"}
+UNDERLAY_PREFIX: Final = "192.0.2.0/24"
 STRANGER: Final = "192.0.2.66"
 """An underlay address that is no appliance's."""
 UNDERLAY: Final = "fleet-underlay"

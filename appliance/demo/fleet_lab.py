@@ -34,6 +34,7 @@ from appliance.demo.fleet_data import (
     NETWORK,
     NEW_PLACE,
     UNDERLAY,
+    UNDERLAY_PREFIX,
     VNI,
     VTEPS,
     Member,
@@ -79,7 +80,7 @@ central: {{}}
 segmentation:
   appliance: {name}
   networks: {{{network}: {{vni: {vni}, prefixes: [{prefixes}], gateways: [{gateways}]}}}}
-  overlay: {{port: p0, address: {address}, peers: {{{peers}}}}}
+  overlay: {{port: p0, address: {address}, prefixes: [{prefix}]}}    # of the others' tunnels tells the centre
   connections: {{capacity: 65536, denied_capacity: 65536, record_seconds: 5}}
 """
 PORT: Final = '  {port}: {{backend: net_tap, netns: {namespace}, mac: "{mac}", mtu: {mtu}}}'
@@ -107,7 +108,7 @@ def config_text(name: str) -> str:
         prefixes=", ".join(f'"{one}"' for one in PREFIXES),
         gateways=", ".join(f'"{one}"' for one in GATEWAYS),
         address=VTEPS[name],
-        peers=", ".join(f"{other}: {{address: {VTEPS[other]}}}" for other in APPLIANCES if other != name),
+        prefix=UNDERLAY_PREFIX,
     )
 
 
@@ -146,6 +147,8 @@ class Process:
         """-9."""
         self._process.kill()
         self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     def stop(self) -> None:
         """Ask it to end."""
@@ -154,12 +157,9 @@ class Process:
 
     def wait(self) -> None:
         """Until it has ended; killed when it takes too long."""
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self.kill()
 
 
 class Centre:
@@ -170,11 +170,11 @@ class Centre:
         directory.mkdir()
         self._ports = ("0", "0")
         self.socket = directory / "central.sock"
-        self._channel = grpc.insecure_channel(f"unix:{self.socket}")
-        self.fleet = fleet_service_pb2_grpc.FleetServiceStub(self._channel)
-        self.inventory = inventory_service_pb2_grpc.InventoryServiceStub(self._channel)
-        self.policy = policy_service_pb2_grpc.PolicyServiceStub(self._channel)
-        self.audit = audit_service_pb2_grpc.AuditServiceStub(self._channel)
+        self.channel = grpc.insecure_channel(f"unix:{self.socket}")
+        self.fleet = fleet_service_pb2_grpc.FleetServiceStub(self.channel)
+        self.inventory = inventory_service_pb2_grpc.InventoryServiceStub(self.channel)
+        self.policy = policy_service_pb2_grpc.PolicyServiceStub(self.channel)
+        self.audit = audit_service_pb2_grpc.AuditServiceStub(self.channel)
         self.process = self.start()
 
     def start(self) -> Process:
@@ -196,7 +196,7 @@ class Centre:
 
     def close(self) -> None:
         """Hang up. The process is its keeper's."""
-        self._channel.close()
+        self.channel.close()
 
     # -- what an administrator does
 
@@ -241,6 +241,13 @@ class Centre:
             workloads=[made], reason="demonstration: a move"
         )
         self.inventory.ApplyWorkloads(request, timeout=CALL_SECONDS)
+
+    def places(self, name: str) -> list[workload_pb2.WorkloadInterface]:
+        """Where a workload is, in order."""
+        request = inventory_service_pb2.ListWorkloadsRequest(selector=f"name={name}")
+        return list(
+            self.inventory.ListWorkloads(request, timeout=CALL_SECONDS).workloads[0].workload.spec.interfaces
+        )
 
     def publish(self, text: str, reason: str) -> int:
         """A policy; the fleet's revision."""
@@ -398,15 +405,21 @@ def plug(member: Member, port: str = "") -> None:
 
 def routes(member: Member, link: str) -> list[str]:
     """Commands after which a workload sends by a link."""
-    return [
-        f"route replace {everywhere} via {gateway} dev {link} onlink"
-        for everywhere, gateway in zip(("0.0.0.0/0", "::/0"), member.gateways(), strict=True)
-    ]
+    made = []
+    for everywhere, length, gateway in zip(("0.0.0.0/0", "::/0"), (32, 128), member.gateways(), strict=True):
+        made.append(f"route replace {gateway}/{length} dev {link}")
+        made.append(f"route replace {everywhere} via {gateway} dev {link}")
+    return made
 
 
 def send_by(member: Member, link: str) -> None:
     """From here on a workload sends by a link."""
     _batch(member.namespace, routes(member, link))
+
+
+def unplug(member: Member, link: str) -> None:
+    """Pull a link out, so that the workload's kernel sends nothing there any more."""
+    _batch(member.namespace, [f"link set dev {link} down"])
 
 
 def plug_all(members: Mapping[str, Member]) -> None:

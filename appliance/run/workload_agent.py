@@ -271,7 +271,7 @@ class Agent:
                 ahead = started + (number + 1) * seconds / count - time.perf_counter()
                 if ahead > 0:
                     await asyncio.sleep(ahead)
-        return {"ok": True, "seconds": time.perf_counter() - started}
+        return {"ok": True, "sent": count, "seconds": time.perf_counter() - started}
 
     async def count_udp(self, port: int) -> Reply:
         """Datagrams that have arrived at a receiver."""

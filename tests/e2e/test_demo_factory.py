@@ -12,12 +12,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.factory import alone
 from tests.support.fastpath import wait_for
 from tests.support.netns import ip
+from tests.support.tree import ROOT
 
 pytestmark = pytest.mark.root
 COMMAND = [sys.executable, "-m", "appliance"]
@@ -30,8 +32,10 @@ def left() -> set[str]:
     return found | {str(path) for path in Path(tempfile.gettempdir()).glob("ringfield-fleet-*")}
 
 
-def test_it_judges_itself_after_one_that_was_killed() -> None:
-    """What a killed demonstration left is taken down; the walk is as expected; nothing is left then."""
+def test_it_judges_itself_after_one_that_was_killed_and_stays_to_be_tried() -> None:
+    """What a killed demonstration left is taken down; the walk is as expected; the five commands that it invites to
+    work as they are printed; nothing is left then.
+    """
     with alone():
         with subprocess.Popen(
             [*COMMAND, "demo", "factory"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -42,16 +46,44 @@ def test_it_judges_itself_after_one_that_was_killed() -> None:
             finally:
                 killed.kill()
         assert left()
-        done = subprocess.run(
-            [*COMMAND, "--json", "demo", "factory"], capture_output=True, text=True, check=False, timeout=250,
-            env=os.environ | {"COLUMNS": "140"},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        told = json.loads(done.stdout)
-        assert told["good"]
-        assert all(check["good"] for check in told["checks"])
-        assert len(told["checks"]) >= 7
+        with tempfile.TemporaryDirectory() as where, (Path(where) / "told").open("w+") as told:
+            process = subprocess.Popen(
+                [*COMMAND, "--json", "demo", "factory", "--keep"], stdout=told, stderr=subprocess.STDOUT,
+                env=os.environ | {"COLUMNS": "300"},
+            )  # fmt: skip
+            try:
+                wait_for("the invitation", lambda: "until Ctrl-C" in Path(told.name).read_text(), 250.0)
+                said, _, invited = Path(told.name).read_text().partition("\nTry in another shell:\n")
+                judged(json.loads(said))
+                tried([line.strip() for line in invited.splitlines()[:-1:2]])
+                process.send_signal(signal.SIGINT)
+                assert process.wait(60) == 0
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
         assert not left()
+
+
+def judged(told: dict[str, Any]) -> None:
+    """All as expected, and all that the mission asks of two appliances is there."""
+    assert told["good"]
+    assert all(check["good"] for check in told["checks"]), told["checks"]
+    assert len(told["checks"]) >= 32
+    assert [step.split()[0] for step in told["steps"]] == [str(number) for number in range(1, 8)]
+
+
+def tried(commands: list[str]) -> None:
+    """What it invites to, as it is printed."""
+    expected = ("connected", "inference-20", "", "1 contained", "released")
+    for command, words in zip(commands, expected, strict=True):
+        forever = "--follow" in command
+        done = subprocess.run(
+            ["timeout", "-s", "INT", "3" if forever else "60", "bash", "-c", command], cwd=ROOT, text=True,
+            capture_output=True, check=False, stdin=subprocess.DEVNULL, env=os.environ | {"COLUMNS": "160"},
+        )  # fmt: skip
+        assert forever or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        assert words in done.stdout, f"{command}: {done.stdout}{done.stderr}"
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

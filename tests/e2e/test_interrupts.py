@@ -21,7 +21,7 @@ from tests.support.rig import directory
 from tests.support.tree import ROOT
 
 RUN = [sys.executable, "-m", "appliance"]
-TAPS = ("rf-", "ai-")
+TAPS = ("rf-", "ai-", "fleet-")
 COMMANDS = {
     "run": ["run", "-c", str(ROOT / "examples/first.yaml"), "--runtime-dir", "{}/run"],
     "run-taps": ["run", "-c", str(ROOT / "examples/demo.yaml"), "--runtime-dir", "{}/run"],
@@ -29,8 +29,9 @@ COMMANDS = {
     "demo-rootless": ["demo", "--rootless"],
     "demo-pipeline": ["demo", "pipeline"],
     "demo": ["demo"],
+    "demo-factory": ["demo", "factory"],
 }
-NEED_ROOT = {"run-taps", "demo-pipeline", "demo"}
+NEED_ROOT = {"run-taps", "demo-pipeline", "demo", "demo-factory"}
 # Of each command; the seed decides when, and by which signal.
 MOMENTS = 2
 
@@ -114,7 +115,7 @@ def test_many_interrupts(command: str) -> None:
     for seed in range(1000, 1040):
         if time.monotonic() - begun > 240:
             break
-        check(command, seed, 12.0 if command == "demo" else 4.0)
+        check(command, seed, 12.0 if command in ("demo", "demo-factory") else 4.0)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
