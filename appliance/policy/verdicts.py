@@ -10,6 +10,7 @@ clauses that match it are decided; lists that decide alike become one.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -39,14 +40,65 @@ def atom(kind: int, protocol: Protocol, low: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretches:
+    """By row: stretches of indices (from ``low`` up to, not including, ``high``), ascending and apart."""
+
+    rows: Ragged
+    """By row: its stretches, as positions in ``low`` and ``high``."""
+    low: Ids
+    high: Ids
+    width: int
+    """How many indices there are."""
+
+    @classmethod
+    def of(cls, parts: Sequence[Sequence[tuple[int, int]]], width: int) -> Stretches:
+        """From stretches that may overlap or be empty, in any order."""
+        low: list[int] = []
+        high: list[int] = []
+        length = np.zeros(len(parts), np.int64)
+        for row, part in enumerate(parts):
+            first = len(low)
+            for a, b in sorted(part):
+                if a < b and len(low) > first and a <= high[-1]:
+                    high[-1] = max(high[-1], b)
+                elif a < b:
+                    low.append(a)
+                    high.append(b)
+            length[row] = len(low) - first
+        rows = Ragged(np.cumsum(length) - length, length, np.arange(len(low)))
+        return cls(rows, np.array(low, np.int64), np.array(high, np.int64), width)
+
+    @property
+    def count(self) -> Ids:
+        """By row: how many indices."""
+        return np.bincount(self.rows.rows, self.high - self.low, len(self.rows.length)).astype(np.int64)
+
+    def take(self, which: Ids) -> tuple[Ids, Ids]:
+        """Some rows, in this order: position in ``which``, index."""
+        position, stretch = self.rows.take(which)
+        wide, index = Ragged(self.low, self.high - self.low, np.arange(self.width)).take(stretch)
+        return position[wide], index
+
+    def has(self, rows: Ids, indices: Ids) -> NDArray[np.bool_]:
+        """Whether each row has the index."""
+        if not len(self.low):
+            return np.zeros(len(rows), bool)
+        base = self.rows.rows * self.width
+        wanted = rows * self.width + indices
+        at = np.searchsorted(base + self.low, wanted, "right") - 1
+        found: NDArray[np.bool_] = (at >= 0) & (wanted < (base + self.high)[at])
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Atoms:
     """What the services of a policy fall into."""
 
     numbers: Ids
     """Ascending; OTHER is first."""
-    covers: NDArray[np.bool_]
-    """By set of services and atom: whether the set matches it."""
-    named: Ragged
+    covered: Stretches
+    """By set of services: the atoms that it matches."""
+    named: Stretches
     """By set of services: the atoms (indices) that its spans are made of."""
     ranges: tuple[tuple[Protocol, int, int], ...]
     """The range classes: protocol, low, high."""
@@ -75,26 +127,30 @@ def atoms(sets: Sequence[tuple[Span, ...]]) -> Atoms:
         + [(atom(KIND_RANGE, p, low), p, low, high) for p, low, high in ranges]
     )
     numbers = np.array([OTHER, *(number for number, _, _, _ in keyed)], np.int64)
-    protocol_of = np.array([-1, *(int(p) for _, p, _, _ in keyed)], np.int64)
-    low_of = np.array([0, *(low for _, _, low, _ in keyed)], np.int64)
-    high_of = np.array([0, *(high for _, _, _, high in keyed)], np.int64)
-    is_range = numbers >> 32 == KIND_RANGE
-    covers = np.zeros((len(sets), len(numbers)), bool)
-    named: list[Ids] = []
-    for row, one in enumerate(sets):
-        mine_named = np.zeros(len(numbers), bool)
+    ascending = numbers.tolist()
+    high_of = [0, *(high for _, _, _, high in keyed)]
+
+    def inside(kind: int, span: Span) -> tuple[int, int]:
+        low, high = (atom(kind, span.protocol, number) for number in (span.low, span.high))
+        first, last = bisect_left(ascending, low), bisect_right(ascending, high)
+        # A range may begin where a single number is, or a few ICMP types, and go beyond.
+        return first, last - (first < last and high_of[last - 1] > span.high)
+
+    covered: list[list[tuple[int, int]]] = []
+    named: list[list[tuple[int, int]]] = []
+    for one in sets:
+        covered.append([])
+        named.append([])
         for span in one:
             if span.protocol is Protocol.ANY:
-                covers[row] = True
+                covered[-1].append((0, len(numbers)))
                 continue
-            # A range lies in a span or beside it; a single number may be where a range begins.
-            inside = (protocol_of == span.protocol) & (low_of >= span.low) & (high_of <= span.high)
-            covers[row] |= inside
-            single = span.low == span.high
+            singly, widely = inside(KIND_SINGLE, span), inside(KIND_RANGE, span)
+            covered[-1] += [singly, widely]
             icmp_part = span.protocol in (Protocol.ICMP, Protocol.ICMP6) and span.high - span.low < 255
-            mine_named |= inside & (~is_range if single or icmp_part else is_range)
-        named.append(np.flatnonzero(mine_named))
-    return Atoms(numbers, covers, Ragged.of(named), tuple(ranges))
+            named[-1].append(singly if span.low == span.high or icmp_part else widely)
+    width = len(numbers)
+    return Atoms(numbers, Stretches.of(covered, width), Stretches.of(named, width), tuple(ranges))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +207,11 @@ class _Judge:
         self.has_roles = bool((self.role != Role.DECIDE).any())
         self.side_outcomes: dict[tuple[Action, int, int], int] = {}
 
-    def decide(self, group_start: Ids, members: Ids, matches: NDArray[np.bool_]) -> tuple[Ids, Ids]:
-        """Enforced and audit outcome of each group; ``group_start`` ascends, no group is empty."""
+    def decide(self, group_start: Ids, members: Ids) -> tuple[Ids, Ids]:
+        """Enforced and audit outcome of each group of clauses; ``group_start`` ascends, no group is empty."""
 
         def least(which: NDArray[np.bool_]) -> Ids:
-            return np.minimum.reduceat(np.where(which & matches, self.rank[members], NOTHING), group_start)
+            return np.minimum.reduceat(np.where(which, self.rank[members], NOTHING), group_start)
 
         decide = self.role[members] == Role.DECIDE
         enforced = least(decide & ~self.audit[members])
@@ -279,18 +335,41 @@ def decide(clauses: Sequence[Clause], lists: Ragged, default: Default) -> Decide
     width = len(split.numbers)
     cells = distinct(np.concatenate([list_of * width + atom_index, np.arange(count) * width]))
     row_list, row_atom = cells // width, cells % width
-    members_row, members = lists.take(row_list)
-    filled = np.bincount(members_row, minlength=len(cells)) > 0
+    cell, members = _matches(lists, set_of, split.covered, cells)
     verdicts: dict[int, Verdict] = {}
     enforced = np.full(len(cells), NOTHING)
     audit = np.full(len(cells), NOTHING)
-    if filled.any():
-        starts = np.flatnonzero(np.append(True, members_row[1:] != members_row[:-1]))
-        matches = split.covers[set_of[members], row_atom[members_row]]
-        enforced[filled], audit[filled] = judge.decide(starts, members, matches)
+    if len(cell):
+        starts = np.flatnonzero(np.append(True, cell[1:] != cell[:-1]))
+        enforced[cell[starts]], audit[cell[starts]] = judge.decide(starts, members)
     tags = _tags(judge, enforced, audit, verdicts)
     (default_tag,) = _tags(judge, np.array([NOTHING]), np.array([NOTHING]), verdicts).tolist()
     return _lists(row_list, split.numbers[row_atom], tags, count, default_tag, verdicts, split.ranges)
+
+
+def _matches(lists: Ragged, set_of: Ids, covered: Stretches, cells: Ids) -> tuple[Ids, Ids]:
+    """Cells (list * width + atom, ascending) and the clauses of their list that match their atom: index of the cell,
+    ascending, and clause.
+
+    Of each clause in a list either the atoms that it matches are looked up among the list's, or the other way round,
+    whichever are fewer: ten thousand clauses of one list, each with a port of its own, are as many look-ups.
+    """
+    row_list, row_atom = cells // covered.width, cells % covered.width
+    of_list = Ragged.grouped(row_list, np.arange(len(cells)), len(lists.length))
+    row, clause = lists.rows, lists.data
+    services = set_of[clause]
+    by_atom = covered.count[services] < of_list.length[row]
+    few, many = np.flatnonzero(by_atom), np.flatnonzero(~by_atom)
+    position, index = covered.take(services[few])
+    wanted = row[few][position] * covered.width + index
+    at = np.minimum(np.searchsorted(cells, wanted), len(cells) - 1)
+    there = cells[at] == wanted
+    other, cell = of_list.take(row[many])
+    match = covered.has(services[many][other], row_atom[cell])
+    cell = np.concatenate([at[there], cell[match]])
+    clause = np.concatenate([clause[few][position[there]], clause[many][other[match]]])
+    order = np.argsort(cell, kind="stable")
+    return cell[order], clause[order]
 
 
 def _lists(
