@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from appliance.bench.factory import Factory, inventory, policy
 from appliance.bench.figures import Collection, Section
 from appliance.bench.machine import BenchError, memory_mib
@@ -27,7 +29,7 @@ SIZES = (10, 100, 1000, 10_000)
 PORTS = 30
 GOAL_INSTALL_S = 3.0
 GOAL_CHANGE_MS = 20.0
-CHANGES = 20
+CHANGES = 200
 
 
 def _factory(size: int, any_share: float = 0.01) -> Factory:
@@ -71,7 +73,7 @@ def _relabelled(before: Inventory, which: int) -> Inventory:
 def _changes(
     found: Collection, dpu: Dpu, reconciler: Reconciler, rules: PolicySet, now: Inventory, program: Program
 ) -> None:
-    """Label changes one after the other; the slowest of them is nearly their 99th percentile."""
+    """Label changes one after the other."""
     spent, at = [], places(program)
     for i in range(CHANGES):
         which = i * 37 % len(now.workloads)
@@ -86,24 +88,13 @@ def _changes(
             program, rows, concerned = quick
             reconciler.update(dpu, program, rows, 2 + i, concerned)
         spent.append(1e3 * (time.perf_counter() - began))
-    spent.sort()
     size = len(now.workloads)
-    found.add(
-        f"{size} workloads and rules: one label change, median",
-        "ms",
-        spent[len(spent) // 2],
-        less=True,
-        key="P9",
-    )
+    name = f"{size} workloads and rules: one label change"
     goal = {"goal": GOAL_CHANGE_MS} if size == SIZES[-1] else {}
-    found.add(
-        f"{size} workloads and rules: one label change, slowest of {CHANGES}",
-        "ms",
-        spent[-1],
-        less=True,
-        key="P9",
-        **goal,
-    )
+    p50, p99 = np.percentile(spent, [50, 99])
+    found.add(f"{name}, median", "ms", float(p50), less=True, key="P9")
+    found.add(f"{name}, p99 of {CHANGES}", "ms", float(p99), less=True, key="P9", **goal)
+    found.add(f"{name}, slowest of {CHANGES}", "ms", max(spent), less=True)
 
 
 def weigh(size: int) -> float:
