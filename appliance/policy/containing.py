@@ -78,17 +78,19 @@ class Containing:
                     reset=reset,
                 )
 
+            def written(made: list[Contained]) -> None:
+                self._audit.append(
+                    actor, action, target, reason=reason,
+                    before={name: one.state.name.lower() if one else "normal" for name, one in old.items()},
+                    after={"state": state.name.lower(), "ttl_seconds": ttl, "keep": [asdict(path) for path in keep],
+                           "reset": reset},
+                    revision=self._force.in_force.revision,
+                )  # fmt: skip
+
             compiles = state is State.RESTRICTED or bool(keep) or reset or _compiles(old.values())
-            made, before, after = self._restate(old, change, compiles)
+            made, before, after = self._restate(old, change, written, compiles)
         seconds = self._monotonic() - started
         self._force.tell()
-        self._audit.append(
-            actor, action, target, reason=reason,
-            before={name: one.state.name.lower() if one else "normal" for name, one in old.items()},
-            after={"state": state.name.lower(), "ttl_seconds": ttl, "keep": [asdict(path) for path in keep],
-                   "reset": reset},
-            revision=self._force.in_force.revision,
-        )  # fmt: skip
         return made, before, after, seconds
 
     def as_if(self, name: str, state: State) -> InForce:
@@ -106,13 +108,18 @@ class Containing:
             if not reason.strip():
                 raise InvalidValue("reason: say why; it goes into the audit log")
             old = {name: self._contained.get(name) for name in names}
-            made, _, _ = self._restate(old, lambda: self._contained.release(names), _compiles(old.values()))
+
+            def written(made: list[Contained]) -> None:
+                self._audit.append(
+                    actor, "containment.release", target, reason=reason,
+                    before={one.workload: one.state.name.lower() for one in made},
+                    after={one.workload: "normal" for one in made}, revision=self._force.in_force.revision,
+                )  # fmt: skip
+
+            made, _, _ = self._restate(
+                old, lambda: self._contained.release(names), written, _compiles(old.values())
+            )
         self._force.tell()
-        self._audit.append(
-            actor, "containment.release", target, reason=reason,
-            before={one.workload: one.state.name.lower() for one in made},
-            after={one.workload: "normal" for one in made}, revision=self._force.in_force.revision,
-        )  # fmt: skip
         return made
 
     def _baseline(
@@ -123,14 +130,23 @@ class Containing:
         return tuple(dict.fromkeys([*had, *self.baselines(workloads)]))
 
     def _restate(
-        self, old: Mapping[str, Contained | None], change: Callable[[], list[Contained]], compiles: bool
+        self,
+        old: Mapping[str, Contained | None],
+        change: Callable[[], list[Contained]],
+        written: Callable[[list[Contained]], None],
+        compiles: bool,
     ) -> tuple[list[Contained], InForce, InForce]:
-        """Change who is contained, ``old`` being what they were; what is in force before and after."""
+        """Change who is contained, ``old`` being what they were; what is in force before and after.
+
+        What is wanted is on disk and in the audit log (``written``) before packets feel it: who is killed in between
+        brings it into force at the next start. Neither waits for the disk.
+        """
         if not compiles:
             with self._force.at_once():
                 before = self._force.in_force
                 made = change()
                 try:
+                    written(made)
                     self._force.flip_now()
                 except FlowError:
                     self._contained.put_back(old)
@@ -147,6 +163,7 @@ class Containing:
                     self._force.in_force.revision, before.policy, self._workloads.inventory, before.program
                 )
                 with self._force.lock:
+                    written(made)
                     self._force.pending = {}
                     self._force.post_or_keep(wanted)
             except FlowError:

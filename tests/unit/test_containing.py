@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Ringfield authors
+"""Containment whose appliance dies, or whose fast path refuses, in the midst of it."""
+
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from appliance.errors import FlowError, NotConnected
+from appliance.policy.audit import LOCAL, LOG, Outcome
+from appliance.policy.containment import KeptPath
+from appliance.policy.control import Segmentation
+from appliance.policy.model import State, Workload
+from appliance.policy.operation import Settings
+
+AGENT = Workload(name="agent", labels={"app": "agent"}, kind="agent")
+
+
+def appliance(directory: Path) -> Segmentation:
+    def use(seconds: float | None) -> NoReturn:
+        raise NotConnected("none")
+
+    made = Segmentation(Settings(networks=(), ports={}), directory, use)
+    made.declare_workloads([AGENT], "one")
+    return made
+
+
+def told(control: Segmentation) -> list[tuple[str, Outcome]]:
+    return [(e.action, e.outcome) for e in control.audit.entries() if e.action.startswith("containment.")]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_who_is_killed_in_the_midst_of_a_quarantine_has_told_and_kept_it(tmp_path: Path, keep: bool) -> None:
+    """With ``keep`` the policy is compiled for it."""
+    child = os.fork()
+    if not child:
+        dying = appliance(tmp_path)
+        for name in ("flip_now", "post_or_keep"):
+            setattr(dying.force, name, lambda *given: os._exit(7))
+        kept = [KeptPath(source="app=agent", services=("tcp/22",))] if keep else []
+        dying.containment.contain([AGENT], State.QUARANTINED, LOCAL, reason="it scans", keep=kept)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    after = appliance(tmp_path)
+    assert told(after) == [("containment.quarantine", Outcome.DONE)]
+    assert after.in_force.states == {"agent": State.QUARANTINED}
+    assert after.audit.verify().good == after.audit.count
+    after.close()
+
+
+def test_what_the_fast_path_refuses_is_taken_back_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = appliance(tmp_path)
+
+    def refuse() -> NoReturn:
+        raise FlowError("no more")
+
+    monkeypatch.setattr(control.force, "flip_now", refuse)
+    with pytest.raises(FlowError, match="no more"):
+        control.containment.contain([AGENT], State.QUARANTINED, LOCAL, reason="it scans")
+    assert control.contained.states == {}
+    assert told(control) == [
+        ("containment.quarantine", Outcome.DONE),
+        ("containment.quarantine", Outcome.REFUSED),
+    ]
+    control.close()
+
+
+def test_what_cannot_be_told_is_not_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    control = appliance(tmp_path)
+
+    def full(*given: object, **more: object) -> NoReturn:
+        raise FlowError(f"no room for {LOG}")
+
+    with monkeypatch.context() as changed:
+        changed.setattr(control.audit, "append", full)
+        with pytest.raises(FlowError, match="no room"):
+            control.containment.contain([AGENT], State.QUARANTINED, LOCAL, reason="it scans")
+    assert control.contained.states == {}
+    assert control.in_force.states == {}
+    control.containment.contain([AGENT], State.QUARANTINED, LOCAL, reason="it scans")
+    assert control.in_force.states == {"agent": State.QUARANTINED}
+    control.close()
