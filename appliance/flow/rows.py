@@ -95,12 +95,27 @@ def remove_rows(pipe: Pipe, handles: Handles, *, queue: int = 0) -> None:
 
 def adopt_rows(pipe: Pipe, queue: int = 0) -> AdoptedRows:
     """Of an adopted pipe: its entries. Once per pipe, instead of ``Pipe.adopt_entries``."""
-    try:
-        key, args = pipe.key_dtype, pipe.args_dtype()
-    except NotSupported:  # control and ordered list pipes have no rows
-        key = args = np.dtype([])
-    raw = pipes.adopt_rows(pipe.handle, queue, key.itemsize, args.itemsize)
+    key, args = _dtypes(pipe)
+    return _made(pipes.adopt_rows(pipe.handle, queue, key.itemsize, args.itemsize), key, args)
 
+
+def look_rows(pipe: Pipe, after: int = -1) -> tuple[AdoptedRows, int]:
+    """Up to 4096 entries of a pipe as the fast path holds them now, numbered above ``after`` (-1: from the first), and
+    the number of the last. No handles; no entries: there are no more.
+    """
+    key, args = _dtypes(pipe)
+    raw = pipes.look_rows(pipe.handle, key.itemsize, args.itemsize, after)
+    return _made(raw, key, args), int(raw.infos["number"][-1]) if len(raw.infos) else after
+
+
+def _dtypes(pipe: Pipe) -> tuple[np.dtype[np.void], np.dtype[np.void]]:
+    try:
+        return pipe.key_dtype, pipe.args_dtype()
+    except NotSupported:  # control and ordered list pipes have no rows
+        return np.dtype([]), np.dtype([])
+
+
+def _made(raw: pipes.AdoptedRows, key: np.dtype[np.void], args: np.dtype[np.void]) -> AdoptedRows:
     def rows(data: NDArray[np.uint8], dtype: np.dtype[np.void]) -> NDArray[np.void]:
         if not dtype.itemsize:
             return np.zeros(len(data), dtype)

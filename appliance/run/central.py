@@ -19,7 +19,7 @@ from appliance.policy.audit import Actor
 from appliance.policy.control import Segmentation
 from appliance.policy.imposed import Imposed, Imposing
 from appliance.policy.model import Overlay
-from appliance.policy.readback import digests
+from appliance.policy.readback import ReadBack
 from appliance.rpc.centre_service import CentreServicer
 from appliance.rpc.server import Registers
 from appliance.run.document import Node, read_document
@@ -51,7 +51,7 @@ class SegmentationEnforcer:
     def __init__(self, control: Segmentation) -> None:
         self._control = control
         self._imposing = Imposing(control)
-        self._name = ""
+        self._read = ReadBack()
 
     def obey(self, centre: str) -> None:
         """See ``agent.Enforcer``."""
@@ -98,7 +98,7 @@ class SegmentationEnforcer:
         force = self._control.force
         try:
             with force.lock, force.use(1.0) as dpu:
-                return digests(force.reconciler, dpu, force.in_force.program)
+                return self._read.digests(force.reconciler, dpu, force.in_force.program)
         except FlowError as error:
             log.debug("the program cannot be read back", reason=error.reason)
             return b"", b""

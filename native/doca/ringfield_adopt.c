@@ -267,6 +267,7 @@ doca_error_t doca_flow_ringfield_adopt_pipes(
 struct visitor {
 	struct doca_flow_ringfield_adopt *adopt;
 	uint32_t key_bytes;
+	bool look; // no handles are made
 	doca_error_t result;
 };
 
@@ -274,6 +275,17 @@ static void give_info(struct doca_flow_ringfield_entry *to, const struct doca_fl
 {
 	if (doca_flow_ringfield_entry_info(entry, to) != DOCA_SUCCESS)
 		memset(to, 0, sizeof(*to));
+}
+
+static void look_info(struct doca_flow_ringfield_entry *to, const struct steer_entry_info *info,
+	const struct steer_entry_add *record)
+{
+	*to = (struct doca_flow_ringfield_entry){.number = info->entry,
+		.priority = record->priority,
+		.index = record->index,
+		.action_idx = record->action_idx,
+		.tag = record->tag,
+		.counted = info->counter != STEER_COUNTER_NONE};
 }
 
 // The forward that an entry brought along: it lies behind key, arguments and monitor.
@@ -294,7 +306,7 @@ static bool visit(const struct steer_entry_info *info, const struct steer_entry_
 	uint32_t row = adopt->nr_entries;
 	const uint8_t *key = (const uint8_t *)(record + 1), *args = key + ((record->key_bytes + 7u) & ~7u);
 	size_t room = info->bytes - sizeof(*info) - sizeof(*record);
-	struct doca_flow_pipe_entry *entry;
+	struct doca_flow_pipe_entry *entry = NULL;
 
 	if (row >= adopt->max)
 		return false;
@@ -303,14 +315,18 @@ static bool visit(const struct steer_entry_info *info, const struct steer_entry_
 			"the fast path's answer is cut off");
 		return false;
 	}
-	visitor->result =
-		entry_adopt(adopt->pipe, adopt->pipe_queue, info->entry, info->counter, record, &entry);
+	if (!visitor->look)
+		visitor->result = entry_adopt(
+			adopt->pipe, adopt->pipe_queue, info->entry, info->counter, record, &entry);
 	if (visitor->result != DOCA_SUCCESS)
 		return false;
 	if (adopt->entries)
 		adopt->entries[row] = entry;
 	if (adopt->infos) {
-		give_info(&adopt->infos[row], entry);
+		if (entry)
+			give_info(&adopt->infos[row], entry);
+		else
+			look_info(&adopt->infos[row], info, record);
 		give_fwd(&adopt->infos[row], record, room);
 	}
 	if (record->key_bytes == adopt->pipe->match.key_bytes && visitor->key_bytes)
@@ -324,7 +340,10 @@ static bool visit(const struct steer_entry_info *info, const struct steer_entry_
 		memcpy(to, args,
 			record->args_bytes < adopt->args_bytes ? record->args_bytes : adopt->args_bytes);
 	}
-	adopt->pipe->adopt_after = info->entry;
+	if (visitor->look)
+		adopt->after = info->entry;
+	else
+		adopt->pipe->adopt_after = info->entry;
 	adopt->nr_entries++;
 	return adopt->nr_entries < adopt->max;
 }
@@ -351,6 +370,24 @@ doca_error_t doca_flow_ringfield_adopt_entries(struct doca_flow_ringfield_adopt 
 		adopt->pipe->adopt_after = STEER_ENTRY_NONE;
 	}
 	result = list_entries(adopt->pipe->number, adopt->pipe->adopt_after, adopt->max, visit, &visitor);
+	flow_unlock();
+	return result == DOCA_SUCCESS ? visitor.result : result;
+}
+
+doca_error_t doca_flow_ringfield_look_entries(struct doca_flow_ringfield_adopt *look)
+{
+	struct visitor visitor = {.adopt = look, .look = true};
+	doca_error_t result = flow_check_state(__func__);
+
+	if (result != DOCA_SUCCESS)
+		return result;
+	if (!look || !look->pipe || !look->max || look->entries)
+		return refuse_argument(
+			__func__, "look", "it or its pipe is NULL, max is 0, or handles are asked for");
+	look->nr_entries = 0;
+	flow_lock();
+	visitor.key_bytes = rows_key_bytes(look->pipe);
+	result = list_entries(look->pipe->number, look->after, look->max, visit, &visitor);
 	flow_unlock();
 	return result == DOCA_SUCCESS ? visitor.result : result;
 }

@@ -678,10 +678,16 @@ struct doca_flow_ringfield_adopt {
 	uint8_t *args; // rows of args_bytes each, zero behind the template's own
 	uint32_t args_bytes;
 	uint32_t nr_entries; // result
+	uint32_t after;      // look_entries: entries numbered above it; UINT32_MAX: from the first
+	uint32_t pad1;
 };
 
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ringfield_adopt_entries(struct doca_flow_ringfield_adopt *adopt);
+// The same of any pipe of this session as the fast path holds it now, without handles: entries must be NULL, pipe_queue
+// is not looked at, counters are not told. after becomes the number of the last one; 0 entries: there are no more.
+DOCA_EXPERIMENTAL
+doca_error_t doca_flow_ringfield_look_entries(struct doca_flow_ringfield_adopt *look);
 
 // === Statistics ====================================================================================================
 

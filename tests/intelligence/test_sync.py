@@ -12,6 +12,7 @@ from collections import Counter
 from contextlib import suppress
 
 import grpc
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from appliance.flow.rows import remove_rows
+from appliance.flow.rows import remove_rows, update_rows
 from appliance.intelligence.access import LOCAL
 from appliance.policy.model import State
 from tests.intelligence.bad_wire import NAMES, PORTS, Bed, Inside, brisk, forged, policy
@@ -173,7 +174,7 @@ def test_fast_paths_hold_what_was_published_for_long() -> None:
 
 
 def test_drift_of_a_real_fast_path_is_an_alarm() -> None:
-    """Somebody takes a row away behind the appliance's back."""
+    """Somebody exchanges a row, and takes some away, behind the appliance's back."""
     with directory() as where, brisk():
         bed = Bed(where)
         try:
@@ -182,14 +183,32 @@ def test_drift_of_a_real_fast_path_is_an_alarm() -> None:
             assert isinstance(one, Inside)
             assert one.appliance.segmentation is not None
             force = one.appliance.segmentation.control.force
-            with force.use(None) as dpu:
-                port = next(iter(dpu.ports.values()))
-                pipe = port.pipes[force.reconciler.pipes["seg/service"]]
-                remove_rows(pipe, force.reconciler._live["seg/service"].handles)
             assert bed.server is not None
             book = bed.server.book
-            wait_for("the alarm", lambda: [alarm.appliance for alarm in book.alarms if alarm.kind == "drift"])
-            assert book.health(book.of(NAMES[0])).startswith("drift")
-            assert book.health(book.of(NAMES[1])) == "ok"
+
+            def drifts() -> bool:
+                assert book.health(book.of(NAMES[1])) == "ok"
+                return book.health(book.of(NAMES[0])).startswith("drift")
+
+            with force.use(None):
+                name, (pipe, rows) = next(
+                    (name, given)
+                    for name, given in force.reconciler.given.items()
+                    if given[1].args is not None and len(given[1]) and not given[1].fwds[0]
+                )
+                assert rows.args is not None
+                handles = force.reconciler._live[name].handles[:1]
+                good, bad = rows.args[:1].copy(), rows.args[:1].copy()
+                bad.view(np.uint8)[-1] ^= 1
+                update_rows(pipe, handles, args=bad)
+            wait_for("the alarm", drifts)
+            assert [alarm.appliance for alarm in book.alarms if alarm.kind == "drift"] == [NAMES[0]]
+            with force.use(None):
+                update_rows(pipe, handles, args=good)
+            wait_for("its end", lambda: not drifts())
+            with force.use(None):
+                live = force.reconciler._live["seg/service"]
+                remove_rows(live.pipe, live.handles)
+            wait_for("the alarm", drifts)
         finally:
             bed.close()

@@ -292,6 +292,18 @@ static void come_back(const struct fastpath *fastpath)
 	ok(known == 1, "with keys, arguments and tags");
 	must(doca_flow_ringfield_adopt_entries(&adopt));
 	ok(!adopt.nr_entries, "and then there are no more");
+	adopt.after = UINT32_MAX;
+	refused(doca_flow_ringfield_look_entries(&adopt), DOCA_ERROR_INVALID_VALUE, "argument");
+	adopt.entries = NULL;
+	memset(rows, 0, sizeof(rows));
+	must(doca_flow_ringfield_look_entries(&adopt));
+	ok(adopt.nr_entries == ROWS - 3, "what the fast path holds can be looked at (%u)", adopt.nr_entries);
+	known = 0;
+	for (uint32_t i = 0; i < adopt.nr_entries; i++)
+		known += infos[i].tag == 100004 && rows[i][3] == 4 && arguments[i][3] == 7;
+	ok(known == 1, "as it was added");
+	must(doca_flow_ringfield_look_entries(&adopt));
+	ok(!adopt.nr_entries, "to its end");
 	match.outer.ip4.dst_ip = IP(10, 0, 99, 252);
 	match.outer.transport.dst_port = DOCA_HTOBE16(80);
 	must(doca_flow_pipe_basic_add_entry(

@@ -29,7 +29,16 @@ from appliance.flow.types import PipeType
 from appliance.policy.layout import PREFIX
 from appliance.policy.program import Program, fit
 from appliance.policy.reconciler.concerned import concerned_by
-from appliance.policy.reconciler.rows import Index, Rows, forwards_moved, miss_text, raw, rows_of, translated
+from appliance.policy.reconciler.rows import (
+    Index,
+    Rows,
+    forwards_moved,
+    miss_text,
+    raw,
+    rows_of,
+    rows_read,
+    translated,
+)
 from appliance.policy.reconciler.tables import (
     Live,
     Step,
@@ -88,6 +97,15 @@ class Reconciler:
         """Name of the pipe of each table."""
         return {name: live.pipe.name for name, live in self._live.items()}
 
+    @property
+    def given(self) -> dict[str, tuple[Pipe, Rows]]:
+        """Pipe of each table, and the rows that it was given; connection tracking has none."""
+        return {
+            name: (live.pipe, live.rows)
+            for name, live in self._live.items()
+            if live.pipe.spec.type is not PipeType.CT
+        }
+
     def adopt(self, dpu: Dpu, port: Port) -> bool:
         """Take over what an earlier appliance left on the port; whether there was anything.
 
@@ -101,15 +119,7 @@ class Reconciler:
                 left.append(pipe)
                 continue
             found = adopt_rows(pipe)
-            masked = pipe.spec.type in (PipeType.LPM, PipeType.ACL)
-            rows = Rows(
-                found.keys,
-                found.masks if masked else None,
-                found.priorities if pipe.spec.type is PipeType.ACL else None,
-                found.args if found.args.dtype.names else None,
-                found.tags,
-                found.fwds.astype("S48"),
-            )
+            rows = rows_read(pipe, found)
             info = pipe.info()
             self._live[name] = Live(
                 name,

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.flow import Pipe, Port
-from appliance.flow.types import Fwd, FwdPipe, FwdPort, FwdRss, PipeSpec, pipe_name
+from appliance.flow.rows import AdoptedRows
+from appliance.flow.types import Fwd, FwdPipe, FwdPort, FwdRss, PipeSpec, PipeType, pipe_name
 from appliance.policy.program import Table, fit
 
 Bytes = NDArray[np.bytes_]
@@ -67,6 +68,19 @@ def lines(whole: NDArray[np.uint8]) -> Bytes:
     """Lines of bytes as values that can be compared and sorted."""
     count, width = whole.shape
     return np.frombuffer(whole.tobytes(), f"S{width}") if width else np.zeros(count, "S1")
+
+
+def rows_read(pipe: Pipe, found: AdoptedRows) -> Rows:
+    """Rows as the fast path holds them."""
+    masked = pipe.spec.type in (PipeType.LPM, PipeType.ACL)
+    return Rows(
+        found.keys,
+        found.masks if masked else None,
+        found.priorities if pipe.spec.type is PipeType.ACL else None,
+        found.args if found.args.dtype.names else None,
+        found.tags,
+        found.fwds.astype("S48"),
+    )
 
 
 def no_rows() -> Rows:
