@@ -101,6 +101,26 @@ def test_a_quarantined_agent_is_cut_off_on_both_appliances_and_nobody_else_loses
     assert rig.opens("agent", "tool", "tcp/7000")
 
 
+def test_a_prompt_injection_verdict_leads_to_containment_behind_the_other_appliance(rig: Rig) -> None:
+    """The AI firewall in front of a replica reports who asked; a responder acts on the report, once for the fleet."""
+    asked = Stream("agent", "inference-2", MODEL)
+    others = [one for one in rig.streams() if "agent" not in (one.source, one.target)]
+    rig.factory.open_streams([asked, *others])
+    rig.alive(asked, *others)
+    # The verdict is about a connection: its record at the replica's appliance says which workload opened it.
+    seen = rig.wait_for_flow("dpu2", "event=open from.workload=agent to.workload=inference-2 to.port=8000")
+    rig.report(seen.src_workload, "prompt-injection")
+    (threat,) = rig.reported("prompt-injection")
+    rig.contain(threat, reason="prompt injection seen by the AI firewall")
+    at_once = rig.factory.report_streams()[asked.name]["received"]
+    rig.alive(*others)
+    assert not rig.opens("agent", "inference-1", "tcp/8000", expected=False)
+    assert not rig.opens("agent", "inference-2", "tcp/8000", expected=False)
+    reports = rig.factory.close_streams()
+    assert reports[asked.name]["received"] <= at_once + 1
+    judged(reports, *others)
+
+
 def test_a_host_that_spoofs_and_floods_harms_nobody_behind_either_appliance(rig: Rig) -> None:
     others = [one for one in rig.streams() if "agent" not in (one.source, one.target)]
     rig.factory.open_streams(others)
@@ -112,14 +132,16 @@ def test_a_host_that_spoofs_and_floods_harms_nobody_behind_either_appliance(rig:
         frames.tcp(host("soc"), target, 41002, 2049),
         frames.tcp(frames.Host(host("agent").mac, "192.0.2.2"), target, 41003, 2049),
     ]
-    before = rig.drops()
+    before = rig.dropped("dpu1", "unauthenticated")
     rig.factory.flood("agent", claims, 400, 0.2)
-    after = rig.drops_once(400, before)
-    assert after["dpu1"]["unauthenticated"] == before["dpu1"].get("unauthenticated", 0) + 400
-    assert after["dpu2"] == before["dpu2"], "none of them got into the tunnel"
+    wait_for("the claims to be dropped", lambda: rig.dropped("dpu1", "unauthenticated") >= before + 400, 10.0)
+    assert rig.dropped("dpu1", "unauthenticated") == before + 400, "each of them, and nothing else"
+    assert not rig.dropped("dpu2", "tunnel_spoofed"), "none of them got into the tunnel"
+    assert not rig.flows("dpu2", "to.workload=dataset from.port=41000-41003")
+    denied = rig.dropped("dpu1", "policy")
     flood = [frames.tcp(host("agent"), target, 1024 + port, 2049) for port in range(2000)]
     rig.factory.flood("agent", flood, 20_000, 1.0)
-    wait_for("the flood to be dropped", lambda: rig.drops()["dpu1"].get("policy", 0) > 2000, 10.0)
+    wait_for("the flood to be dropped", lambda: rig.dropped("dpu1", "policy") > denied + 2000, 10.0)
     rig.alive(*others)
     judged(rig.factory.close_streams(), *others)
     assert rig.opens("agent", "tool", "tcp/7000"), "what it may do, it still may"

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +16,12 @@ from appliance.demo.factory_lab import Factory, Try
 from appliance.demo.fleet import FleetDemo
 from appliance.demo.fleet_data import FIRST, Member
 from appliance.demo.fleet_lab import Fleet, only_one, plug_all
-from appliance.intelligence.v1 import containment_service_pb2, containment_service_pb2_grpc
+from appliance.intelligence.v1 import (
+    containment_service_pb2,
+    containment_service_pb2_grpc,
+    threat_service_pb2,
+    threat_service_pb2_grpc,
+)
 from appliance.v1 import observer_pb2, observer_service_pb2, workload_pb2
 from tests.support.factory import FILES, TIMEOUT, alone
 from tests.support.fastpath import wait_for
@@ -29,6 +35,7 @@ class Rig(FleetDemo):
     def __init__(self, fleet: Fleet, factory: Factory) -> None:
         super().__init__(Console(quiet=True), fleet, factory)
         self.containment = containment_service_pb2_grpc.ContainmentServiceStub(self.centre.channel)
+        self.threats = threat_service_pb2_grpc.ThreatServiceStub(self.centre.channel)
 
     # -- what is tried
 
@@ -87,7 +94,24 @@ class Rig(FleetDemo):
         self.centre.publish(POLICY, "test")
         self.centre.current()
 
+    def report(self, workload: str, category: str) -> None:
+        """As a sensor does."""
+        threat = threat_service_pb2.Threat(
+            key=f"{workload}/{category}/{time.monotonic_ns()}", observed=time.time(), workload=workload,
+            category=category, severity=threat_service_pb2.THREAT_SEVERITY_HIGH,
+        )  # fmt: skip
+        self.threats.ReportThreat(threat_service_pb2.ReportThreatRequest(threat=threat), timeout=TIMEOUT)
+
     # -- what is told
+
+    def reported(self, category: str) -> set[str]:
+        """Workloads that sensors have told of."""
+        found = self.threats.ListThreats(threat_service_pb2.ListThreatsRequest(), timeout=TIMEOUT)
+        return {one.threat.workload for one in found.reports if one.threat.category == category}
+
+    def dropped(self, appliance: str, reason: str) -> int:
+        """Packets that an appliance dropped for one reason."""
+        return self.drops()[appliance].get(reason, 0)
 
     def flows(self, appliance: str, text: str) -> list[observer_pb2.Flow]:
         """Records of an appliance that a filter takes."""
