@@ -5,10 +5,9 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,58 +25,65 @@ from appliance.cli.common import Context, out, pass_context, print_json, table
 @click.option("--workloads", type=click.IntRange(1), default=1000, show_default=True)
 @click.option("--rules", type=click.IntRange(0), default=100, show_default=True)
 @click.option(
-    "--rounds", type=click.IntRange(1), default=5, show_default=True, help="Label changes of each kind."
+    "--rounds", type=click.IntRange(1), default=5, show_default=True, help="Label changes of each kind, to and fro."
 )
+@click.option("--limit", type=click.FloatRange(1), default=300.0, show_default=True, help="Seconds for all of it.")
 @pass_context
-def simulate(context: Context, number: int, scenario: str, workloads: int, rules: int, rounds: int) -> None:
+def simulate(
+    context: Context, number: int, scenario: str, workloads: int, rules: int, rounds: int, limit: float
+) -> None:
     """Measure a centre of its own with many appliances that have no data planes.
 
     Storm: all reconnect within a second. Flapping: every tenth comes and goes. Stalled: 50 never read.
     """
     from appliance.intelligence import simulate as sim
 
-    async def main(unix: Path, ports: list[str], pid: int) -> sim.Figures:
-        link, enrolment = (f"127.0.0.1:{port}" for port in ports)
-        async with sim.bed(unix, link, enrolment, pid, number) as made:
-            return await sim.run(made, scenario, workloads, rules, rounds)
+    async def plan(made: sim.Bed) -> sim.Figures:
+        return await sim.run(made, scenario, workloads, rules, rounds)
 
-    with tempfile.TemporaryDirectory(prefix="rf-sim-") as directory:
-        file = Path(directory) / "central.yaml"
-        file.write_text('listen: {appliances: "127.0.0.1:0", enrolment: "127.0.0.1:0"}\n')
-        command = [sys.executable, "-m", "appliance", "central", "run", "-c", str(file)]
-        with (Path(directory) / "log").open("w") as log:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-        try:
-            words = process.stdout.readline().split() if process.stdout is not None else []
-            if words[:1] != ["READY"]:
-                raise click.ClickException(
-                    f"the centre does not start: {(Path(directory) / 'log').read_text()}"
-                )
-            found = asyncio.run(main(Path(words[1]), words[2:4], process.pid))
-        finally:
-            process.terminate()
-            process.wait(20)
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="rf-sim-") as directory,
+            sim.running_centre(Path(directory), number) as (centre, appliances),
+        ):
+            found = asyncio.run(sim.measure(centre, appliances, limit, plan))
+    except sim.SimulationError as error:
+        raise click.ClickException(str(error)) from None
     if context.json:
         print_json(found.to_dict())
-        return
-    plain = found.to_dict()
-    made = table("what", "value", right=["value"])
-    made.add_row("appliances, workloads, rules", f"{found.appliances}, {found.workloads}, {found.rules}")
-    made.add_row("enrolled in", f"{found.enrol_seconds:.1f} s")
-    made.add_row("publish reaches all in", f"{found.publish_seconds:.2f} s")
-    sizes = f"{plain['slice_bytes_p50']:.0f}, {plain['slice_bytes_max']} bytes"
-    made.add_row("slice, median and largest", sizes)
-    for reach, row in found.fan_out.items():
-        told = f"p50 {row['p50'] * 1000:.0f} ms, p99 {row['p99'] * 1000:.0f} ms"
-        made.add_row(f"label change, {row['touched']:.0f} touched ({reach})", told)
-    if found.recover_seconds:
-        made.add_row("all current again in", f"{found.recover_seconds:.2f} s")
-    made.add_row("memory of the centre, per appliance", f"{found.kib_per_appliance:.0f} KiB")
-    made.add_row(
-        "CPU of the centre, of the simulator",
-        f"{found.centre_cpu_seconds:.1f} s, {found.own_cpu_seconds:.1f} s",
-    )
-    made.add_row("refused", str(found.refused))
-    out.print(made)
+    else:
+        out.print(_shown(found.to_dict()))
     if found.refused:
         raise SystemExit(1)
+
+
+def _shown(found: dict[str, Any]) -> Any:
+    made = table("what", "value", right=["value"])
+    made.add_row(
+        "appliances, workloads, rules", f"{found['appliances']}, {found['workloads']}, {found['rules']}"
+    )
+    made.add_row("all are connected in", f"{found['connect_seconds']:.2f} s")
+    made.add_row("publish reaches all in", f"{found['publish_seconds']:.2f} s")
+    for name, what in (("slice_bytes", "slice, bytes"), ("members", "slice, workloads and peers")):
+        made.add_row(f"{what}: median, largest", f"{found[f'{name}_p50']:.0f}, {found[f'{name}_max']}")
+    for reach, row in found["fan_out"].items():
+        made.add_row(
+            f"label change, {row['touched']} touched ({reach}), {row['told_bytes']:.0f} bytes each: an answer",
+            f"p50 {row['p50'] * 1000:.0f} ms, p99 {row['p99'] * 1000:.0f} ms",
+        )
+        made.add_row(
+            f"... until the centre has all, of {row['changes']}",
+            f"p50 {row['all_p50'] * 1000:.0f} ms, p99 {row['all_p99'] * 1000:.0f} ms",
+        )
+    for scenario, seconds in found["recover_seconds"].items():
+        made.add_row(f"{scenario}: all current again in", f"{seconds:.2f} s")
+    for phase, seconds in found["delay_p99"].items():
+        told = f"p99 {seconds * 1000:.1f} ms, largest {found['delay_max'][phase] * 1000:.0f} ms"
+        made.add_row(f"event-loop delay of the centre, {phase}", told)
+    made.add_row("memory of the centre, per appliance", f"{found['kib_per_appliance']:.0f} KiB")
+    made.add_row(
+        "CPU of the centre, of the simulator",
+        f"{found['centre_cpu_seconds']:.1f} s, {found['own_cpu_seconds']:.1f} s",
+    )
+    made.add_row("refused", str(found["refused"]))
+    return made

@@ -67,6 +67,7 @@ _PACKAGES: Final = ("appliance.intelligence.v1", "appliance.v1")
 ALLOWED: Final = {
     "FleetService/ListAppliances": _LOOK,
     "FleetService/ListAlarms": _LOOK,
+    "FleetService/GetLoad": _LOOK,
     "FleetService/CreateEnrolmentToken": _ADMIN,
     "FleetService/CreateOperatorToken": _ADMIN,
     "FleetService/Revoke": _ADMIN,

@@ -24,6 +24,7 @@ from appliance.intelligence import wire
 from appliance.intelligence.access import Caller
 from appliance.intelligence.centre import Centre
 from appliance.intelligence.context import CALLER
+from appliance.intelligence.delay import DelayMeter
 from appliance.intelligence.fleet import Book, Record
 from appliance.intelligence.slices import ContainedAt, Slice, delta
 from appliance.intelligence.trust import Unauthenticated
@@ -367,6 +368,7 @@ class LinkService:
     ) -> None:
         self.centre, self.book, self._executor, self._loop = centre, book, executor, loop
         self.sessions: dict[str, Session] = {}
+        self.delay = DelayMeter()
         self.acknowledged: list[Callable[[str, int, float], None]] = []
         """Told name, number and monotonic time of each acknowledgement."""
         self._payload: tuple[tuple[int, int], bytes, bytes] | None = None

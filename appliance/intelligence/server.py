@@ -121,7 +121,9 @@ class CentreServer:
         await self._listen(Door.TOKEN, config.enrolment, alone)
         await self._listen(Door.UNIX, f"unix:{config.unix}", None)
         upkeep = Upkeep(self.centre, self.book, self.link.core, self._takes_changes)
-        self._tasks = [asyncio.create_task(self.link.guard()), asyncio.create_task(upkeep.run())]
+        self._tasks = [
+            asyncio.create_task(one) for one in (self.link.guard(), upkeep.run(), self.link.delay.run())
+        ]
         if config.workloads_dir is not None:
             directory = Directory(self.centre, config.workloads_dir, self.book)
             self._tasks.append(asyncio.create_task(directory.watch(self.link)))

@@ -124,6 +124,17 @@ class FleetService(Service):
             workloads=len(held.own) if held is not None else 0, peers=len(held.peers) if held is not None else 0,
         )  # fmt: skip
 
+    async def GetLoad(  # noqa: N802
+        self, request: fleet_pb.GetLoadRequest, context: Any
+    ) -> fleet_pb.GetLoadResponse:
+        """How busy the centre is."""
+        sessions = self._link.sessions.values()
+        delay = self._link.delay.over(request.seconds)
+        return fleet_pb.GetLoadResponse(
+            streams=len(sessions), behind=sum(bool(one.record.behind_since) for one in sessions),
+            delay_p50=delay.p50, delay_p99=delay.p99, delay_max=delay.largest,
+        )  # fmt: skip
+
     async def CreateEnrolmentToken(  # noqa: N802
         self, request: fleet_pb.CreateEnrolmentTokenRequest, context: Any
     ) -> fleet_pb.CreateEnrolmentTokenResponse:

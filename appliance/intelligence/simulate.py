@@ -2,38 +2,36 @@
 # Copyright (c) 2026 The Ringfield authors
 """Many appliances without data planes, in one process, and a centre in another: how fast, how large, how robust.
 
-Each appliance has its own certificate and its own connection, verifies signatures and digests, applies slices and
-refuses what a real one would (``receiver``); only the fast path and the disk are missing.
+Every wait ends: after ``Bed.patience`` seconds it is a ``SimulationError`` that says who is late, and with what.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import os
 import random
+import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import grpc
 
-from appliance.intelligence import enrol, wire
-from appliance.intelligence.authority import new_key, parse_token, signing_request
-from appliance.intelligence.receiver import Held, Receiver
+from appliance.intelligence import wire
+from appliance.intelligence.simulated import Simulated, prepare
 from appliance.intelligence.v1 import (
-    enrolment_service_pb2,
-    enrolment_service_pb2_grpc,
     fleet_service_pb2,
     fleet_service_pb2_grpc,
     inventory_service_pb2,
     inventory_service_pb2_grpc,
-    link_pb2,
-    link_service_pb2,
-    link_service_pb2_grpc,
     policy_service_pb2,
     policy_service_pb2_grpc,
 )
@@ -41,117 +39,65 @@ from appliance.policy.model import Interface, Network, Workload
 from appliance.rpc.convert.workload import spec_to
 from appliance.v1 import workload_pb2
 
-HEARTBEAT_SECONDS: Final = 3.0
-OPTIONS: Final[list[tuple[str, Any]]] = [*enrol.OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
-TIMEOUT: Final = 120.0
-REACH: Final = ("one", "hundred", "all")
+REACH: Final = {"one": 1, "hundred": 100, "all": sys.maxsize}
+"""Probes, and how many appliances a change of their label touches at most."""
+SCENARIOS: Final = ("steady", "storm", "flapping", "stalled")
+DEAF: Final = 50
+FLAPS: Final = 3
+POLL_SECONDS: Final = 0.002
+START_SECONDS: Final = 60.0
+SPARE_FILES: Final = 200
 PAGE_KIB: Final = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-class Simulated:
-    """One appliance. Belongs to an event loop."""
-
-    def __init__(self, name: str, address: str) -> None:
-        self.name, self.address = name, address
-        self.receiver: Receiver
-        self.credentials: grpc.ChannelCredentials
-        self.heard: Callable[[Simulated, str], None] = lambda one, what: None
-        """Told ``applied`` or ``refused``, when the answer is on its way."""
-        self.deaf = False
-        """It does not read."""
-        self.slice_bytes = 0
-        self._channel: grpc.aio.Channel | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-
-    async def enrol(self, token: str, stub: Any) -> None:
-        """With a token; ``stub`` is of a channel that trusts the token's authority."""
-        pem, key = new_key()
-        request = enrolment_service_pb2.EnrolRequest(
-            token=token, signing_request=signing_request(key, self.name)
-        )
-        while True:
-            try:
-                answer = await stub.Enrol(request, timeout=TIMEOUT)
-                break
-            except grpc.aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.UNAVAILABLE:
-                    raise
-                await asyncio.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - no secret
-        self.credentials = grpc.ssl_channel_credentials(answer.authority, pem, answer.certificate)
-        held = Held(centre=answer.centre, appliance=answer.name, key=answer.statement_key)
-        self.receiver = Receiver(held, lambda before, after: None, lambda kept: None)
-
-    async def connect(self) -> None:
-        """Dial and say hello; what comes is handled beside."""
-        self._channel = grpc.aio.secure_channel(self.address, self.credentials, OPTIONS)
-        call = link_service_pb2_grpc.LinkServiceStub(self._channel).Connect()
-        await _say(call, self.receiver.held.hello("simulated", self.name))
-        self._tasks = [asyncio.create_task(self._read(call)), asyncio.create_task(self._beat(call))]
-
-    async def _read(self, call: Any) -> None:
-        while True:
-            if self.deaf:
-                await asyncio.sleep(3600)
-            message = await call.read()
-            if message is grpc.aio.EOF:
-                return
-            down = message.down
-            match down.WhichOneof("what"):
-                case "part":
-                    self.slice_bytes = len(down.part.data)
-                    answer = self.receiver.part(down.part)
-                case "containment":
-                    answer = self.receiver.receive(down.containment)
-                case "key":
-                    answer = self.receiver.receive(down.key)
-                case _:
-                    answer = self._heartbeat(down.ping.time)
-            if answer is None:
-                continue
-            await _say(call, answer)
-            what = answer.WhichOneof("what")
-            if what in ("applied", "refused"):
-                self.heard(self, what)
-
-    def _heartbeat(self, ping: float = 0.0) -> link_pb2.LinkUp:
-        return link_pb2.LinkUp(
-            heartbeat=link_pb2.Heartbeat(
-                time=time.time(), enforced=True, number=self.receiver.held.number, ping_time=ping
-            )
-        )
-
-    async def _beat(self, call: Any) -> None:
-        while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
-            await _say(call, self._heartbeat())
-
-    async def disconnect(self) -> None:
-        """Hang up."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._channel is not None:
-            await self._channel.close()
+class SimulationError(Exception):
+    """It cannot be measured, in a sentence."""
 
 
-async def _say(call: Any, up: link_pb2.LinkUp) -> None:
-    await call.write(link_service_pb2.ConnectRequest(up=up))
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """Label changes that touch so many appliances."""
+
+    touched: int
+    told_bytes: float
+    """Of a delta, median."""
+    answered: tuple[float, ...]
+    """Seconds from the call until each answer of each change, ascending."""
+    complete: tuple[float, ...]
+    """Seconds from the call until the centre had all answers of a change, ascending."""
+
+    def to_dict(self) -> dict[str, float]:
+        """For programs."""
+        return {
+            "touched": self.touched, "told_bytes": self.told_bytes, "changes": len(self.complete),
+            "p50": share(self.answered, 0.5), "p99": share(self.answered, 0.99),
+            "all_p50": share(self.complete, 0.5), "all_p99": share(self.complete, 0.99), "slowest": self.complete[-1],
+        }  # fmt: skip
+
+
+def share(values: tuple[float, ...], part: float) -> float:
+    """Of ascending values, the one that so large a part of them does not exceed."""
+    return values[min(len(values) - 1, int(len(values) * part))]
 
 
 @dataclass
 class Figures:
-    """What was measured."""
+    """What was measured. Times in seconds."""
 
     appliances: int
-    scenario: str
     workloads: int = 0
     rules: int = 0
-    enrol_seconds: float = 0.0
+    connect_seconds: float = 0.0
     publish_seconds: float = 0.0
     slice_bytes: list[int] = field(default_factory=list)
-    fan_out: dict[str, dict[str, float]] = field(default_factory=dict)
-    """By reach: appliances touched, p50, p99, slowest, seconds."""
-    recover_seconds: float = 0.0
+    members: list[int] = field(default_factory=list)
+    """Workloads and peers of each slice."""
+    fan_out: dict[str, FanOut] = field(default_factory=dict)
+    recover_seconds: dict[str, float] = field(default_factory=dict)
+    """By scenario: until all are current again."""
+    delay_p99: dict[str, float] = field(default_factory=dict)
+    """Of the centre's event loop, by phase."""
+    delay_max: dict[str, float] = field(default_factory=dict)
     centre_cpu_seconds: float = 0.0
     own_cpu_seconds: float = 0.0
     kib_per_appliance: float = 0.0
@@ -159,19 +105,18 @@ class Figures:
 
     def to_dict(self) -> dict[str, Any]:
         """For programs."""
-        sizes = sorted(self.slice_bytes)
-        made = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "slice_bytes"}
-        return made | {
-            "slice_bytes_p50": statistics.median(sizes) if sizes else 0,
-            "slice_bytes_max": sizes[-1] if sizes else 0,
-        }
+        told = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        for name in ("slice_bytes", "members"):
+            values = sorted(told.pop(name))
+            told |= {f"{name}_p50": statistics.median(values or [0]), f"{name}_max": max(values, default=0)}
+        return told | {"fan_out": {reach: one.to_dict() for reach, one in self.fan_out.items()}}
 
 
-class Centre:
+class CentreProcess:
     """The process that is measured, from outside."""
 
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
+    def __init__(self, pid: int, unix: Path, link: str) -> None:
+        self._pid, self.unix, self.link = pid, unix, link
 
     @property
     def cpu_seconds(self) -> float:
@@ -185,109 +130,183 @@ class Centre:
         return int(Path(f"/proc/{self._pid}/statm").read_text().split()[1]) * PAGE_KIB
 
 
+def _raise_files(number: int) -> None:
+    """Let this process, and what it starts, have a connection per appliance. ``SimulationError``."""
+    wanted = 2 * number + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= wanted or soft == resource.RLIM_INFINITY:
+        return
+    if hard < wanted and hard != resource.RLIM_INFINITY:
+        raise SimulationError(f"{number} appliances need {wanted} open files, {hard} are allowed: ulimit -Hn")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+@contextmanager
+def running_centre(directory: Path, number: int) -> Iterator[tuple[CentreProcess, list[Simulated]]]:
+    """A centre for a block, and appliances that belong to it. Nothing is left of it but the directory."""
+    _raise_files(number)
+    appliances = prepare(directory / "state", [f"sim{n:04}" for n in range(number)])
+    file, said = directory / "central.yaml", directory / "log"
+    file.write_text('listen: {appliances: "127.0.0.1:0", enrolment: "127.0.0.1:0"}\n')
+    command = [sys.executable, "-m", "appliance", "central", "run", "-c", str(file)]
+    with said.open("w") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        words = process.stdout.readline().split() if process.stdout is not None else []
+        if words[:1] != ["READY"]:
+            raise SimulationError(f"the centre does not start: {said.read_text()[-2000:]}")
+        yield CentreProcess(process.pid, Path(words[1]), f"127.0.0.1:{words[2]}"), appliances
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
 class Bed:
     """Appliances at a centre, and what is told to them."""
 
-    def __init__(self, unix: Path, link: str, enrolment: str, pid: int, number: int) -> None:
-        self.link, self.enrolment, self.centre = link, enrolment, Centre(pid)
-        self._admin = grpc.aio.insecure_channel(f"unix:{unix}", [("grpc.max_send_message_length", 64 << 20)])
+    def __init__(self, centre: CentreProcess, appliances: list[Simulated], patience: float) -> None:
+        self.centre, self.appliances, self.patience = centre, appliances, patience
+        options = [("grpc.max_send_message_length", 64 << 20), ("grpc.max_receive_message_length", 64 << 20)]
+        self._admin = grpc.aio.insecure_channel(f"unix:{centre.unix}", options)
         self.fleet: Any = fleet_service_pb2_grpc.FleetServiceStub(self._admin)
         self.inventory: Any = inventory_service_pb2_grpc.InventoryServiceStub(self._admin)
         self.policy: Any = policy_service_pb2_grpc.PolicyServiceStub(self._admin)
-        self.appliances = [Simulated(f"sim{n:04}", link) for n in range(number)]
-        self._waiting = 0
-        self._times: list[float] = []
-        self._done = asyncio.Event()
+        self.text = ""
         self.refused = 0
+        self._answered: dict[str, float] = {}
         for one in self.appliances:
             one.heard = self._heard
 
     def _heard(self, one: Simulated, what: str) -> None:
         self.refused += what == "refused"
-        self._times.append(time.monotonic())
-        self._waiting -= 1
-        if self._waiting <= 0:
-            self._done.set()
+        self._answered[one.name] = time.monotonic()
 
-    async def enrol(self) -> None:
-        """All of them."""
-        request = fleet_service_pb2.CreateEnrolmentTokenRequest
-        tokens = [
-            (await self.fleet.CreateEnrolmentToken(request(name=one.name), timeout=TIMEOUT)).token
-            for one in self.appliances
-        ]
-        wanted = parse_token(tokens[0]).fingerprint
-        authority = await asyncio.to_thread(enrol.trusted_authority, self.enrolment, wanted)
-        credentials = grpc.ssl_channel_credentials(authority)
-        async with grpc.aio.secure_channel(self.enrolment, credentials, enrol.OPTIONS) as channel:
-            stub = enrolment_service_pb2_grpc.EnrolmentServiceStub(channel)
-            limit = asyncio.Semaphore(16)
+    async def until(self, what: str, done: Callable[[], Awaitable[str]]) -> None:
+        """Wait until ``done`` says nothing any more. ``SimulationError`` says what it said last."""
+        end = time.monotonic() + self.patience
+        while left := await done():
+            if time.monotonic() > end:
+                raise SimulationError(f"{what}: after {self.patience:g} s {left}")
+            await asyncio.sleep(POLL_SECONDS)
 
-            async def one(simulated: Simulated, token: str) -> None:
-                async with limit:
-                    await simulated.enrol(token, stub)
+    def _silent(self, names: set[str]) -> str:
+        """Who of them has not answered."""
+        missing = [one for one in self.appliances if one.name in names and one.name not in self._answered]
+        if not missing:
+            return ""
+        first = missing[0]
+        return f"{len(missing)} of {len(names)} have not answered; {first.name}: {first.error or 'connected'}"
 
-            await asyncio.gather(*map(one, self.appliances, tokens))
+    async def settled(self, what: str) -> None:
+        """Until the centre has heard from all that read that they are current."""
+        deaf = sum(one.deaf for one in self.appliances)
+        readers = len(self.appliances) - deaf
 
-    async def answers(self, number: int, act: Callable[[], Awaitable[Any]]) -> list[float]:
-        """Seconds from an act until each of so many answers to it."""
-        self._waiting, self._times = number, []
-        self._done.clear()
+        async def look() -> str:
+            load = await self._call(self.fleet.GetLoad, fleet_service_pb2.GetLoadRequest())
+            if load.streams >= readers and load.behind <= deaf:
+                return ""
+            why = next((f"; {one.name}: {one.error}" for one in self.appliances if one.error), "")
+            return f"{load.streams} of {readers} appliances are connected, {load.behind} of them behind{why}"
+
+        await self.until(what, look)
+
+    async def current(self) -> None:
+        """``SimulationError``: the centre knows of one that reads and is not current."""
+        deaf = {one.name for one in self.appliances if one.deaf}
+        found = await self._call(self.fleet.ListAppliances, fleet_service_pb2.ListAppliancesRequest())
+        late = [one for one in found.appliances if not one.current and one.name not in deaf]
+        if late:
+            raise SimulationError(
+                f"{len(late)} appliances are not current; {late[0].name}: {late[0].refusal or late[0].health}"
+            )
+
+    async def _call(self, method: Any, request: Any) -> Any:
+        try:
+            return await method(request, timeout=self.patience)
+        except grpc.aio.AioRpcError as error:
+            raise SimulationError(f"{type(request).__name__}: {error.details() or error.code()}") from None
+
+    async def change(
+        self, what: str, touched: list[Simulated], act: Callable[[], Awaitable[Any]]
+    ) -> tuple[list[float], float]:
+        """Seconds from an act until each answer to it, and until the centre has all of them."""
+        names = {one.name for one in touched}
+        self._answered.clear()
         started = time.monotonic()
         await act()
-        await asyncio.wait_for(self._done.wait(), TIMEOUT)
-        return sorted(at - started for at in self._times)
 
-    async def current(self) -> float:
-        """Seconds until all that read are current, as the centre sees it."""
-        started = time.monotonic()
-        deaf = {one.name for one in self.appliances if one.deaf}
-        while True:
-            found = await self.fleet.ListAppliances(
-                fleet_service_pb2.ListAppliancesRequest(), timeout=TIMEOUT
-            )
-            late = [one for one in found.appliances if not one.current and one.name not in deaf]
-            if not late:
-                return time.monotonic() - started
-            if time.monotonic() - started > TIMEOUT:
-                raise TimeoutError(
-                    f"{len(late)} are not current, the first is {late[0].name}: {late[0].health}"
-                )
-            await asyncio.sleep(0.1)
+        async def answered() -> str:
+            return self._silent(names)
+
+        await self.until(what, answered)
+        await self.settled(what)
+        complete = time.monotonic() - started
+        return sorted(self._answered[name] - started for name in names), complete
+
+    # -- what is told
 
     async def fill(self, workloads: int, rules: int) -> tuple[int, int]:
         """Networks, workloads, policy. Of the probes, `reach` is what changes: one, a hundred or all are touched."""
         network = Network(name="lab", prefixes=("10.0.0.0/8",))
-        await self.inventory.ApplyNetworks(
-            inventory_service_pb2.ApplyNetworksRequest(networks=[wire.network_to(network)]), timeout=TIMEOUT
+        pb = inventory_service_pb2
+        await self._call(
+            self.inventory.ApplyNetworks, pb.ApplyNetworksRequest(networks=[wire.network_to(network)])
         )
         given = list(_workloads(len(self.appliances), workloads))
-        for at in range(0, len(given), 1000):
+        for at in range(0, len(given), 5000):
             messages = [
-                workload_pb2.Workload(name=one.name, spec=spec_to(one)) for one in given[at : at + 1000]
+                workload_pb2.Workload(name=one.name, spec=spec_to(one)) for one in given[at : at + 5000]
             ]
-            await self.inventory.ApplyWorkloads(
-                inventory_service_pb2.ApplyWorkloadsRequest(workloads=messages), timeout=TIMEOUT
+            await self._call(
+                self.inventory.ApplyWorkloads, pb.ApplyWorkloadsRequest(workloads=messages)
             )
         self.text = _policy(len(self.appliances), rules)
         return len(given), rules + len(REACH)
 
-    async def publish(self, text: str) -> None:
+    async def publish(self) -> None:
         """To everybody."""
-        await self.policy.PublishPolicySet(
-            policy_service_pb2.PublishPolicySetRequest(name="base", source=text, reason="simulated"),
-            timeout=TIMEOUT,
+        await self._call(
+            self.policy.PublishPolicySet,
+            policy_service_pb2.PublishPolicySetRequest(name="base", source=self.text, reason="simulated"),
         )
 
     async def relabel(self, probe: str, value: str) -> None:
         """A probe begins, or ceases, to matter."""
-        await self.inventory.SetLabels(
-            inventory_service_pb2.SetLabelsRequest(name=probe, labels={"reach": value}), timeout=TIMEOUT
+        await self._call(
+            self.inventory.SetLabels,
+            inventory_service_pb2.SetLabelsRequest(name=probe, labels={"reach": value}),
         )
+
+    async def delay(self, figures: Figures, phase: str, since: float) -> None:
+        """Note the centre's event-loop delay since a time (monotonic)."""
+        request = fleet_service_pb2.GetLoadRequest(seconds=time.monotonic() - since)
+        load = await self._call(self.fleet.GetLoad, request)
+        figures.delay_p99[phase], figures.delay_max[phase] = load.delay_p99, load.delay_max
+
+    # -- connections
+
+    async def connect(self, some: list[Simulated] | None = None) -> None:
+        """Some dial, 50 at a time."""
+        given = self.appliances if some is None else some
+        for at in range(0, len(given), 50):
+            for one in given[at : at + 50]:
+                one.connect(self.centre.link)
+            await asyncio.sleep(0.1)
+        if not any(one.deaf for one in given):
+            await self.settled("connect")
+
+    async def hang_up(self, some: list[Simulated] | None = None) -> None:
+        """Some disconnect."""
+        await asyncio.gather(*(one.disconnect() for one in (self.appliances if some is None else some)))
 
     async def close(self) -> None:
         """Everybody hangs up."""
-        await asyncio.gather(*(one.disconnect() for one in self.appliances))
+        await self.hang_up()
         await self._admin.close()
 
 
@@ -308,7 +327,6 @@ def _workloads(appliances: int, total: int) -> Iterator[Workload]:
             network="lab", port="-", mac=f"06:00:{serial.to_bytes(4, 'big').hex(':')}",
             addresses=(_address(serial),),
         )  # fmt: skip
-        # Also the labels that come later exist from the start: on another workload.
         yield Workload(name=f"probe-{reach}", labels={"reach": f"no-{reach}"}, interfaces=(place,))
 
 
@@ -333,73 +351,127 @@ def _policy(appliances: int, rules: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+# --- scenarios --------------------------------------------------------------------------------------------------------
+
+
 @asynccontextmanager
-async def bed(unix: Path, link: str, enrolment: str, pid: int, number: int) -> AsyncIterator[Bed]:
+async def bed(centre: CentreProcess, appliances: list[Simulated], patience: float) -> AsyncIterator[Bed]:
     """A bed for a block."""
-    made = Bed(unix, link, enrolment, pid, number)
+    made = Bed(centre, appliances, patience)
     try:
         yield made
     finally:
         await made.close()
 
 
+async def begin(made: Bed, figures: Figures, workloads: int, rules: int) -> None:
+    """Everybody connects and has a policy."""
+    figures.workloads, figures.rules = await made.fill(workloads, rules)
+    memory = made.centre.kib
+    started = time.monotonic()
+    await made.connect()
+    figures.connect_seconds = time.monotonic() - started
+    await made.delay(figures, "connect", started)
+    readers = [one for one in made.appliances if not one.deaf]
+    started = time.monotonic()
+    _, figures.publish_seconds = await made.change("publish", readers, made.publish)
+    await made.delay(figures, "publish", started)
+    figures.slice_bytes = [one.told_bytes for one in readers]
+    held = [one.receiver.held.slice for one in readers]
+    figures.members = [len(one.own) + len(one.peers) for one in held if one is not None]
+    figures.kib_per_appliance = (made.centre.kib - memory) / len(made.appliances)
+    gc.collect()
+    gc.freeze()  # what is held stays: looking at it again and again would be measured too
+
+
+async def label_changes(made: Bed, figures: Figures, rounds: int) -> None:
+    """To and fro, so that each probe matters and ceases to."""
+    started = time.monotonic()
+    for reach, most in REACH.items():
+        touched = [one for one in made.appliances[:most] if not one.deaf]
+        if not touched:
+            continue
+        answered: list[float] = []
+        complete: list[float] = []
+        sizes: list[int] = []
+        for _ in range(rounds):
+            for value in (reach, f"no-{reach}"):
+
+                async def act(reach: str = reach, value: str = value) -> None:
+                    await made.relabel(f"probe-{reach}", value)
+
+                each, all_ = await made.change(f"label change ({reach})", touched, act)
+                answered += each
+                complete.append(all_)
+                sizes += [one.told_bytes for one in touched]
+        figures.fan_out[reach] = FanOut(
+            len(touched), statistics.median(sizes), tuple(sorted(answered)), tuple(sorted(complete))
+        )
+    await made.delay(figures, "label changes", started)
+
+
+async def storm(made: Bed, figures: Figures) -> None:
+    """All reconnect within a second, and something has changed meanwhile for each of them."""
+    await made.hang_up()
+    await made.relabel("probe-all", "all")
+    started = time.monotonic()
+
+    async def again(one: Simulated) -> None:
+        await asyncio.sleep(random.uniform(0, 1.0))  # noqa: S311 - no secret
+        one.connect(made.centre.link)
+
+    await asyncio.gather(*map(again, made.appliances))
+    await made.settled("storm")
+    figures.recover_seconds["storm"] = time.monotonic() - started
+    await made.delay(figures, "storm", started)
+    await made.current()
+
+
+async def flapping(made: Bed, figures: Figures) -> None:
+    """Every tenth comes and goes."""
+    started = time.monotonic()
+    some = made.appliances[::10]
+    for _ in range(FLAPS):
+        await made.hang_up(some)
+        await made.connect(some)
+    figures.recover_seconds["flapping"] = time.monotonic() - started
+    await made.delay(figures, "flapping", started)
+    await made.current()
+
+
 async def run(made: Bed, scenario: str, workloads: int, rules: int, rounds: int) -> Figures:
     """One scenario."""
-    number = len(made.appliances)
-    figures = Figures(number, scenario)
-    started = time.monotonic()
-    await made.enrol()
-    figures.enrol_seconds = time.monotonic() - started
-    figures.workloads, figures.rules = await made.fill(workloads, rules)
-    before, cpu = made.centre.kib, made.centre.cpu_seconds
-    own = time.process_time()
-    if scenario == "stalled":
-        for one in made.appliances[:50]:
-            one.deaf = True
-    for at in range(0, number, 50):
-        await asyncio.gather(*(one.connect() for one in made.appliances[at : at + 50]))
-    readers = [one for one in made.appliances if not one.deaf]
-    took = await made.answers(len(readers), lambda: made.publish(made.text))
-    figures.publish_seconds = took[-1]
-    figures.slice_bytes = [one.slice_bytes for one in readers]
-    figures.kib_per_appliance = (made.centre.kib - before) / number
+    figures = Figures(len(made.appliances))
+    cpu, own = made.centre.cpu_seconds, time.process_time()
+    for one in made.appliances[: DEAF if scenario == "stalled" else 0]:
+        one.deaf = True
+    await begin(made, figures, workloads, rules)
     if scenario == "storm":
-        await asyncio.gather(*(one.disconnect() for one in made.appliances))
-        await made.relabel("probe-all", "all")
-        started = time.monotonic()
-
-        async def again(one: Simulated) -> None:
-            await asyncio.sleep(random.uniform(0, 1.0))  # noqa: S311 - no secret
-            await one.connect()
-
-        await asyncio.gather(*map(again, made.appliances))
+        await storm(made, figures)
+    else:
+        if scenario == "flapping":
+            await flapping(made, figures)
+        await label_changes(made, figures, rounds)
         await made.current()
-        figures.recover_seconds = time.monotonic() - started
-    elif scenario == "flapping":
-        flap = made.appliances[::10]
-        for _ in range(rounds):
-            await asyncio.gather(*(one.disconnect() for one in flap))
-            await asyncio.gather(*(one.connect() for one in flap))
-        figures.recover_seconds = await made.current()
-    if scenario != "storm":
-        for reach, touched in (("one", 1), ("hundred", min(100, number)), ("all", number)):
-            touched -= sum(one.deaf for one in made.appliances[:touched])
-            if not touched:
-                continue
-            samples: list[float] = []
-            for _ in range(rounds):
-                for value in (reach, f"no-{reach}"):
-                    await made.current()  # what was told before is answered
-                    samples += await made.answers(
-                        touched,
-                        lambda r=reach, v=value: made.relabel(f"probe-{r}", v),  # type: ignore[misc]
-                    )
-            samples.sort()
-            figures.fan_out[reach] = {
-                "touched": touched, "p50": samples[len(samples) // 2], "p99": samples[int(len(samples) * 0.99)],
-                "slowest": samples[-1],
-            }  # fmt: skip
     figures.centre_cpu_seconds = made.centre.cpu_seconds - cpu
     figures.own_cpu_seconds = time.process_time() - own
     figures.refused = made.refused
     return figures
+
+
+async def measure(
+    centre: CentreProcess,
+    appliances: list[Simulated],
+    limit: float,
+    plan: Callable[[Bed], Awaitable[Figures]],
+) -> Figures:
+    """What a plan finds. ``SimulationError``, also when all of it takes longer than ``limit`` seconds."""
+    async with bed(centre, appliances, limit) as made:
+        try:
+            async with asyncio.timeout(limit):
+                return await plan(made)
+        except TimeoutError:
+            with contextlib.suppress(SimulationError):
+                made.patience = 5.0
+                await made.settled("at the end")
+            raise SimulationError(f"not done after {limit:g} s") from None
