@@ -35,7 +35,6 @@ from appliance.policy.model import (
 )
 from appliance.policy.overlay import check_vtep, problems
 from appliance.policy.program import Numbers, Program
-from appliance.policy.reading import read_policy
 from appliance.policy.refusal import Refused
 from appliance.policy.selecting import matches
 from appliance.policy.selector import parse_selector
@@ -303,7 +302,7 @@ class Centre(CentreState):
             known = self.sets.get(name, pol.Set(name))
             inventory, model = self.inventory(), self._model()
             sources = {key: one.source for key, one in self.sets.items() if one.source} | {name: text}
-        policy = read_policy(text, name, inventory)
+        policy = pol.read_for(name, text, inventory)
         pol.check_scope(known.scope, policy, inventory.workloads, name)
         merged = pol.merge(sources)
         return merged, compile_policy(merged, inventory, model)

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, TypeVar
 
-from appliance.policy.model import Default, PolicySet, State, Workload
+from appliance.policy.check import check
+from appliance.policy.model import Default, Inventory, PolicySet, State, Workload
 from appliance.policy.reading import read_policy, write_policy
 from appliance.policy.refusal import Problem, Refused
 from appliance.policy.selecting import means
@@ -113,12 +114,29 @@ def _outside(selector: Selector, policy: PolicySet, workloads: Iterable[Workload
     return ""
 
 
+_read: dict[str, tuple[str, PolicySet]] = {}
+
+
+def read(name: str, text: str) -> PolicySet:
+    """A set's policy, checked but for what only an inventory can tell. The last text of each set is read once."""
+    known = _read.get(name)
+    if known is None or known[0] != text:
+        known = _read[name] = text, read_policy(text, name)
+    return known[1]
+
+
+def read_for(name: str, text: str, inventory: Inventory) -> PolicySet:
+    """The same, with an inventory: labels and names that nobody has are problems too. ``Refused``."""
+    policy = read(name, text)
+    return read_policy(text, name, inventory) if check(policy, inventory) else policy
+
+
 def merge(sources: Mapping[str, str]) -> PolicySet:
     """What all sets say together. ``Refused``: two of them say different things under one name."""
     made = PolicySet(name="fleet")
     owners: dict[tuple[str, str], str] = {}
     for name in sorted(sources):
-        policy = read_policy(sources[name], name)
+        policy = read(name, sources[name])
         if policy.default is not Default.BLOCK and name != BASE:
             raise Refused(
                 [Problem(f"set {name}", "default", f"only the set {BASE!r} may say another default")]

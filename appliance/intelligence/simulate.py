@@ -343,7 +343,8 @@ def _policy(appliances: int, rules: int) -> str:
         "- {name: all, band: allow, from: reach=all, to: site=lab, services: [tcp/443]}",
     ]
     for number in range(rules):
-        source, target = number % appliances, (number * 7 + 1) % appliances
+        source = number % appliances
+        target = (number * 7 + number // appliances * 13 + 1) % appliances
         lines.append(
             f"- {{name: r{number}, band: allow, from: app=a{source}, to: app=a{target}, "
             f"services: [tcp/{1024 + number % 60000}]}}"

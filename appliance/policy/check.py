@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Final
 
@@ -34,21 +34,33 @@ def checked(policy: PolicySet, inventory: Inventory | None = None) -> PolicySet:
     return policy
 
 
+class _Known:
+    """What workloads there are, and the values of their labels; found out once for all selectors."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.names = {one.name for one in inventory.workloads}
+        self.values: dict[str, set[str]] = {}
+        for one in inventory.workloads:
+            for key, value in one.labels.items():
+                self.values.setdefault(key, set()).add(value)
+
+
 def _problems(policy: PolicySet, inventory: Inventory | None) -> Iterator[Problem]:
+    known = None if inventory is None else _Known(inventory)
     yield from _names(policy)
     for name, selector in policy.groups.items():
-        yield from _selector(f"group {name}", "", selector, policy, inventory)
+        yield from _selector(f"group {name}", "", selector, policy, known)
     for name, texts in policy.services.items():
         yield from _services(f"service {name}", texts, policy, (name,))
     for rule in (*policy.rules, *policy.keep):
-        yield from _rule(rule, policy, inventory)
+        yield from _rule(rule, policy, known)
     for one in policy.side_policies:
         item = f"network policy {one.name}"
-        yield from _selector(item, "subjects", one.subjects, policy, inventory)
+        yield from _selector(item, "subjects", one.subjects, policy, known)
         if not one.sides:
             yield Problem(item, "sides", "it has none: say ingress, egress or both")
         for number, allow in enumerate(one.allows):
-            yield from _selector(item, f"allows[{number}].peers", allow.peers, policy, inventory)
+            yield from _selector(item, f"allows[{number}].peers", allow.peers, policy, known)
             yield from _services(item, allow.services, policy)
             if allow.side not in one.sides:
                 why = f"it allows {allow.side.value}, but the policy is not for that side"
@@ -71,10 +83,10 @@ def _names(policy: PolicySet) -> Iterator[Problem]:
             seen.add(name)
 
 
-def _rule(rule: Rule, policy: PolicySet, inventory: Inventory | None) -> Iterator[Problem]:
+def _rule(rule: Rule, policy: PolicySet, known: _Known | None) -> Iterator[Problem]:
     item = f"rule {rule.name}"
-    yield from _selector(item, "from", rule.source, policy, inventory)
-    yield from _selector(item, "to", rule.target, policy, inventory)
+    yield from _selector(item, "from", rule.source, policy, known)
+    yield from _selector(item, "to", rule.target, policy, known)
     yield from _services(item, rule.services, policy)
     if rule.band is Band.DEFAULT:
         yield Problem(item, "band", "default is not a band of rules; set `default` of the policy")
@@ -111,7 +123,7 @@ def _services(
 
 
 def _selector(
-    item: str, field: str, selector: Selector, policy: PolicySet, inventory: Inventory | None
+    item: str, field: str, selector: Selector, policy: PolicySet, known: _Known | None
 ) -> Iterator[Problem]:
     if not selector.terms:
         yield Problem(item, field, "it selects nobody; to mean everything, write any")
@@ -125,7 +137,7 @@ def _selector(
         if why:
             yield Problem(item, field, f"{', '.join(map(str, term))}: {why}")
     for part in dict.fromkeys(part for term in selector.terms for part in term):
-        why = _unknown(part, policy, inventory)
+        why = _unknown(part, policy, known)
         if why:
             yield Problem(item, field, why)
 
@@ -171,22 +183,21 @@ def _disjoint(parts: list[Requirement]) -> str:
     return ""
 
 
-def _unknown(part: Requirement, policy: PolicySet, inventory: Inventory | None) -> str:
-    for field, known in (("kind", KINDS), ("origin", ORIGINS)):
+def _unknown(part: Requirement, policy: PolicySet, known: _Known | None) -> str:
+    for field, words in (("kind", KINDS), ("origin", ORIGINS)):
         if part.field == field:
-            wrong = [value for value in part.values if value not in known]
+            wrong = [value for value in part.values if value not in words]
             if wrong:
-                return f"there is no {field} {wrong[0]!r}; known are {', '.join(known)}"
-    if inventory is None:
+                return f"there is no {field} {wrong[0]!r}; known are {', '.join(words)}"
+    if known is None:
         return ""
     if part.field == "name":
-        names = {one.name for one in inventory.workloads}
-        wrong = [value for value in part.values if value not in names]
+        wrong = [value for value in part.values if value not in known.names]
         return f"there is no workload {wrong[0]!r}" if wrong else ""
     if part.field != "label":
         return ""
     declared = policy.labels.get(part.key)
-    values = _values(inventory.workloads, part.key)
+    values = known.values.get(part.key, set())
     if declared is None and not values:
         return f"no workload has a label {part.key!r}; if one will, declare it under `labels`"
     if declared == () or part.op in (Op.EXISTS, Op.NOT_EXISTS):
@@ -195,12 +206,3 @@ def _unknown(part: Requirement, policy: PolicySet, inventory: Inventory | None) 
     if wrong:
         return f"no workload has {part.key}={wrong[0]}; if one will, declare it under `labels`"
     return ""
-
-
-def _values(workloads: Iterable[object], key: str) -> set[str]:
-    found: set[str] = set()
-    for workload in workloads:
-        labels: Mapping[str, str] = getattr(workload, "labels", {})
-        if key in labels:
-            found.add(labels[key])
-    return found

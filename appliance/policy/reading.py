@@ -37,6 +37,8 @@ from appliance.run.document import ConfigError, Node, parse_document
 
 T = TypeVar("T")
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DUMPER: Final[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""libyaml's, where there is one: twice as fast."""
 _BANDS: Final = {band.text: band for band in Band if band not in (Band.SYSTEM, Band.DEFAULT)}
 
 
@@ -311,7 +313,18 @@ def to_dict(policy: PolicySet) -> dict[str, Any]:
 
 def write_policy(policy: PolicySet) -> str:
     """As YAML; ``read_policy`` gives the same policy back."""
-    return yaml.safe_dump(to_dict(policy), sort_keys=False, width=110, allow_unicode=True)
+    plain = to_dict(policy)
+    lists = {key: plain.pop(key) for key in ("rules", "keep", "network_policies") if key in plain}
+    parts = [_dumped(plain)]
+    for key, items in lists.items():
+        # A piece at a time, so that other threads get their turns.
+        parts += [f"{key}:\n", *(_dumped(items[at : at + 100]) for at in range(0, len(items), 100))]
+    return "".join(parts)
+
+
+def _dumped(what: Any) -> str:
+    text: str = yaml.dump(what, Dumper=_DUMPER, sort_keys=False, width=110, allow_unicode=True)
+    return text
 
 
 def from_dict(data: dict[str, Any], inventory: Inventory | None = None) -> PolicySet:
