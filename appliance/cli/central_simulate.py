@@ -25,9 +25,15 @@ from appliance.cli.common import Context, out, pass_context, print_json, table
 @click.option("--workloads", type=click.IntRange(1), default=1000, show_default=True)
 @click.option("--rules", type=click.IntRange(0), default=100, show_default=True)
 @click.option(
-    "--rounds", type=click.IntRange(1), default=5, show_default=True, help="Label changes of each kind, to and fro."
+    "--rounds",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="Label changes of each kind, to and fro.",
 )
-@click.option("--limit", type=click.FloatRange(1), default=300.0, show_default=True, help="Seconds for all of it.")
+@click.option(
+    "--limit", type=click.FloatRange(1), default=300.0, show_default=True, help="Seconds for all of it."
+)
 @pass_context
 def simulate(
     context: Context, number: int, scenario: str, workloads: int, rules: int, rounds: int, limit: float

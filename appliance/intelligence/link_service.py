@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -26,7 +27,7 @@ from appliance.intelligence.centre import Centre
 from appliance.intelligence.context import CALLER
 from appliance.intelligence.delay import DelayMeter
 from appliance.intelligence.fleet import Book, Record
-from appliance.intelligence.slices import ContainedAt, Slice, delta
+from appliance.intelligence.slices import ContainedAt, Delta, FleetContainment, Slice, delta
 from appliance.intelligence.trust import Unauthenticated
 from appliance.intelligence.v1 import (
     link_pb2,
@@ -41,16 +42,20 @@ IDLE_SECONDS: Final = 30.0
 """Without a heartbeat."""
 GUARD_SECONDS: Final = 1.0
 """How often open streams are looked at: certificates expire and are revoked."""
-PING_SECONDS: Final = 5.0
 SKEW_SECONDS: Final = 5.0
 """Of an appliance's clock that nobody needs to know of."""
 ANSWER_SECONDS: Final = 120.0
 """A statement that is not answered for so long was lost: the link begins anew."""
+PING_TURNS: Final = 5
+"""Of these turns one asks an appliance how its clock is."""
+AT_ONCE: Final = 16
+"""Sessions that are served in one go."""
 PART_BYTES: Final = 256 << 10
 MAX_LOCAL: Final = 10_000
 AGAIN_SECONDS: Final = 5.0, 300.0
 """Shortest and longest wait before an appliance is told again what it refused; doubling."""
 T = TypeVar("T")
+Asked = tuple[Callable[[], Any], "asyncio.Future[Any]"]
 Down = link_pb2.LinkDown
 
 
@@ -83,6 +88,10 @@ class Session:
         self.key = b""
         self.ping = False
         """It is to be asked how its clock is."""
+        self.greeted = False
+        """It has said hello: until then nothing is told."""
+        self.stale = False
+        """Its slice may be another than what it was told."""
 
     def end(self, status: grpc.StatusCode, why: str) -> None:
         """Close the stream."""
@@ -96,17 +105,21 @@ class Session:
         while True:
             await self.wake.wait()
             self.wake.clear()
+            if not self.greeted:
+                continue
             await self._key_change(context)
             await self._containment(context)
             if self.ping:
                 self.ping = False
                 now = link_pb2.Ping(time=self.service.book.clock())
                 await context.write(link_service_pb2.ConnectResponse(down=Down(ping=now)))
-            if self.sent is not None or self.record.detached:
+            if not self.stale or self.sent is not None or self.record.detached:
                 continue
-            made = await self.service.core(self._next)
+            self.stale = False
+            made = await self.service.made(self._next)
             if made is None:
-                self._current()
+                if not self.stale:
+                    self.record.behind_since = 0.0
                 continue
             data, wanted, self.carried = made
             self.sent, self.sent_at = wanted, self.service.book.monotonic()
@@ -136,7 +149,7 @@ class Session:
         kind = statement_pb2.STATEMENT_KIND_SNAPSHOT
         if base is not None and base.digest == record.digest and not behind:
             kind = statement_pb2.STATEMENT_KIND_DELTA
-            payload = wire.delta_to(delta(base, wanted), containment).SerializeToString()
+            payload = self.service.delta_payload(delta(base, wanted), containment)
         else:
             payload = wire.slice_to(wanted, containment).SerializeToString()
         statement = statement_pb2.Statement(
@@ -154,7 +167,7 @@ class Session:
             return
         self.told_containment = now
         self.overtaken = now > self.carried
-        signed = await self.service.core(self._signed_containment)
+        signed = await self.service.made(self._signed_containment, urgent=True)
         await context.write(link_service_pb2.ConnectResponse(down=Down(containment=signed)))
 
     def _signed_containment(self) -> statement_pb2.SignedStatement:
@@ -185,10 +198,6 @@ class Session:
         else:
             await context.write(link_service_pb2.ConnectResponse(down=Down(key=signed)))
         self.key = public
-
-    def _current(self) -> None:
-        record = self.record
-        record.behind_since = 0.0
 
     # -- up
 
@@ -250,13 +259,17 @@ class Session:
         else:
             record.detached = ""
         record.uplink = hello.uplink[:64]
-        try:
-            await self.service.core(
-                lambda: centre.tell_vtep(self.name, hello.vtep, hello.vtep_mac, self.caller)
-            )
-        except FlowError as error:
-            book.alarm("vtep", self.name, error.reason)
-        _, wanted = await self.service.core(lambda: centre.wanted(self.name))
+
+        def look() -> tuple[Slice | None, str]:
+            try:
+                centre.tell_vtep(self.name, hello.vtep, hello.vtep_mac, self.caller)
+            except FlowError as error:
+                return centre.wanted(self.name)[1], error.reason
+            return centre.wanted(self.name)[1], ""
+
+        wanted, wrong = await self.service.made(look)
+        if wrong:
+            book.alarm("vtep", self.name, wrong)
         if wanted is not None and wanted.digest == hello.digest:
             record.slice = wanted
         elif record.slice is not None and record.slice.digest != hello.digest:
@@ -271,6 +284,12 @@ class Session:
             record.refusal = why
             book.alarm("restored", self.name, why)
         self.service.mark_behind(record, now)
+        self.greeted = True
+        self._look()
+
+    def _look(self) -> None:
+        """The writer is to see whether there is something to tell."""
+        self.stale = True
         self.wake.set()
 
     def _applied(self, said: link_pb2.Applied) -> None:
@@ -293,8 +312,7 @@ class Session:
         self.again_seconds = AGAIN_SECONDS[0]
         record.apply_seconds = now - (record.behind_since or self.sent_at)
         self.service.told(self.name, said.number, now)
-        record.behind_since = 0.0
-        self.service.mark_behind(record, now)
+        record.behind_since = now if self.stale else 0.0
         self.wake.set()
 
     def _refused(self, said: link_pb2.RefusedStatement) -> None:
@@ -317,7 +335,7 @@ class Session:
             record.refusal = reason
             self.refused = (self.carried[0], sent.digest) if sent is not None else None
             book.alarm("refusal", self.name, reason)
-        self.wake.set()
+        self._look()
 
     def _heartbeat(self, said: link_pb2.Heartbeat) -> None:
         record, book = self.record, self.service.book
@@ -325,7 +343,7 @@ class Session:
         if self.again_at and book.monotonic() >= self.again_at:
             self.again_at, self.refused = 0.0, None
             self.told_containment = record.containment
-            self.wake.set()
+            self._look()
         if said.ping_time:
             trip = max(0.0, book.clock() - said.ping_time)
             record.offset = said.time + trip / 2 - book.clock()
@@ -360,6 +378,13 @@ async def _read(
     return message if isinstance(message, link_service_pb2.ConnectRequest) else None
 
 
+def _attempt(call: Callable[[], T]) -> tuple[T | None, Exception | None]:
+    try:
+        return call(), None
+    except Exception as error:
+        return None, error
+
+
 class LinkService:
     """All sessions. The event loop's thread."""
 
@@ -372,6 +397,14 @@ class LinkService:
         self.acknowledged: list[Callable[[str, int, float], None]] = []
         """Told name, number and monotonic time of each acknowledgement."""
         self._payload: tuple[tuple[int, int], bytes, bytes] | None = None
+        self._delta: tuple[tuple[object, ...], FleetContainment, bytes] | None = None
+        """What deltas were made of last, and as bytes."""
+        self._asked: deque[Asked] = deque()
+        self._urgent: deque[Asked] = deque()
+        self._making: asyncio.Task[None] | None = None
+        self._asleep: dict[Session, None] = {}
+        """Writers that are to be woken, in order."""
+        self._rousing: asyncio.Task[None] | None = None
         self._moved = asyncio.Event()
         centre.on_change.append(self._changed)
         centre.trust.on_revoke.append(self._revoke)
@@ -379,6 +412,33 @@ class LinkService:
     async def core(self, call: Callable[[], T]) -> T:
         """Something that takes long, in the one thread for it."""
         return await self._loop.run_in_executor(self._executor, call)
+
+    async def made(self, call: Callable[[], T], *, urgent: bool = False) -> T:
+        """Something for one session, in the same thread: some at a time, so that neither a way there and back for each
+        nor a thousand answers at once keep the loop busy. What is urgent goes first.
+        """
+        future: asyncio.Future[T] = self._loop.create_future()
+        (self._urgent if urgent else self._asked).append((call, future))
+        if self._making is None:
+            self._making = asyncio.create_task(self._make())
+        return await future
+
+    async def _make(self) -> None:
+        """For as long as something is asked for."""
+        while self._urgent or self._asked:
+            some: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
+            while len(some) < AT_ONCE and (self._urgent or self._asked):
+                some.append((self._urgent or self._asked).popleft())
+            calls = [call for call, _ in some]
+            made = await self.core(lambda calls=calls: [_attempt(call) for call in calls])  # type: ignore[misc]
+            for (_, future), (found, error) in zip(some, made, strict=True):
+                if future.done():  # its stream has ended
+                    continue
+                if error is not None:
+                    future.set_exception(error)
+                else:
+                    future.set_result(found)
+        self._making = None
 
     # -- what the centre tells
 
@@ -392,10 +452,22 @@ class LinkService:
             if touched is None or name in touched:
                 if not session.record.behind_since:
                     session.record.behind_since = at
-                session.wake.set()
-            elif contained:
-                session.wake.set()
+                session.stale = True
+            elif not contained:
+                continue
+            self._asleep[session] = None
+        if self._asleep and self._rousing is None:
+            self._rousing = asyncio.create_task(self._rouse())
         self.moved()
+
+    async def _rouse(self) -> None:
+        """Wake writers, some at a time: the loop has other things to do in between."""
+        while self._asleep:
+            for session in [*self._asleep][:AT_ONCE]:
+                del self._asleep[session]
+                session.wake.set()
+            await asyncio.sleep(0)
+        self._rousing = None
 
     def moved(self) -> None:
         """Something was acknowledged, or is to be."""
@@ -436,6 +508,20 @@ class LinkService:
                 self._payload = key, wire.containment_to(now).SerializeToString(), now.digest
             return self._payload[1], now.number, self._payload[2]
 
+    def delta_payload(self, change: Delta, containment: FleetContainment) -> bytes:
+        """A delta as bytes: made once for all to whom the same peers become others. In the core's thread."""
+        if change.own or change.own_removed or (change.networks, change.policy, change.vteps) != (None, None, None):
+            return wire.delta_to(change, containment).SerializeToString()
+        key = (
+            change.revision,
+            change.peers_removed,
+            *((name, one.digest) for name, one in change.peers.items()),
+        )
+        known = self._delta
+        if known is None or known[0] != key or known[1] is not containment:
+            known = self._delta = key, containment, wire.delta_to(change, containment).SerializeToString()
+        return known[2]
+
     def _revoke(self, who: str) -> None:
         self._loop.call_soon_threadsafe(self._revoked, who)
 
@@ -463,22 +549,22 @@ class LinkService:
 
     async def guard(self) -> None:
         """Close streams of certificates that count no more, for ever."""
-        ask_at = 0.0
+        turn = 0
         while True:
             await asyncio.sleep(GUARD_SECONDS)
-            asks = time.monotonic() >= ask_at
-            if asks:
-                ask_at = time.monotonic() + PING_SECONDS
-            for session in list(self.sessions.values()):
+            turn += 1
+            for number, session in enumerate(list(self.sessions.values())):
                 self._distrust(session)
                 if session.sent is not None and self.book.monotonic() - session.sent_at > ANSWER_SECONDS:
                     session.end(
                         grpc.StatusCode.DEADLINE_EXCEEDED,
                         f"a statement was not answered for {ANSWER_SECONDS:g} s",
                     )
-                if asks:
+                if (turn + number) % PING_TURNS == 0:
                     session.ping = True
                     session.wake.set()
+                if number % AT_ONCE == 0:
+                    await asyncio.sleep(0)
 
     # -- the call
 

@@ -131,7 +131,7 @@ class FleetService(Service):
         sessions = self._link.sessions.values()
         delay = self._link.delay.over(request.seconds)
         return fleet_pb.GetLoadResponse(
-            streams=len(sessions), behind=sum(bool(one.record.behind_since) for one in sessions),
+            streams=len(sessions), behind=sum(not one.greeted or bool(one.record.behind_since) for one in sessions),
             delay_p50=delay.p50, delay_p99=delay.p99, delay_max=delay.largest,
         )  # fmt: skip
 

@@ -8,7 +8,6 @@ Every wait ends: after ``Bed.patience`` seconds it is a ``SimulationError`` that
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
 import random
@@ -176,6 +175,8 @@ class Bed:
         self.inventory: Any = inventory_service_pb2_grpc.InventoryServiceStub(self._admin)
         self.policy: Any = policy_service_pb2_grpc.PolicyServiceStub(self._admin)
         self.text = ""
+        self.doing = "nothing yet"
+        """For who waits in vain."""
         self.refused = 0
         self._answered: dict[str, float] = {}
         for one in self.appliances:
@@ -187,6 +188,7 @@ class Bed:
 
     async def until(self, what: str, done: Callable[[], Awaitable[str]]) -> None:
         """Wait until ``done`` says nothing any more. ``SimulationError`` says what it said last."""
+        self.doing = what
         end = time.monotonic() + self.patience
         while left := await done():
             if time.monotonic() > end:
@@ -208,6 +210,7 @@ class Bed:
 
         async def look() -> str:
             load = await self._call(self.fleet.GetLoad, fleet_service_pb2.GetLoadRequest())
+            self.doing = what
             if load.streams >= readers and load.behind <= deaf:
                 return ""
             why = next((f"; {one.name}: {one.error}" for one in self.appliances if one.error), "")
@@ -226,6 +229,7 @@ class Bed:
             )
 
     async def _call(self, method: Any, request: Any) -> Any:
+        self.doing = type(request).__name__
         try:
             return await method(request, timeout=self.patience)
         except grpc.aio.AioRpcError as error:
@@ -262,9 +266,7 @@ class Bed:
             messages = [
                 workload_pb2.Workload(name=one.name, spec=spec_to(one)) for one in given[at : at + 5000]
             ]
-            await self._call(
-                self.inventory.ApplyWorkloads, pb.ApplyWorkloadsRequest(workloads=messages)
-            )
+            await self._call(self.inventory.ApplyWorkloads, pb.ApplyWorkloadsRequest(workloads=messages))
         self.text = _policy(len(self.appliances), rules)
         return len(given), rules + len(REACH)
 
@@ -311,7 +313,7 @@ class Bed:
 
 
 def _workloads(appliances: int, total: int) -> Iterator[Workload]:
-    each = max(1, (total - len(REACH)) // max(1, appliances))
+    each = max(1, total // appliances)
     for number in range(appliances):
         for index in range(each):
             serial = number * each + index + 1
@@ -472,7 +474,4 @@ async def measure(
             async with asyncio.timeout(limit):
                 return await plan(made)
         except TimeoutError:
-            with contextlib.suppress(SimulationError):
-                made.patience = 5.0
-                await made.settled("at the end")
-            raise SimulationError(f"not done after {limit:g} s") from None
+            raise SimulationError(f"not done after {limit:g} s; it was at: {made.doing}") from None
