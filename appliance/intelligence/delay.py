@@ -37,11 +37,11 @@ class DelayMeter:
             await asyncio.sleep(STEP_SECONDS)
             self._found.append((due, max(0.0, time.monotonic() - due)))
 
-    def over(self, seconds: float = 0.0) -> Delay:
-        """Of the last so many seconds; 0: of all that is remembered. A moment without a loop counts for as many
+    def over(self, seconds: float) -> Delay:
+        """Of the last so many seconds, as far as they are remembered. A moment without a loop counts for as many
         samples as it swallowed.
         """
-        since = time.monotonic() - (seconds or KEPT_SECONDS)
+        since = time.monotonic() - seconds
         late = sorted(
             late - n * STEP_SECONDS
             for due, late in self._found

@@ -10,6 +10,7 @@ from appliance.intelligence import wire
 from appliance.intelligence.access import Role
 from appliance.intelligence.centre import Centre
 from appliance.intelligence.context import CALLER
+from appliance.intelligence.delay import Delay
 from appliance.intelligence.fleet import LOST_SECONDS, Record
 from appliance.intelligence.link_service import LinkService
 from appliance.intelligence.trust import Member
@@ -129,7 +130,7 @@ class FleetService(Service):
     ) -> fleet_pb.GetLoadResponse:
         """How busy the centre is."""
         sessions = self._link.sessions.values()
-        delay = self._link.delay.over(request.seconds)
+        delay = self._link.delay.over(request.seconds) if request.seconds > 0 else Delay()
         return fleet_pb.GetLoadResponse(
             streams=len(sessions), behind=sum(not one.greeted or bool(one.record.behind_since) for one in sessions),
             delay_p50=delay.p50, delay_p99=delay.p99, delay_max=delay.largest,

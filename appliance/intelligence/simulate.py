@@ -43,8 +43,8 @@ REACH: Final = {"one": 1, "hundred": 100, "all": sys.maxsize}
 SCENARIOS: Final = ("steady", "storm", "flapping", "stalled")
 DEAF: Final = 50
 FLAPS: Final = 3
-POLL_SECONDS: Final = 0.002
-START_SECONDS: Final = 60.0
+POLL_SECONDS: Final = 0.002, 0.1
+"""Shortest and longest wait between two looks; in between a twentieth of what was waited."""
 SPARE_FILES: Final = 200
 PAGE_KIB: Final = os.sysconf("SC_PAGE_SIZE") // 1024
 
@@ -188,12 +188,13 @@ class Bed:
 
     async def until(self, what: str, done: Callable[[], Awaitable[str]]) -> None:
         """Wait until ``done`` says nothing any more. ``SimulationError`` says what it said last."""
-        self.doing = what
-        end = time.monotonic() + self.patience
+        started = time.monotonic()
         while left := await done():
-            if time.monotonic() > end:
+            self.doing = f"{what}: {left}"
+            waited = time.monotonic() - started
+            if waited > self.patience:
                 raise SimulationError(f"{what}: after {self.patience:g} s {left}")
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(min(POLL_SECONDS[1], max(POLL_SECONDS[0], waited / 20)))
 
     def _silent(self, names: set[str]) -> str:
         """Who of them has not answered."""
@@ -210,7 +211,6 @@ class Bed:
 
         async def look() -> str:
             load = await self._call(self.fleet.GetLoad, fleet_service_pb2.GetLoadRequest())
-            self.doing = what
             if load.streams >= readers and load.behind <= deaf:
                 return ""
             why = next((f"; {one.name}: {one.error}" for one in self.appliances if one.error), "")
@@ -474,4 +474,4 @@ async def measure(
             async with asyncio.timeout(limit):
                 return await plan(made)
         except TimeoutError:
-            raise SimulationError(f"not done after {limit:g} s; it was at: {made.doing}") from None
+            raise SimulationError(f"not done after {limit:g} s; at the end: {made.doing}") from None
