@@ -65,6 +65,10 @@ class Simulated:
         """Why it is not connected."""
         self.dials = 0
         self._task: asyncio.Task[None] | None = None
+        self._saying = asyncio.Lock()
+        """A stream takes one message at a time."""
+        self._unsaid = ""
+        """What it did about a statement and could not answer any more: its next hello tells."""
 
     def connect(self, address: str) -> None:
         """Dial, say hello and answer what comes; again and again until ``disconnect``."""
@@ -87,7 +91,10 @@ class Simulated:
             await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 - no secret
 
     async def _stream(self, call: Any) -> None:
-        await _say(call, self.receiver.held.hello("simulated", self.name))
+        await self._say(call, self.receiver.held.hello("simulated", self.name))
+        if self._unsaid:
+            self.heard(self, self._unsaid)
+            self._unsaid = ""
         beat = asyncio.create_task(self._beat(call))
         try:
             await self._read(call)
@@ -121,10 +128,13 @@ class Simulated:
                     answer = self._heartbeat(down.ping.time)
             if answer is None:
                 continue
-            await _say(call, answer)
-            what = answer.WhichOneof("what")
+            what = answer.WhichOneof("what") or ""
             if what in ("applied", "refused"):
-                self.heard(self, what)
+                self._unsaid = what
+            await self._say(call, answer)
+            if self._unsaid:
+                self.heard(self, self._unsaid)
+                self._unsaid = ""
 
     def _heartbeat(self, ping: float = 0.0) -> link_pb2.LinkUp:
         return link_pb2.LinkUp(
@@ -136,7 +146,11 @@ class Simulated:
     async def _beat(self, call: Any) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
-            await _say(call, self._heartbeat())
+            await self._say(call, self._heartbeat())
+
+    async def _say(self, call: Any, up: link_pb2.LinkUp) -> None:
+        async with self._saying:
+            await call.write(link_service_pb2.ConnectRequest(up=up))
 
     async def disconnect(self) -> None:
         """Hang up."""
@@ -145,7 +159,3 @@ class Simulated:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-
-
-async def _say(call: Any, up: link_pb2.LinkUp) -> None:
-    await call.write(link_service_pb2.ConnectRequest(up=up))
