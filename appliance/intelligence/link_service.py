@@ -510,7 +510,11 @@ class LinkService:
 
     def delta_payload(self, change: Delta, containment: FleetContainment) -> bytes:
         """A delta as bytes: made once for all to whom the same peers become others. In the core's thread."""
-        if change.own or change.own_removed or (change.networks, change.policy, change.vteps) != (None, None, None):
+        if (
+            change.own
+            or change.own_removed
+            or (change.networks, change.policy, change.vteps) != (None, None, None)
+        ):
             return wire.delta_to(change, containment).SerializeToString()
         key = (
             change.revision,

@@ -54,7 +54,7 @@ class Simulated:
     def __init__(self, held: Held, credentials: grpc.ChannelCredentials) -> None:
         self.name = held.appliance
         self.receiver = Receiver(held, lambda before, after: None, lambda kept: None)
-        self._credentials = credentials
+        self.credentials = credentials
         self.heard: Callable[[Simulated, str], None] = lambda one, what: None
         """Told ``applied`` or ``refused``, when the answer is on its way."""
         self.deaf = False
@@ -80,7 +80,7 @@ class Simulated:
             started = time.monotonic()
             self.dials += 1
             try:
-                async with grpc.aio.secure_channel(address, self._credentials, OPTIONS) as channel:
+                async with grpc.aio.secure_channel(address, self.credentials, OPTIONS) as channel:
                     await self._stream(link_service_pb2_grpc.LinkServiceStub(channel).Connect())
                 self.error = "the centre closed the link"
             except grpc.aio.AioRpcError as error:

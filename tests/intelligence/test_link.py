@@ -21,9 +21,8 @@ from appliance.intelligence.access import LOCAL
 from appliance.intelligence.context import Door
 from appliance.intelligence.link_service import Session
 from appliance.intelligence.server import CentreConfig, CentreServer
-from appliance.intelligence.simulate import Simulated
+from appliance.intelligence.simulated import Simulated, prepare
 from appliance.intelligence.v1 import (
-    enrolment_service_pb2_grpc,
     link_pb2,
     link_service_pb2,
     link_service_pb2_grpc,
@@ -36,29 +35,28 @@ TIMEOUT = 20.0
 
 @asynccontextmanager
 async def serving(directory: Path) -> AsyncIterator[tuple[CentreServer, Simulated]]:
-    """A centre that has published, and an appliance that is enrolled and not connected yet."""
+    """A centre that has published, and an appliance that belongs to it and is not connected yet."""
+    (one,) = prepare(directory / "state", ["dpu1"])
     server = CentreServer(
         CentreConfig(
-            state_dir=directory / "state", unix=directory / "central.sock", name="lab",
+            state_dir=directory / "state", unix=directory / "central.sock",
             appliances="127.0.0.1:0", enrolment="127.0.0.1:0",
         )
     )  # fmt: skip
     await server.start()
-    one = Simulated("dpu1", f"127.0.0.1:{server.ports[Door.CERTIFICATE]}")
     try:
         centre = server.centre
         centre.apply_networks([Network(name="lab", prefixes=("10.0.0.0/24",))], LOCAL)
         centre.apply_workloads([workload(1, "dpu1", "web"), workload(2, "dpu2", "db")], [], LOCAL)
         centre.publish("base", POLICY, LOCAL, "first")
-        credentials = grpc.ssl_channel_credentials(centre.authority.pem)
-        address = f"127.0.0.1:{server.ports[Door.TOKEN]}"
-        async with grpc.aio.secure_channel(address, credentials, enrol.OPTIONS) as channel:
-            token = centre.trust.enrolment_token("dpu1", 0).text
-            await one.enrol(token, enrolment_service_pb2_grpc.EnrolmentServiceStub(channel))
         yield server, one
     finally:
         await one.disconnect()
         await server.stop()
+
+
+def at(server: CentreServer) -> str:
+    return f"127.0.0.1:{server.ports[Door.CERTIFICATE]}"
 
 
 async def until(what: str, done: Callable[[], object]) -> None:
@@ -98,7 +96,7 @@ def test_containment_while_a_slice_is_made(tmp_path: Path, monkeypatch: pytest.M
                 return made(session)
 
             monkeypatch.setattr(Session, "_next", _next)
-            await one.connect()
+            one.connect(at(server))
             await is_current(server)
             assert one.receiver.held.containment.number == 1
 
@@ -119,7 +117,7 @@ def test_containment_between_the_parts_of_a_slice(tmp_path: Path, monkeypatch: p
                 await told(session, context)
 
             monkeypatch.setattr(Session, "_containment", _containment)
-            await one.connect()
+            one.connect(at(server))
             await is_current(server)
             assert late.is_set()
             assert one.receiver.held.containment.number == 1
@@ -163,7 +161,7 @@ def test_who_says_nothing_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     async def main() -> None:
         async with (
             serving(tmp_path) as (server, one),
-            grpc.aio.secure_channel(one.address, one.credentials, enrol.OPTIONS) as channel,
+            grpc.aio.secure_channel(at(server), one.credentials, enrol.OPTIONS) as channel,
         ):
             call: Any = link_service_pb2_grpc.LinkServiceStub(channel).Connect()
             await call.write(

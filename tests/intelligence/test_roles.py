@@ -27,6 +27,7 @@ ROLES: Final = ("viewer", "editor", "responder", "admin", "orchestrator", "senso
 TABLE: Final = """
 FleetService/ListAppliances           v e r a . . . .
 FleetService/ListAlarms               v e r a . . . .
+FleetService/GetLoad                  v e r a . . . .
 FleetService/CreateEnrolmentToken     . . . a . . . .
 FleetService/CreateOperatorToken      . . . a . . . .
 FleetService/Revoke                   . . . a . . . .

@@ -36,8 +36,8 @@ def test_scenarios(scenario: str, number: int) -> None:
 
 def test_a_wait_ends_in_words() -> None:
     command = [
-        sys.executable, "-m", "appliance", "central", "simulate", "--appliances", "40", "--workloads", "2000", "--rules",
-        "2000", "--rounds", "1000", "--limit", "2",
+        sys.executable, "-m", "appliance", "central", "simulate", "--appliances", "40", "--workloads", "2000",
+        "--rules", "2000", "--rounds", "1000", "--limit", "2",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1
