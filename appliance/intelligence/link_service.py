@@ -46,8 +46,7 @@ SKEW_SECONDS: Final = 5.0
 """Of an appliance's clock that nobody needs to know of."""
 ANSWER_SECONDS: Final = 120.0
 """A statement that is not answered for so long was lost: the link begins anew."""
-PING_TURNS: Final = 5
-"""Of these turns one asks an appliance how its clock is."""
+PING_SECONDS: Final = 5.0
 AT_ONCE: Final = 16
 """Sessions that are served in one go."""
 PART_BYTES: Final = 256 << 10
@@ -557,6 +556,7 @@ class LinkService:
         while True:
             await asyncio.sleep(GUARD_SECONDS)
             turn += 1
+            turns = max(1, round(PING_SECONDS / GUARD_SECONDS))  # not all are asked in the same one
             for number, session in enumerate(list(self.sessions.values())):
                 self._distrust(session)
                 if session.sent is not None and self.book.monotonic() - session.sent_at > ANSWER_SECONDS:
@@ -564,7 +564,7 @@ class LinkService:
                         grpc.StatusCode.DEADLINE_EXCEEDED,
                         f"a statement was not answered for {ANSWER_SECONDS:g} s",
                     )
-                if (turn + number) % PING_TURNS == 0:
+                if (turn + number) % turns == 0:
                     session.ping = True
                     session.wake.set()
                 if number % AT_ONCE == 0:
