@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -387,8 +387,8 @@ async def begin(made: Bed, figures: Figures, workloads: int, rules: int) -> None
     gc.freeze()  # what is held stays: looking at it again and again would be measured too
 
 
-async def label_changes(made: Bed, figures: Figures, rounds: int) -> None:
-    """To and fro, so that each probe matters and ceases to."""
+async def label_changes(made: Bed, figures: Figures, rounds: Mapping[str, int]) -> None:
+    """So many of each reach, to and fro, so that each probe matters and ceases to."""
     started = time.monotonic()
     for reach, most in REACH.items():
         touched = [one for one in made.appliances[:most] if not one.deaf]
@@ -397,7 +397,7 @@ async def label_changes(made: Bed, figures: Figures, rounds: int) -> None:
         answered: list[float] = []
         complete: list[float] = []
         sizes: list[int] = []
-        for _ in range(rounds):
+        for _ in range(rounds[reach]):
             for value in (reach, f"no-{reach}"):
 
                 async def act(reach: str = reach, value: str = value) -> None:
@@ -454,7 +454,7 @@ async def run(made: Bed, scenario: str, workloads: int, rules: int, rounds: int)
     else:
         if scenario == "flapping":
             await flapping(made, figures)
-        await label_changes(made, figures, rounds)
+        await label_changes(made, figures, dict.fromkeys(REACH, rounds))
         await made.current()
     figures.centre_cpu_seconds = made.centre.cpu_seconds - cpu
     figures.own_cpu_seconds = time.process_time() - own

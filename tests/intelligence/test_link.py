@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 import pytest
 
-from appliance.intelligence import enrol, link_service, simulate
+from appliance.intelligence import enrol, link_service, simulated
 from appliance.intelligence.access import LOCAL
 from appliance.intelligence.context import Door
 from appliance.intelligence.link_service import Session
@@ -129,12 +129,13 @@ def test_clocks_that_differ_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(link_service, "PING_SECONDS", 0.1)
     monkeypatch.setattr(link_service, "GUARD_SECONDS", 0.05)
     ahead = {"seconds": 0.0}
-    monkeypatch.setattr(simulate, "time", SimpleNamespace(time=lambda: time.time() + ahead["seconds"]))
+    clock = SimpleNamespace(time=lambda: time.time() + ahead["seconds"], monotonic=time.monotonic)
+    monkeypatch.setattr(simulated, "time", clock)
 
     async def main() -> None:
         async with serving(tmp_path) as (server, one):
             record, book = server.book.of("dpu1"), server.book
-            await one.connect()
+            one.connect(at(server))
             await until("the clock", lambda: record.offset)
             assert abs(record.offset) < 2
             assert not book.alarms
