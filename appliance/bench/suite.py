@@ -19,6 +19,7 @@ from typing import Any
 import grpc
 
 from appliance.bench import (
+    central,
     connections,
     disruption,
     entries,
@@ -67,6 +68,7 @@ PARTS: dict[str, Callable[[Settings], Section]] = {
     "quarantine": disruption.quarantine,
     "workers": workers.workers,
     "sizes": sizes.sizes,
+    "central": central.central,
 }
 
 

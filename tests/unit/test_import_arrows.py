@@ -25,7 +25,7 @@ ARROWS: dict[str, set[str]] = {
     "intelligence": {"policy", "flow.types", "rpc.convert", "rpc.errors", "v1"},
     "intelligence.directory": {"run.document"},
     "run": {"rpc", "flow", "policy", "telemetry", "intelligence", "v1"},
-    "bench": {"flow", "policy", "telemetry", "rpc", "run", "v1"},
+    "bench": {"flow", "policy", "telemetry", "rpc", "run", "intelligence", "v1"},
     "rpc": {"flow", "policy", "telemetry", "intelligence", "v1"},
 }
 FREE = {"cli", "demo", "__main__"}
