@@ -9,6 +9,7 @@ worker had is in the JSON (``core``).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from appliance.bench.figures import Collection, Figure, Section, ratio
@@ -18,9 +19,10 @@ from appliance.bench.programs import Settings, buffers, fastpath, flow, has_test
 CHAINS = (1, 2, 4, 8)
 PEERS = ("io", "5tswap")
 SAME = 8
-GOAL_CHAIN = {"": 0.85, "cache off": 0.35}
-"""Of eight pipes against one, by what the flow cache does."""
-FULL = "a quarter of the flows in the cache"
+GOAL_HIT, GOAL_OFF = 0.85, 0.35
+OFF = "cache off"
+WALKS, WALKS_MOST = 8192, 32_768
+"""Room in the flow cache, if not told otherwise, and at most."""
 GOAL_CHURN = 0.9
 
 
@@ -31,6 +33,28 @@ def _rate(window: dict[str, Any]) -> float:
     if window["dropped"]:
         raise BenchError(f"{window['dropped']} packets were dropped while forwarding was measured")
     return 1e3 * float(window["sent"]) / float(window["ran_ns"])
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """What the flow cache has room for, in words (none: for every flow), and what 8 pipes are to reach of 1."""
+
+    walks: int
+    name: str = ""
+    goal: float | None = None
+
+
+def caches(flows: int) -> tuple[Cache, ...]:
+    """With room for each flow if that can be had (a connection is two of them), off, with room for a quarter."""
+    walks = WALKS if 2 * flows <= WALKS else WALKS_MOST
+    fits = 2 * flows <= walks
+    return (
+        Cache(
+            walks, "" if fits else f"a cache for 1 of {2 * flows // walks} flows", GOAL_HIT if fits else None
+        ),
+        Cache(0, OFF, GOAL_OFF),
+        Cache(2 * flows // 4, "a cache for 1 of 4 flows"),
+    )
 
 
 def _chain_name(pipes: int, shape: str = "mixed", cache: str = "") -> str:
@@ -69,14 +93,12 @@ def _one_run(found: Collection, settings: Settings, flows: int) -> None:
     if has_testpmd():
         peer(found, settings, flows, PEERS[0])
     ports = replay(flows, settings.scratch)
-    with fastpath(settings, ports, mbufs=buffers(flows)) as process:
-        for pipes in CHAINS:
-            _chain(found, settings, process, flows, pipes)
-        _chain(found, settings, process, flows, SAME, "same")
-    for walks, cache in ((0, "cache off"), (flows // 4, FULL)):
-        with fastpath(settings, ports, mbufs=buffers(flows), cache=walks) as process:
-            for pipes in (1, SAME):
-                _chain(found, settings, process, flows, pipes, cache=cache)
+    for cache in caches(flows):
+        with fastpath(settings, ports, mbufs=buffers(flows), cache=cache.walks) as process:
+            for pipes in CHAINS if cache.goal else CHAINS[:: len(CHAINS) - 1]:
+                _chain(found, settings, process, flows, pipes, cache=cache.name)
+            if cache.name == OFF:
+                _chain(found, settings, process, flows, SAME, "same", cache.name)
     if has_testpmd() and not settings.quick:
         peer(found, settings, flows, PEERS[1])
 
@@ -85,18 +107,22 @@ def _compare(found: Collection, flows: int) -> list[Figure]:
     def one(name: str) -> Figure:
         return found.figure(f"{flows} connections: {name}")
 
+    modes = caches(flows)
     made = [
-        *(
-            ratio(
-                f"{flows} connections: 8 pipes / 1 pipe{f', {cache}' if cache else ''} (P3)",
-                one(_chain_name(8, cache=cache)), one(_chain_name(1, cache=cache)), GOAL_CHAIN.get(cache), "P3",
-            )
-            for cache in ("", "cache off", FULL)
-        ),
-        ratio(f"{flows} connections: 8 full pipes / 1 pipe", one("8 full pipes"), one("1 pipe")),
-    ]  # fmt: skip
+        ratio(
+            f"{flows} connections: {_chain_name(SAME, cache=cache.name)} / 1 pipe (P3)",
+            one(_chain_name(SAME, cache=cache.name)),
+            one(_chain_name(1, cache=cache.name)),
+            cache.goal,
+            "P3",
+        )
+        for cache in modes
+    ]
+    full, plain = _chain_name(SAME, "same", OFF), _chain_name(1, cache=OFF)
+    made.append(ratio(f"{flows} connections: {full} / 1 pipe", one(full), one(plain)))
     if has_testpmd():
-        made.append(ratio(f"{flows} connections: 1 pipe / testpmd io", one("1 pipe"), one("testpmd io")))
+        first = one(_chain_name(1, cache=modes[0].name))
+        made.append(ratio(f"{flows} connections: 1 pipe / testpmd io", first, one("testpmd io")))
     return made
 
 
@@ -111,7 +137,7 @@ def chains(settings: Settings) -> Section:
     remarks = [
         "N pipes: BASIC pipes in a row, the last one with an entry and a counter per connection; those before "
         "look at type, MAC, protocol, address, port. N full pipes: every one holds all connections. The flow cache "
-        "is on, off, or has room for a quarter of the flows.",
+        "has room for each flow, of which a connection has two, unless told otherwise.",
     ]
     if not has_testpmd():
         remarks.append("testpmd is not installed (Debian package dpdk-dev): no peer.")

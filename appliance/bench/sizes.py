@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from appliance.bench import segment
 from appliance.bench.connections import BUFFERS, opened_over_time, opening_rate
 from appliance.bench.figures import Curve, Points, Section, median, size_text
+from appliance.bench.forward import caches
 from appliance.bench.machine import BenchError, memory_mib
 from appliance.bench.programs import Settings, buffers, fastpath, generator_io, load, replay, rings
 from appliance.bench.watch import Look, Watch, seen, settle, stages, window
@@ -106,13 +107,13 @@ def _rules(run: _Run) -> Iterator[Curve]:
 
 def _pipes(run: _Run) -> Iterator[Curve]:
     points = Points()
-    flows = 1024 if run.settings.quick else FLOWS
-    for cache in (None, 0):
-        name = "flow cache off" if cache == 0 else "flow cache on"
+    flows = 1024
+    for cache in caches(flows):
+        name = cache.name or "cache on"
         for pipes, _ in run.sizes(range(1, 9), (1, 8)):
             with (
                 fastpath(
-                    run.settings, replay(flows, run.settings.scratch), mbufs=buffers(flows), cache=cache
+                    run.settings, replay(flows, run.settings.scratch), mbufs=buffers(flows), cache=cache.walks
                 ) as process,
                 Dpu.attach(process.runtime_dir, session="bench-look") as dpu,
                 load("forward", process, ports="p0,p1", pipes=pipes, flows=flows, windows=0),
@@ -121,7 +122,7 @@ def _pipes(run: _Run) -> Iterator[Curve]:
                 rate, took = seen(Watch(dpu, process), run.seconds)
             points.add(name, pipes, "Mpps", rate)
             if pipes in (1, 8):
-                run.where(f"{pipes} pipe{'s' if pipes > 1 else ''}, {name.removeprefix('flow ')}", took)
+                run.where(f"{pipes} pipe{'s' if pipes > 1 else ''}, {name}", took)
     yield points.curve(
         "pipes", f"A chain of pipes, {flows:,} connections replayed, packets a second of a core", "pipes"
     )
