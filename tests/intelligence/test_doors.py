@@ -88,6 +88,75 @@ def test_what_a_draft_would_change(lab: tuple[Centre, Path], tmp_path: Path) -> 
     assert "nobody" in command(made, "policy", "simulate", "nobody", "db", "tcp/1", status=1)
 
 
+def test_a_policy_is_drafted_published_and_rolled_back(lab: tuple[Centre, Path], tmp_path: Path) -> None:
+    made, _ = lab
+    file = tmp_path / "web.yaml"
+    rule = "rules: [{name: web-out, band: allow, from: app=web, to: app=db, services: [tcp/NUMBER]}]\n"
+
+    def newest() -> tuple[str, str, str]:
+        one = json.loads(command(made, "policy", "history"))["revisions"][0]
+        return one["number"], one["set"], one["origin"]
+
+    def verdict(port: int) -> str:
+        found = json.loads(command(made, "policy", "simulate", "web", "db", f"tcp/{port}", "--set", "web"))
+        return str(found["action"])
+
+    first = int(newest()[0])
+    file.write_text(rule.replace("NUMBER", "8001"))
+    command(made, "policy", "draft", str(file), "--set", "web", "--scope", "app=web")
+    assert (verdict(8001), newest()[0]) == ("allow", str(first))  # a draft changes nothing
+    command(made, "policy", "publish", "--set", "web", "--reason", "a test")
+    assert newest() == (str(first + 1), "web", "publish")
+    file.write_text(rule.replace("NUMBER", "8002"))
+    assert "is published, not" in command(
+        made, "policy", "publish", str(file), "--set", "web", "--expected", str(first), status=1
+    )
+    command(made, "policy", "publish", str(file), "--set", "web")
+    assert (verdict(8001), verdict(8002)) == ("block", "allow")
+    file.write_text(rule.replace("app=web", "app=db").replace("NUMBER", "1"))
+    refused = command(made, "policy", "publish", str(file), "--set", "web", status=1)
+    assert "rule web-out" in refused
+    assert "workload db" in refused
+    command(made, "policy", "rollback", str(first + 1), "--reason", "a test")
+    assert newest() == (str(first + 3), "web", "rollback")
+    assert (verdict(8001), verdict(8002)) == ("allow", "block")
+    sets = {one["name"]: one for one in json.loads(command(made, "policy", "list"))["sets"]}
+    assert sets["web"]["scope"] == "app=web"
+
+
+def test_the_inventory_by_commands(lab: tuple[Centre, Path], tmp_path: Path) -> None:
+    made, _ = lab
+    file = tmp_path / "criteria.yaml"
+    file.write_text('criteria: [{name: tier, name_pattern: "w(.)b", labels: {tier: "t\\\\1"}}]\n')
+    assert json.loads(command(made, "workload", "criteria", str(file)))["changed"] == ["web"]
+    assert json.loads(command(made, "workload", "criteria"))["criteria"][0]["name"] == "tier"
+    command(made, "workload", "label", "web", "owner=me")
+    web = json.loads(command(made, "workload", "list", "name=web"))["workloads"][0]
+    by = {one["key"]: (one["value"], one["by"]) for one in web["labels"]}
+    assert by == {"app": ("web", "local"), "owner": ("me", "local"), "tier": ("te", "criterion/tier")}
+    assert "is reserved" in command(made, "workload", "label", "web", "state=calm", status=1)
+    assert json.loads(command(made, "workload", "networks"))["networks"][0]["name"] == "lab"
+    command(
+        made,
+        "quarantine",
+        "web",
+        "--reason",
+        "a test",
+        "--state",
+        "restricted",
+        "--still",
+        "name=web app=db tcp/1",
+    )
+    found = json.loads(command(made, "contained"))["contained"]
+    assert [(one["workload"], one["state"]) for one in found] == [("web", "WORKLOAD_STATE_RESTRICTED")]
+    command(made, "release", "web", "--reason", "a test")
+    assert "appliance dpu1 is not connected" in command(
+        made, "workload", "wait-ready", "web", "--wait", "0.5", status=1
+    )
+    assert isinstance(json.loads(command(made, "fleet", "list"))["generation"], str)
+    assert "alarms" in json.loads(command(made, "fleet", "alarms"))
+
+
 def test_the_audit_log_is_shown_whole(lab: tuple[Centre, Path]) -> None:
     made, _ = lab
     command(made, "token", "dpu7")
