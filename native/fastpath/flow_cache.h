@@ -67,7 +67,8 @@ enum flow_bits {
 	FLOW_USED = 1 << 0,    // since the hand was here
 	FLOW_TAGGED = 1 << 1,  // sets the tag
 	FLOW_DEFAULT = 1 << 2, // ends in the port's default miss
-	FLOW_TUPLE = 1 << 3,   // for connections: their tuple, `window`, port and l2_type tell all that it needs
+	FLOW_TUPLE =
+		1 << 3, // for connections: their tuple, `window`, port and l2_type tell all that it needs
 };
 
 // Five cache lines. A packet reads the first two, and the third for metadata.
@@ -96,6 +97,7 @@ struct flow_walk {
 	uint8_t window[FLOW_WINDOW]; // masked
 	uint32_t start;              // number of the first pipe
 	uint16_t port_id;            // as in metadata
+	uint16_t port_mask;          // 0: any port, since roots may be shared
 	uint8_t l2_type;
 } __rte_cache_aligned;
 
@@ -255,7 +257,7 @@ static inline bool flow_fits(const struct flow_walk *k, const struct packet *p)
 	memcpy(window, k->window, sizeof(window));
 	memcpy(mine, p->data, sizeof(mine));
 	return !(((mine[0] & mask[0]) ^ window[0]) | ((mine[1] & mask[1]) ^ window[1])) &&
-	       k->port_id == p->meta.port_id && k->l2_type == p->meta.layer[0].l2_type &&
+	       !((k->port_id ^ p->meta.port_id) & k->port_mask) && k->l2_type == p->meta.layer[0].l2_type &&
 	       k->start == p->pipe->id;
 }
 

@@ -453,6 +453,7 @@ static bool set_window(struct flow_walk *k, const struct flow_log *log)
 	memset(k->mask, 0, sizeof(k->mask));
 	k->start = log->start->pipe;
 	k->port_id = log->port_id;
+	k->port_mask = 0;
 	k->l2_type = log->l2_type;
 	if (!log->plain)
 		return false;
@@ -462,6 +463,8 @@ static bool set_window(struct flow_walk *k, const struct flow_log *log)
 
 		if (!steady(log, log->need[i].field))
 			return false;
+		if (log->need[i].field == STEER_F_PM_PORT_ID)
+			k->port_mask = UINT16_MAX;
 		if (place->region == REGION_VLAN0 && log->vlan)
 			at += 14;
 		else if (place->region != REGION_ETH)
