@@ -211,7 +211,7 @@ def aarch64(arguments: Sequence[str]) -> int:
     say("tests against the fast path on aarch64")
     variables = {
         "RINGFIELD_FASTPATH": str(AARCH64 / "native/fastpath/emulated"),
-        "RINGFIELD_EXAMPLES": os.environ.get("RINGFIELD_EXAMPLES", "15"),
+        "RINGFIELD_EXAMPLES": os.environ.get("RINGFIELD_EXAMPLES", "8"),
     }
     statuses.append(pytest(arguments or EMULATED, **variables))
     return max(statuses)
