@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import Final
+
 import click
 from rich.console import Group
 from rich.table import Table
@@ -68,11 +71,52 @@ def balance_text(stats: stats_pb2.Stats) -> Text:
     )
 
 
-@click.command()
+CACHE_ROWS: Final = {
+    "room": "walks that there is room for",
+    "walks": "held now",
+    "hits": "look-ups that found one",
+    "misses": "look-ups that found none",
+    "connections": "packets whose connection knew its walk",
+    "recorded": "walks recorded",
+    "given": "connections that were given walks",
+    "changed": "invalid: a pipe on the way has changed",
+    "evicted": "invalid: given up for others",
+    "widened": "times that some were invalid: others depend on more",
+    "emptied": "times that all were given up",
+    "forgotten": "times that connections lost theirs",
+    "refused": "not recorded: the cache is full",
+    "idle": "times that a start was left alone for a while",
+}
+
+
+def hit_rate(caches: Iterable[stats_pb2.CacheStats]) -> float | None:
+    """Share of the look-ups that found a walk, of connections' own too; None without any."""
+    found = looked = 0
+    for one in caches:
+        found += one.hits + one.connections
+        looked += one.hits + one.connections + one.misses
+    return found / looked if looked else None
+
+
+def cache_table(caches: Sequence[stats_pb2.CacheStats]) -> Table:
+    """A column for each worker."""
+    columns = [f"worker {worker}" for worker in range(len(caches))]
+    made = table("recorded walks", *columns, right=columns)
+    for name, text in CACHE_ROWS.items():
+        made.add_row(text, *(number(getattr(one, name)) for one in caches))
+    rates = [hit_rate((one,)) for one in caches]
+    made.add_row("[bold]hit rate[/]", *("-" if rate is None else f"[bold]{rate:.1%}[/]" for rate in rates))
+    return made
+
+
+@click.group(invoke_without_command=True)
 @click.option("--pipes/--no-pipes", default=True, show_default=True, help="With hits and misses of pipes.")
-@pass_context
-def stats(context: Context, pipes: bool) -> None:
+@click.pass_context
+def stats(click_context: click.Context, pipes: bool) -> None:
     """Counters of ports, pipes and drops, once."""
+    if click_context.invoked_subcommand is not None:
+        return
+    context = click_context.ensure_object(Context)
     request = stats_service_pb2.GetStatsRequest(include_pipes=pipes)
     with context.client() as client:
         response = client.stats.GetStats(request, timeout=context.timeout)
@@ -86,3 +130,18 @@ def stats(context: Context, pipes: bool) -> None:
         return Group(*parts, balance_text(response.stats))  # type: ignore[arg-type]
 
     context.show(response, shown)
+
+
+@stats.command("cache")
+@pass_context
+def stats_cache(context: Context) -> None:
+    """The flow cache of each worker: hits, misses, why walks became invalid, room."""
+    with context.client() as client:
+        response = client.stats.GetStats(stats_service_pb2.GetStatsRequest(), timeout=context.timeout)
+    shown = stats_pb2.Stats(
+        timestamp_ns=response.stats.timestamp_ns,
+        uptime_s=response.stats.uptime_s,
+        workers=response.stats.workers,
+        caches=response.stats.caches,
+    )
+    context.show(shown, lambda: cache_table(shown.caches))

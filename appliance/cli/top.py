@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from appliance.cli.common import Context, number, out, pass_context, print_json, table
-from appliance.cli.stats import conservation
+from appliance.cli.stats import conservation, hit_rate
 from appliance.rpc.client import Client
 from appliance.v1 import observer_pb2, observer_service_pb2, stats_pb2, stats_service_pb2
 
@@ -84,6 +84,8 @@ class View:
     cycles_per_packet: float | None
     stages: dict[str, float]
     """Cycles per packet by stage, of the turns that were watched; empty without any."""
+    cache_hits: float | None
+    """Share of the look-ups in the flow cache that found a walk, 0 to 1; None without any."""
     live: int
     opened: float
     closed: float
@@ -122,6 +124,16 @@ def _stages(now: stats_pb2.Stats, before: stats_pb2.Stats) -> dict[str, float]:
     if packets <= 0:
         return {}
     return {one.stage: (one.cycles - earlier.get(one.stage, 0)) / packets for one in now.stages.cycles}
+
+
+def _cache_hits(now: stats_pb2.Stats, before: stats_pb2.Stats) -> float | None:
+    grown = []
+    for one, was in zip(now.caches, before.caches, strict=False):
+        counts = {name: getattr(one, name) - getattr(was, name) for name in ("hits", "misses", "connections")}
+        if min(counts.values()) < 0:
+            return None
+        grown.append(stats_pb2.CacheStats(**counts))
+    return hit_rate(grown)
 
 
 def _ports(now: stats_pb2.Stats, before: stats_pb2.Stats, seconds: float) -> Iterator[PortRate]:
@@ -179,6 +191,7 @@ def view(now: stats_pb2.Stats, before: stats_pb2.Stats, busiest: Sequence[Busy] 
         dropped=sum(port.dropped for port in ports),
         cycles_per_packet=(now.cycles_busy - before.cycles_busy) / packets if packets > 0 else None,
         stages=_stages(now, before),
+        cache_hits=_cache_hits(now, before),
         live=ct.live,
         opened=(ct.opened - was.opened) / seconds,
         closed=(ct.closed - was.closed) / seconds,
@@ -239,6 +252,7 @@ def _head(now: View) -> list[Text]:
         Text.assemble(
             f"{now.live:,} connections   +{short(now.opened)}/s  -{short(now.closed)}/s   ",
             (f"{short(now.denied)} packets/s denied", "red" if now.denied else ""),
+            "" if now.cache_hits is None else f"   cache {now.cache_hits:.0%}",
             (f"   {now.unaccounted:+,} in flight", "yellow") if now.unaccounted else "",
         ),
     ]

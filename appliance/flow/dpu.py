@@ -26,6 +26,7 @@ from appliance.flow.launch import FastpathProcess, PortConfig, default_ports
 from appliance.flow.pipe import Pipe
 from appliance.flow.port import Port
 from appliance.flow.results import (
+    CacheStats,
     DpuStats,
     Event,
     Packet,
@@ -515,6 +516,10 @@ class Dpu(Tracking):
             heartbeat_age_s=max(0.0, (time.monotonic_ns() - row["heartbeat_ns"]) / 1e9),
             ports={name: self.port_stats(name) for name in names},
         )
+
+    def caches(self) -> tuple[CacheStats, ...]:
+        """The flow cache of each worker; no call to the fast path."""
+        return tuple(CacheStats(**session.cache(worker)) for worker in range(session.stats()["nr_workers"]))
 
     def stages(self) -> Stages:
         """Cycles of the workers by stage; no call to the fast path."""

@@ -37,7 +37,7 @@ class StatsServicer(stats_service_pb2_grpc.StatsServiceServicer):
         stats_service_pb2_grpc.add_StatsServiceServicer_to_server(self, server)
 
     def _stats(self, dpu: Dpu, include_pipes: bool) -> stats_pb2.Stats:
-        message = stats_to(dpu.stats(), dpu.ct_stats(), dpu.stages(), time.time_ns())
+        message = stats_to(dpu.stats(), dpu.ct_stats(), dpu.stages(), dpu.caches(), time.time_ns())
         if include_pipes:
             for name, state in self._node.state.pipes.items():
                 _add_pipe(message, name, state.nr_live, self._node.pipe(name).info())

@@ -381,7 +381,7 @@ class Appliance:
         if dpu is None:
             return Snapshot(restarts=self.restarts)
         try:
-            return Snapshot(dpu.stats(), dpu.ct_stats(), self.restarts)
+            return Snapshot(dpu.stats(), dpu.ct_stats(), dpu.caches(), self.restarts)
         except FlowError:
             return Snapshot(restarts=self.restarts)
 

@@ -426,6 +426,13 @@ def port_stats(index: int) -> Row:
     return dict(plain(out))
 
 
+def cache(worker: int) -> Row:
+    """Numbers of a worker's flow cache."""
+    out = ffi.new("struct doca_flow_ringfield_cache *")
+    check(lib.doca_flow_ringfield_cache_get(worker, out))
+    return dict(plain(out))
+
+
 def stages() -> tuple[int, int, list[tuple[str, int]]]:
     """Turns and packets of the sample of turns that the workers watch, and cycles by stage."""
     out = ffi.new("struct doca_flow_ringfield_stages *")

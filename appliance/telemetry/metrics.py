@@ -18,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from appliance.errors import BadConfig
+from appliance.flow.results import CacheStats
 from appliance.flow.types import Counter, CtStats
 from appliance.telemetry.hub import Telemetry
 
@@ -78,6 +79,8 @@ class Snapshot:
 
     stats: FastpathStats | None = None
     connections: CtStats | None = None
+    caches: Sequence[CacheStats] = ()
+    """Of the workers."""
     restarts: int = 0
 
 
@@ -118,6 +121,14 @@ def _drops(now: Snapshot, _: Telemetry) -> Iterator[Sample]:
 
 def _ct(name: str) -> Callable[[Snapshot, Telemetry], Iterable[Sample]]:
     return lambda now, _: [] if now.connections is None else [((), getattr(now.connections, name))]
+
+
+def _cache(*causes: str) -> Callable[[Snapshot, Telemetry], Iterable[Sample]]:
+    return lambda now, _: [
+        ((str(worker), cause), getattr(one, cause))
+        for worker, one in enumerate(now.caches)
+        for cause in causes
+    ]
 
 
 def _refused(now: Snapshot, _: Telemetry) -> Iterator[Sample]:
@@ -182,6 +193,14 @@ METRICS: Final = (
     Described("reject_answers", "counter", (), "answers to rejected packets", _ct("generated")),
     Described("fragments_held", "gauge", (), "waiting for the first of their datagram", _ct("fragments")),
     Described("handed_over_packets", "counter", (), "that another worker owned", _ct("handed_over")),
+    Described("cache_walks", "gauge", ("worker",), "recorded walks in the flow cache",
+        lambda now, _: [((str(worker),), one.walks) for worker, one in enumerate(now.caches)]),
+    Described("cache_lookups", "counter", ("worker", "result"),
+        "in the flow cache: `hits`, `misses`, and packets whose connection knew the walk (`connections`)",
+        _cache("hits", "misses", "connections")),
+    Described("cache_invalidations", "counter", ("worker", "cause"),
+        "of recorded walks: a pipe has `changed`, `evicted` for others; times: `widened`, `emptied`, `forgotten`",
+        _cache("changed", "evicted", "widened", "emptied", "forgotten")),
     Described("policy_revision", "gauge", (), "policy in force",
         lambda _, telemetry: [] if telemetry.policy_revision is None else [((), telemetry.policy_revision)]),
     Described("verdicts", "counter", ("band", "rule", "verdict"),

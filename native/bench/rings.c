@@ -529,7 +529,7 @@ static void parse(int argc, char **argv)
 	static const struct option names[] = {{"pipes", required_argument, NULL, 'p'},
 		{"milliseconds", required_argument, NULL, 't'}, {"load", required_argument, NULL, 'l'},
 		{"cores", required_argument, NULL, 'c'}, {"walk", no_argument, NULL, 'w'},
-		{"memory", required_argument, NULL, 'm'}, {0}};
+		{"memory", required_argument, NULL, 'm'}, {"cache", required_argument, NULL, 'k'}, {0}};
 	int which;
 
 	while ((which = getopt_long(argc, argv, "", names, NULL)) >= 0) {
@@ -545,10 +545,12 @@ static void parse(int argc, char **argv)
 			bench.cores = optarg;
 		else if (which == 'm')
 			bench.memory = optarg;
+		else if (which == 'k')
+			fp.cache = (uint32_t)atoi(optarg);
 		else
 			fail("usage: bench-rings [--walk] [--pipes N] [--milliseconds N] [--load PERCENT] "
 			     "[--cores 0@0,1@1] "
-			     "[--memory huge|no-huge]");
+			     "[--memory huge|no-huge] [--cache WALKS]");
 	}
 	if (bench.pipes < 1 || bench.pipes > FP_DEPTH_MAX || bench.milliseconds < 10 || bench.load < 1 ||
 		bench.load > 100)
@@ -559,6 +561,7 @@ int main(int argc, char **argv)
 {
 	struct space *space;
 
+	fp.cache = 8192; // as a fast path has that is not told otherwise
 	parse(argc, argv);
 	start_eal();
 	make_frames();

@@ -123,6 +123,24 @@ doca_error_t doca_flow_ringfield_stats_get(struct doca_flow_ringfield_stats *out
 	return DOCA_SUCCESS;
 }
 
+doca_error_t doca_flow_ringfield_cache_get(uint32_t worker, struct doca_flow_ringfield_cache *out)
+{
+	struct stats_cache found;
+	doca_error_t result;
+	int status;
+
+	_Static_assert(sizeof(found) == sizeof(*out), "the same numbers in the same order");
+	if (!out)
+		return refuse_argument(__func__, "cache", "is NULL");
+	if (!stats(&result, __func__))
+		return result;
+	status = steering_stats_cache(flow.client, worker, &found);
+	if (status < 0)
+		return refuse_steering(status, NULL, "reading the statistics");
+	memcpy(out, &found, sizeof(*out));
+	return DOCA_SUCCESS;
+}
+
 const char *doca_flow_ringfield_stage_name(uint32_t stage)
 {
 #define STAGE(id, shown, meaning) shown,

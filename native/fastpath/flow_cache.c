@@ -65,11 +65,19 @@ void flow_cache_destroy(struct flow_cache *c)
 
 // --- Starts ---------------------------------------------------------------------------------------------------------
 
-static bool is_idle(struct flow_cache *c, struct flow_start *s)
+void flow_leave(struct walker *w, struct flow_start *s, uint64_t ms)
 {
+	s->idle_until = w->cache->now_ms + ms;
+	fp_write(&w->stats->cache.idle, w->stats->cache.idle + 1);
+}
+
+static bool is_idle(struct walker *w, struct flow_start *s)
+{
+	const struct flow_cache *c = w->cache;
+
 	if (unlikely(c->now_ms - s->since_ms >= WINDOW_MS)) {
 		if (s->stale > CHURN_LEAST && s->stale > s->hits / 4)
-			s->idle_until = c->now_ms + CHURN_IDLE_MS;
+			flow_leave(w, s, CHURN_IDLE_MS);
 		s->since_ms = c->now_ms;
 		s->hits = s->stale = 0;
 	}
@@ -90,7 +98,7 @@ struct flow_start *flow_start_of(struct walker *w, const struct pipe *pipe, bool
 		if (!s->average)
 			break;
 		if (likely(s->pipe == pipe->id && s->stop == stop))
-			return likely(!is_idle(c, s)) || wants ? s : NULL;
+			return likely(!is_idle(w, s)) || wants ? s : NULL;
 	}
 	if (c->nr_starts == STARTS_USED) {
 		c->full = true;
@@ -239,9 +247,9 @@ void flow_find(struct walker *w, struct flow_start *s, struct packet *const *pac
 	}
 	s->hits += (uint32_t)hits;
 	s->stale += (uint32_t)stale;
-	fp_write(&w->stats->cache_hits, w->stats->cache_hits + hits);
-	fp_write(&w->stats->cache_misses, w->stats->cache_misses + n - hits);
-	fp_write(&w->stats->cache_stale, w->stats->cache_stale + stale);
+	fp_write(&w->stats->cache.hits, w->stats->cache.hits + hits);
+	fp_write(&w->stats->cache.misses, w->stats->cache.misses + n - hits);
+	fp_write(&w->stats->cache.changed, w->stats->cache.changed + stale);
 }
 
 // --- Keeping --------------------------------------------------------------------------------------------------------
@@ -290,10 +298,12 @@ struct flow_walk *flow_place(struct walker *w, uint16_t mask_id, const uint8_t *
 	while (slot < FLOW_SLOTS && b->tag[slot])
 		slot++;
 	if (slot == FLOW_SLOTS || c->nr_walks == c->most) {
-		if (!c->tokens)
+		if (!c->tokens) {
+			fp_write(&w->stats->cache.refused, w->stats->cache.refused + 1);
 			return NULL;
+		}
 		c->tokens--;
-		fp_write(&w->stats->cache_evicted, w->stats->cache_evicted + 1);
+		fp_write(&w->stats->cache.evicted, w->stats->cache.evicted + 1);
 	}
 	if (slot == FLOW_SLOTS) {
 		for (slot = 0; slot < FLOW_SLOTS && c->walks[b->number[slot] - 1].bits & FLOW_USED; slot++)
@@ -395,7 +405,7 @@ void flow_give(struct walker *w, struct packet *p, const struct flow_walk *behin
 		conn->recorded_in = c->generation;
 	}
 	conn->flow[p->asking.direction].recorded = number;
-	fp_write(&w->stats->cache_given, w->stats->cache_given + 1);
+	fp_write(&w->stats->cache.given, w->stats->cache.given + 1);
 }
 
 // --- The end of a burst ---------------------------------------------------------------------------------------------
@@ -414,13 +424,14 @@ static void count_path(struct walker *w, struct flow_path *path)
 
 // Every number that a connection holds becomes invalid. Each connection is visited before the generations come round again
 // (CT_VISIT_MS), and forgets numbers of old ones then.
-static void empty_pairs(struct flow_cache *c)
+static void empty_pairs(struct walker *w, struct flow_cache *c)
 {
 	c->nr_pairs = 0;
 	memset(c->pair_index, 0, (c->pair_mask + 1) * sizeof(*c->pair_index));
 	if (!++c->generation)
 		c->generation = 1;
 	c->pairs_full = false;
+	fp_write(&w->stats->cache.forgotten, w->stats->cache.forgotten + 1);
 }
 
 static void empty(struct walker *w, struct flow_cache *c)
@@ -429,9 +440,9 @@ static void empty(struct walker *w, struct flow_cache *c)
 	c->hand = c->mask_id = 0;
 	memset(c->bucket, 0, (c->bucket_mask + 1) * sizeof(*c->bucket));
 	memset(c->starts, 0, sizeof(c->starts));
-	empty_pairs(c);
+	empty_pairs(w, c);
 	c->full = false;
-	fp_write(&w->stats->cache_emptied, w->stats->cache_emptied + 1);
+	fp_write(&w->stats->cache.emptied, w->stats->cache.emptied + 1);
 }
 
 void flow_cache_settle(struct walker *w)
@@ -452,8 +463,7 @@ void flow_cache_settle(struct walker *w)
 		if (c->full)
 			empty(w, c);
 		else
-			empty_pairs(c);
+			empty_pairs(w, c);
 	}
-	fp_write(&w->stats->cache_walks, c->nr_walks);
-	fp_write(&w->stats->cache_room, c->most);
+	fp_write(&w->stats->cache.walks, c->nr_walks);
 }

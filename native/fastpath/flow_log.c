@@ -353,7 +353,7 @@ static bool set_mask(struct flow_cache *c, struct flow_mask *m, const struct flo
 }
 
 // One with what either has: as a fifth one comes, and all four are in use.
-static void widen(struct flow_cache *c, struct flow_mask *m, const struct flow_log *log)
+static void widen(struct walker *w, struct flow_mask *m, const struct flow_log *log)
 {
 	struct flow_need both[2 * FLOW_NEEDS];
 	unsigned int nr = 0, a = 0, b = 0;
@@ -371,8 +371,8 @@ static void widen(struct flow_cache *c, struct flow_mask *m, const struct flow_l
 			b++;
 		}
 	}
-	if (nr <= FLOW_NEEDS)
-		set_mask(c, m, both, nr);
+	if (nr <= FLOW_NEEDS && set_mask(w->cache, m, both, nr))
+		fp_write(&w->stats->cache.widened, w->stats->cache.widened + 1);
 }
 
 static void put_key(const struct flow_mask *m, const struct flow_log *log, uint8_t key[FLOW_KEY])
@@ -384,8 +384,9 @@ static void put_key(const struct flow_mask *m, const struct flow_log *log, uint8
 }
 
 // The mask that a walk is kept under, and its key; NULL: none.
-static const struct flow_mask *mask_for(struct flow_cache *c, struct flow_log *log, uint8_t key[FLOW_KEY])
+static const struct flow_mask *mask_for(struct walker *w, struct flow_log *log, uint8_t key[FLOW_KEY])
 {
+	struct flow_cache *c = w->cache;
 	struct flow_start *s = log->start;
 	struct flow_mask *oldest = NULL;
 
@@ -420,7 +421,7 @@ static const struct flow_mask *mask_for(struct flow_cache *c, struct flow_log *l
 		put_key(oldest, log, key);
 		return oldest;
 	}
-	widen(c, oldest, log);
+	widen(w, oldest, log);
 	return NULL;
 }
 
@@ -497,7 +498,7 @@ static struct flow_walk *record(struct walker *w, struct flow_log *log)
 	struct flow_cache *c = w->cache;
 	int path = flow_path_of(c, log->hop, log->nr);
 	uint8_t key[FLOW_KEY] __rte_aligned(16);
-	const struct flow_mask *mask = path < 0 ? NULL : mask_for(c, log, key);
+	const struct flow_mask *mask = path < 0 ? NULL : mask_for(w, log, key);
 	struct flow_walk *k = mask ? flow_place(w, mask->id, key, mask->plan.bytes) : NULL;
 
 	if (!k)
@@ -522,12 +523,12 @@ static struct flow_walk *record(struct walker *w, struct flow_log *log)
 		k->bits |= FLOW_TAGGED;
 	if (set_window(k, log))
 		k->bits |= FLOW_TUPLE;
-	fp_write(&w->stats->cache_recorded, w->stats->cache_recorded + 1);
+	fp_write(&w->stats->cache.recorded, w->stats->cache.recorded + 1);
 	return k;
 }
 
 // Walks that are too short to be looked up are not, for a while.
-static void sample(const struct flow_cache *c, struct flow_start *s, unsigned int hops)
+static void sample(struct walker *w, struct flow_start *s, unsigned int hops)
 {
 	s->average = (uint8_t)(s->average - s->average / 8 + hops);
 	if (++s->samples < SAMPLES)
@@ -535,7 +536,7 @@ static void sample(const struct flow_cache *c, struct flow_start *s, unsigned in
 	s->samples = 0;
 	if (s->average >= FLOW_AVERAGE - 4)
 		return;
-	s->idle_until = c->now_ms + SHORT_IDLE_MS;
+	flow_leave(w, s, SHORT_IDLE_MS);
 	s->average = FLOW_AVERAGE;
 }
 
@@ -550,7 +551,7 @@ void flow_log_end(struct walker *w, struct packet *p)
 	if (!log->live)
 		keep_words(log, p);
 	if (!p->wants)
-		sample(c, log->start, log->nr);
+		sample(w, log->start, log->nr);
 	if (log->nr && !log->impossible && (log->nr > 1 || p->wants))
 		k = record(w, log);
 	if (!p->wants)

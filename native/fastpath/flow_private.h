@@ -15,6 +15,8 @@ static inline uint32_t flow_hash(const uint8_t *key, unsigned int bytes, uint16_
 	return rte_hash_crc(key, bytes, mask_id * 0x9e3779b1u);
 }
 
+// Nothing is looked up there for a while.
+void flow_leave(struct walker *w, struct flow_start *s, uint64_t ms);
 // Whether there is room for one more.
 bool flow_may_record(const struct flow_cache *c);
 // The walk with this key, the rest of it to be filled in; NULL: no place. bytes: a multiple of 16.

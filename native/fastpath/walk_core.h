@@ -273,8 +273,8 @@ static inline void core_ahead(struct walker *w, struct packet **packets, unsigne
 		}
 		p->fresh = w->fresh = true;
 	}
-	fp_write(&w->stats->cache_connections, w->stats->cache_connections + hits);
-	fp_write(&w->stats->cache_stale, w->stats->cache_stale + stale);
+	fp_write(&w->stats->cache.connections, w->stats->cache.connections + hits);
+	fp_write(&w->stats->cache.changed, w->stats->cache.changed + stale);
 }
 
 // Behind the CT pipe. Returns how many walk on.

@@ -553,6 +553,7 @@ int worker_init(struct fp_worker *w)
 		goto fail;
 	w->walker->worker = w->index;
 	w->walker->stats = w->stats;
+	fp_write(&w->stats->cache.room, fp.cache);
 	stage_init(&w->walker->stage);
 	w->walker->counters = w->counters;
 	if (w->nested)

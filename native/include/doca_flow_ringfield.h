@@ -734,6 +734,27 @@ struct doca_flow_ringfield_stats {
 DOCA_EXPERIMENTAL
 doca_error_t doca_flow_ringfield_stats_get(struct doca_flow_ringfield_stats *stats);
 
+// A worker's flow cache: recorded walks, looked up from a port's root, in the policy stage, behind the CT pipe.
+struct doca_flow_ringfield_cache {
+	uint64_t room;        // walks that there is room for; 0: no cache
+	uint64_t walks;       // held at this moment
+	uint64_t hits;        // look-ups that found a walk
+	uint64_t misses;      // others
+	uint64_t connections; // packets that took the walk that their connection knew
+	uint64_t recorded;    // walks
+	uint64_t given;       // times that a connection was given walks
+	uint64_t changed;     // invalid walks found: a pipe on them has changed since
+	uint64_t evicted;     // walks given up for others
+	uint64_t widened;     // times that walks were given up since others depend on more of a packet
+	uint64_t emptied;     // times that all were given up
+	uint64_t forgotten;   // times that connections lost theirs
+	uint64_t refused;     // walks not recorded since the cache is full
+	uint64_t idle;        // times that a start was left alone: walks are short there, or do not last
+};
+// No exchange with the fast path, either. INVALID_VALUE: no such worker.
+DOCA_EXPERIMENTAL
+doca_error_t doca_flow_ringfield_cache_get(uint32_t worker, struct doca_flow_ringfield_cache *cache);
+
 // Where the workers' time goes: cycles of a sample of the turns that had packets, by stage.
 struct doca_flow_ringfield_stages {
 	uint64_t turns;

@@ -127,6 +127,27 @@ struct stats_ct {
 	uint64_t pad[4];
 };
 
+// Flow cache of one worker: recorded walks. A packet may be looked up at several starts (a port's root, the policy stage,
+// behind the CT pipe), or be brought to the CT pipe by its connection. Numbers of things that happened only grow.
+struct stats_cache {
+	uint64_t room;        // walks that there is room for, 0: no cache
+	uint64_t walks;       // held at this moment
+	uint64_t hits;        // look-ups that found a walk
+	uint64_t misses;      // others
+	uint64_t connections; // packets that took the walk that their connection knew
+	uint64_t recorded;    // walks
+	uint64_t given;       // times that a connection was given walks
+	// Why walks became invalid.
+	uint64_t changed;   // found, but a pipe on them has changed since
+	uint64_t evicted;   // given up for others, one by one
+	uint64_t widened;   // times that walks were given up since others depend on more of a packet
+	uint64_t emptied;   // times that all were given up
+	uint64_t forgotten; // times that connections lost theirs
+	// Why walks were not recorded or not looked up.
+	uint64_t refused; // not recorded: the cache is full and enough others have given way lately
+	uint64_t idle;    // times that a start was left alone: walks are short there, or do not last
+};
+
 struct stats_worker {
 	uint64_t heartbeat; // grows while the thread lives
 	uint64_t loops;
@@ -138,17 +159,7 @@ struct stats_worker {
 	uint64_t revision;   // last revision used
 	uint64_t cycles_busy;
 	uint64_t cycles_total;
-	// Flow cache. A packet may be looked up at several starts, or be brought to the CT pipe by its connection.
-	uint64_t cache_hits;        // look-ups that found a recorded walk
-	uint64_t cache_misses;      // others
-	uint64_t cache_connections; // packets that took the walk to the CT pipe that their connection knew
-	uint64_t cache_recorded;    // walks recorded
-	uint64_t cache_given;       // times that a connection was given walks
-	uint64_t cache_stale;       // walks found that did not hold any more: a pipe on them has changed since
-	uint64_t cache_evicted;     // walks given up for others
-	uint64_t cache_emptied;     // times that all were given up
-	uint64_t cache_walks;       // held at this moment
-	uint64_t cache_room;        // walks that there is room for, 0: no cache
+	struct stats_cache cache;
 	struct stats_ct ct;
 	struct stats_stages stages;
 	struct stats_port port[STEER_PORT_MAX];

@@ -154,6 +154,19 @@ int steering_stats_stages(struct steering_client *client, struct stats_stages *s
 	return 0;
 }
 
+int steering_stats_cache(struct steering_client *client, unsigned int worker, struct stats_cache *out)
+{
+	const struct stats_header *stats = stats_of(client);
+
+	*out = (struct stats_cache){0};
+	if (!stats)
+		return -ENODATA;
+	if (worker >= stats->nr_workers)
+		return client_fail(-EINVAL, "worker %u is not one of %u", worker, stats->nr_workers);
+	add_words(out, &worker_block(stats, worker)->cache, sizeof(*out));
+	return 0;
+}
+
 int steering_stats_total(struct steering_client *client, struct stats_worker *sum)
 {
 	const struct stats_header *stats = stats_of(client);

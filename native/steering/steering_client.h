@@ -133,6 +133,7 @@ const struct stats_header *steering_stats(struct steering_client *client);
 // Sums over the workers and the control lcore. No system call. -ENODATA: not mapped, -EINVAL: no such slot or port.
 int steering_stats_counter(struct steering_client *client, uint32_t slot, struct stats_counter *sum);
 int steering_stats_port(struct steering_client *client, uint16_t port, struct stats_port *sum);
+int steering_stats_cache(struct steering_client *client, unsigned int worker, struct stats_cache *out);
 int steering_stats_stages(struct steering_client *client, struct stats_stages *sum);
 // The whole block summed; tsc and revision: the least of the workers.
 int steering_stats_total(struct steering_client *client, struct stats_worker *sum);

@@ -433,12 +433,12 @@ static void run(uint32_t entries)
 			break;
 	}
 	ok(i == STEPS, "a cache of %u: as without, to step %u", entries, i);
-	hits = worker->stats->cache_hits;
-	known = worker->stats->cache_connections;
-	stale = worker->stats->cache_stale;
-	evicted = worker->stats->cache_evicted;
+	hits = worker->stats->cache.hits;
+	known = worker->stats->cache.connections;
+	stale = worker->stats->cache.changed;
+	evicted = worker->stats->cache.evicted;
 	printf("# %lu hits, %lu of connections, %lu misses, %lu stale, %lu evicted\n", (unsigned long)hits,
-		(unsigned long)known, (unsigned long)worker->stats->cache_misses, (unsigned long)stale,
+		(unsigned long)known, (unsigned long)worker->stats->cache.misses, (unsigned long)stale,
 		(unsigned long)evicted);
 	if (!entries)
 		ok(worker->stats->ct.opened > 100 && worker->stats->ct.rejudged_denied &&

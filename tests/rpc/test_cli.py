@@ -157,6 +157,9 @@ def test_inject_stats_and_top(shell: Shell, rig: Running, tmp_path: Path) -> Non
         assert words in shown
     assert {port["port"] for port in shell.json("stats")["stats"]["ports"]} == {"p0", "p1", "p2"}
     assert "accepted" in shell("inject", "p0", str(file), "--count", "3")
+    assert "hit rate" in shell("stats", "cache")
+    (cache,) = shell.json("stats", "cache")["caches"]
+    assert int(cache["room"]) == 8192
     assert "accepted" in shell("transmit", "p1", GOOD.hex())
     shown = shell("top", "--count", "2", "--interval", "0.1")
     assert "ringfield top" in shown

@@ -60,6 +60,7 @@ ASKING = {
     "entry remove": "1",
     "entry show": "1",
     "stats": "",
+    "stats cache": "",
     "top": "--count 1",
     "trace": f"p0 {FRAME}",
     "inject": f"p0 {FRAME}",

@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from appliance.errors import BadConfig
-from appliance.flow.results import PortStats
+from appliance.flow.results import CacheStats, PortStats
 from appliance.flow.types import Counter, CtStats, FlowEvent
 from appliance.run.document import ConfigError, parse_document
 from appliance.run.telemetry import (
@@ -55,6 +55,7 @@ class Stats:
     ports: Mapping[str, PortStats] = field(default_factory=lambda: {"p0": PORT})
 
 
+CACHE = CacheStats(*range(200, 200 + len(CacheStats.__slots__)))
 CONNECTIONS = CtStats(*range(100, 100 + len(CtStats.__slots__)))
 
 
@@ -73,11 +74,14 @@ def test_metrics() -> None:
     telemetry.append(rows(3))
     telemetry.append(rows(2, event=FlowEvent.DENY, tag=DENIED), lost=4)
     telemetry.policy_revision = 9
-    exposed = registry(telemetry, lambda: Snapshot(Stats(), CONNECTIONS, restarts=1), os.getpid)
+    exposed = registry(telemetry, lambda: Snapshot(Stats(), CONNECTIONS, (CACHE,), restarts=1), os.getpid)
     with MetricsServer(exposed) as server:
         got = scraped(server)
     rule = (("band", "block"), ("rule", "no-datasets"), ("verdict", "drop"))
     expected = {
+        ("ringfield_cache_walks", (("worker", "0"),)): CACHE.walks,
+        ("ringfield_cache_lookups_total", (("result", "hits"), ("worker", "0"))): CACHE.hits,
+        ("ringfield_cache_invalidations_total", (("cause", "changed"), ("worker", "0"))): CACHE.changed,
         ("ringfield_up", ()): 1,
         ("ringfield_fastpath_restarts_total", ()): 1,
         ("ringfield_port_received_packets_total", (("port", "p0"),)): 10,

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Final
 
@@ -143,7 +144,11 @@ def stages_to(stages: results.Stages) -> stats_pb2.StageStats:
 
 
 def stats_to(
-    stats: results.DpuStats, connections: CtStats, stages: results.Stages, timestamp_ns: int
+    stats: results.DpuStats,
+    connections: CtStats,
+    stages: results.Stages,
+    caches: Iterable[results.CacheStats],
+    timestamp_ns: int,
 ) -> stats_pb2.Stats:
     """A snapshot, without pipes."""
     message = stats_pb2.Stats(
@@ -163,6 +168,7 @@ def stats_to(
         connections=stats_pb2.CtStats(**asdict(connections)),
         cycles_busy=stats.cycles_busy,
         stages=stages_to(stages),
+        caches=[stats_pb2.CacheStats(**asdict(one)) for one in caches],
     )
     for name, port in stats.ports.items():
         message.ports.add(
