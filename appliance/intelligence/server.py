@@ -66,9 +66,15 @@ OPTIONS: Final[list[tuple[str, Any]]] = [
     ("grpc.max_concurrent_streams", 100),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.http2.max_ping_strikes", 2),
 ]
+HANDSHAKE_MS: Final = 10_000
+IDLE_MS: Final = 60_000
+"""Of a connection without a call; a link is a call for as long as it lasts."""
+MAX_CONNECTIONS: Final = {Door.CERTIFICATE: 10_000, Door.TOKEN: 500, Door.UNIX: 500}
+"""At a door at a time, those in their handshake among them: further ones are closed before it. A flood at the door for
+anybody takes nothing away from appliances.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +137,7 @@ class CentreServer:
     async def _listen(self, door: Door, address: str, credentials: grpc.ServerCredentials | None) -> None:
         server = grpc.aio.server(
             interceptors=[Doorkeeper(self.centre, door)],
-            options=OPTIONS,
+            options=_options(door),
         )
         self._names = self._add(server)
         for name in ("", *self._names):
@@ -209,6 +215,15 @@ class CentreServer:
         self.centre.close()
         with contextlib.suppress(OSError):
             self.config.unix.unlink()
+
+
+def _options(door: Door) -> list[tuple[str, Any]]:
+    return [
+        *OPTIONS,
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
+        ("grpc.max_connection_idle_ms", IDLE_MS),
+        ("grpc.max_allowed_incoming_connections", MAX_CONNECTIONS[door]),
+    ]
 
 
 def _host(address: str) -> str:
