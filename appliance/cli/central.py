@@ -80,6 +80,7 @@ def run(file: Path, how: str, verbose: bool) -> None:
     """Run a centre in the foreground."""
     from appliance.cli.run import SWITCH_SECONDS, set_up_logging
     from appliance.intelligence.context import Door
+    from appliance.intelligence.garbage import look_rarely
     from appliance.intelligence.server import CentreServer
     from appliance.run.central import read_centre
 
@@ -88,9 +89,11 @@ def run(file: Path, how: str, verbose: bool) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         await server.start()
+        garbage = asyncio.create_task(look_rarely())
         certificate, token = server.ports[Door.CERTIFICATE], server.ports[Door.TOKEN]
         print(f"READY {server.config.unix} {certificate} {token}", flush=True)
         await stopped.wait()
+        garbage.cancel()
         await server.stop()
 
     with failures():

@@ -134,7 +134,7 @@ class CentreState:
     def _fleet(self) -> Fleet:
         return Fleet(
             tuple(self.networks[name] for name in sorted(self.networks)),
-            dict(self.workloads),
+            self.workloads,  # replaced by a change, never changed in place
             self.revision.number if self.revision is not None else 0,
             self.policy,
             self.rules,
