@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Ringfield authors
-"""When a centre looks for cycles of garbage. A whole look at 1,000 slices stops every thread for 0.4 s, and by itself it
-comes in the midst of a publish. Nearly everything here dies without it.
+"""When a centre looks for cycles of garbage. A whole look at 1,000 slices stops every thread for 0.4 s, and by itself
+it comes in the midst of a publish. Nearly everything here dies without it.
 """
 
 from __future__ import annotations
