@@ -36,9 +36,7 @@ def demo(context: click.Context, no_root: bool, quiet: bool, keep: bool, expect:
     """
     if context.invoked_subcommand is not None:
         if no_root:
-            raise click.UsageError(
-                f"--rootless goes behind the name: demo {context.invoked_subcommand} --rootless"
-            )
+            raise click.UsageError("--rootless goes behind the name: demo pipeline --rootless")
         return
     as_json = bool(context.obj and context.obj.json)
     if no_root:

@@ -12,6 +12,7 @@ import dataclasses
 import os
 import signal
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -30,13 +31,12 @@ from appliance.demo.stage import SETTLE_SECONDS, Interrupts, Stage, conserved, e
 from appliance.rpc.client import calls
 
 PICTURE: Final = """\
-                    [b]centre[/]   [dim]says who is who and what may be opened, signed[/]
-                   ╱      ╲
-[cyan]portal[/]      ─┐    ╱        ╲    ┌─ [cyan]tool[/]
-[cyan]agent[/]       ─┤   ╱          ╲   ├─ [cyan]dataset[/]
-[cyan]prep[/]        ─┼─ [b]dpu1[/]        [b]dpu2[/] ─┼─ [cyan]training[/]
-[cyan]context[/]     ─┤   ╲   [dim]VXLAN[/]   ╱   ├─ [cyan]soc[/]
-[cyan]inference-1[/] ─┘    ╲────────╱    └─ [cyan]inference-2[/]   [dim]... and 18 more later[/]
+                         [b]centre[/]      [dim]who is who, what may be opened: signed[/]
+[cyan]portal[/]      ─┐          ╱      ╲          ┌─ [cyan]tool[/]
+[cyan]agent[/]       ─┤         ╱        ╲         ├─ [cyan]dataset[/]
+[cyan]prep[/]        ─┼───── [b]dpu1[/] ─[dim]VXLAN[/]─ [b]dpu2[/] ────┼─ [cyan]training[/]
+[cyan]context[/]     ─┤                            ├─ [cyan]soc[/]
+[cyan]inference-1[/] ─┘                            └─ [cyan]inference-2[/]  [dim]18 more later[/]
 
 A namespace per workload, real TCP and UDP over IPv4 and IPv6, within an
 appliance and through the tunnel between them. Idle rule: a worker without
@@ -187,6 +187,9 @@ def _run(
         f"centre (pid {fleet.centre.process.pid}), {pids},"
         f" {len(FIRST)} workloads after {time.monotonic() - started:.1f} s"
     )
+    used = idle(side.fastpath_pid for side in fleet.sides.values())
+    told = " and ".join(f"{100 * one:.1f} %" for one in used)
+    console.print(f"with nothing to do the data planes use {told} of a core", style="dim")
     demo = FleetDemo(console, fleet, factory)
     policy = (example("factory") / "policy.yaml").read_text()
     fleet_policy.walk(demo, policy)
@@ -207,6 +210,20 @@ def _run(
         invite(fleet)
         _until_interrupted()
     return good
+
+
+def idle(pids: Iterable[int]) -> list[float]:
+    """Of each process: the part of a core that it uses during a second."""
+
+    def ticks() -> list[int]:
+        fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in which]
+        return [int(one[11]) + int(one[12]) for one in fields]
+
+    which = list(pids)
+    before, started = ticks(), time.monotonic()
+    time.sleep(1.0)
+    per_second = os.sysconf("SC_CLK_TCK") * (time.monotonic() - started)
+    return [(now - old) / per_second for now, old in zip(ticks(), before, strict=True)]
 
 
 def summary(demo: FleetDemo, good: bool, seconds: float) -> dict[str, object]:
