@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The Ringfield authors
 //
-// Two worker threads, all packets received by one of them: connections live with the worker that owns them, packets reach
-// it in order, control's questions are answered while they run.
+// Two worker threads. All packets received by one of them, then each direction by another one: connections live with the
+// worker that owns them, packets reach it in order, control's questions are answered while they run.
 
 #include <pthread.h>
 #include <time.h>
 
 #include "ct_bed.h"
 
-enum { HOSTS = 40, ROUNDS = 25 };
+enum { HOSTS = 40, ROUNDS = 25, TALKS = 64, WORDS = 12, WORD = 6 };
 
 static pthread_t threads[2];
 static struct steer_flow_record told[4096];
@@ -22,8 +22,10 @@ static void *run(void *arg)
 
 static void start(void)
 {
-	for (unsigned int i = 0; i < 2; i++)
+	for (unsigned int i = 0; i < 2; i++) {
+		fp.workers[i].quit = 0;
 		require(!pthread_create(&threads[i], NULL, run, &fp.workers[i]), "a worker runs");
+	}
 }
 
 static void stop(void)
@@ -204,6 +206,111 @@ static uint64_t sum(size_t member)
 }
 #define SUM(member) sum(offsetof(struct stats_ct, member))
 
+// --- Directions on two workers --------------------------------------------------------------------------------------
+
+static void part_ports(void)
+{
+	struct fp_rx rx[3];
+
+	for (uint16_t i = 0; i < 3; i++)
+		rx[i] = (struct fp_rx){.port = i, .dev = fp.ports[i].dev, .fd = -1};
+	ok(!worker_set_rx(&fp.workers[0], rx, 1) && !worker_set_rx(&fp.workers[1], rx + 1, 2),
+		"each direction has its worker");
+}
+
+// One end says something in connection n; the other end's port leads to another worker.
+static void say(bool client, unsigned int n, unsigned int flags, uint32_t seq, uint32_t ack)
+{
+	uint8_t frame[256];
+	struct tcp t = {.src = client ? CLIENT : SERVER,
+		.dst = client ? SERVER : CLIENT,
+		.sport = client ? 2000 + n : 53,
+		.dport = client ? 53 : 2000 + n,
+		.flags = flags,
+		.seq = seq,
+		.ack = ack,
+		.bytes = flags & PSH ? WORD : 0};
+
+	bed_send(client ? 0 : 1, frame, lab_tcp_frame(frame, &t));
+	worker_wake(&fp.workers[!client]);
+}
+
+// What the server does with a frame of connection n.
+static void serve(const uint8_t *frame, unsigned int n)
+{
+	uint32_t seq = get32(frame + 38), ack = get32(frame + 42);
+
+	if (frame[47] & SYN)
+		say(false, n, SYN | ACK, 199, seq + 1);
+	else if (frame[47] & PSH)
+		say(false, n, PSH | ACK, ack, seq + WORD);
+}
+
+// The same for the client, who speaks WORDS times. True when the last of them was answered.
+static bool ask(const uint8_t *frame, unsigned int n)
+{
+	uint32_t seq = get32(frame + 38), ack = get32(frame + 42);
+
+	if (frame[47] & SYN) {
+		say(true, n, ACK, 100, 200);
+		say(true, n, PSH | ACK, 100, 200);
+	} else if (ack == 100 + WORDS * WORD) {
+		return true;
+	} else {
+		say(true, n, PSH | ACK, ack, seq + WORD);
+	}
+	return false;
+}
+
+static unsigned int listed(unsigned int *wrong)
+{
+	struct steer_ct_list list = {.max = 4096};
+	struct steer_ct_list_reply some;
+	struct why why = {0};
+	unsigned int talks = 0;
+
+	*wrong = 0;
+	do {
+		require(!ct_list(&list, &some, told, 4096, &why), "the list");
+		for (unsigned int i = 0; i < some.nr; i++) {
+			if (told[i].src_port < 2000)
+				continue;
+			talks++;
+			*wrong += told[i].packets[0] != 2 + WORDS || told[i].packets[1] != 1 + WORDS;
+		}
+		list.cursor = some.cursor;
+	} while (list.cursor);
+	return talks;
+}
+
+static void test_two_sides(void)
+{
+	uint64_t opened = SUM(opened), invalid = SUM(invalid), until = now_ms() + 60000;
+	unsigned int done = 0, talks, wrong;
+	uint8_t frame[256];
+
+	for (unsigned int n = 0; n < TALKS; n++)
+		say(true, n, SYN, 99, 0);
+	while (done < TALKS && now_ms() < until) {
+		bool idle = true;
+
+		while (bed_receive(1, frame, sizeof(frame)) && !(idle = false))
+			serve(frame, get16(frame + 34) - 2000);
+		while (bed_receive(0, frame, sizeof(frame)) && !(idle = false))
+			done += ask(frame, get16(frame + 36) - 2000);
+		rcu_poll();
+		if (idle)
+			sched_yield();
+	}
+	ok(done == TALKS, "%u conversations come to their end", done);
+	ok(SUM(opened) == opened + TALKS, "each is one connection, opened once");
+	ok(SUM(invalid) == invalid, "no packet is out of order or window");
+	talks = listed(&wrong);
+	ok(talks == TALKS && !wrong, "each has the packets of both directions (%u have not)", wrong);
+	ok(fp_read(&fp.workers[0].stats->ct.handed_over) && fp_read(&fp.workers[1].stats->ct.handed_over),
+		"both workers gave packets to the other one");
+}
+
 int main(void)
 {
 	struct steer_ct_cfg cfg = lab_cfg();
@@ -224,6 +331,10 @@ int main(void)
 	ok(ct_take_records(told, 4096) == HOSTS - 3, "a record of each");
 	test_questions();
 	test_tunnels();
+	stop();
+	part_ports();
+	start();
+	test_two_sides();
 	stop();
 	rcu_poll();
 	lab_tear_down();
