@@ -84,7 +84,8 @@ class Session:
         """When what was refused is told again (monotonic; 0: nothing is)."""
         self.unmerged: list[ContainedAt] | None = None
         """What it contained that could not be written down here yet."""
-        self.key = b""
+        self.key = self.pinned = b""
+        """What it was told to pin, and what it is known to have pinned."""
         self.ping = False
         """It is to be asked how its clock is."""
         self.greeted = False
@@ -251,7 +252,7 @@ class Session:
         record.connected, record.heard, record.version = True, now, hello.version[:64]
         record.generation, record.number, record.digest = hello.generation, hello.number, hello.digest
         record.refusal, record.fault = "", ""
-        self.key = hello.statement_key
+        self.key = self.pinned = hello.statement_key
         if hello.detached:
             record.detached = hello.detach_reason[:256] or "no reason given"
             book.alarm("detached", self.name, record.detached)
@@ -299,6 +300,7 @@ class Session:
                 record.refusal = ""
             return
         if said.kind == statement_pb2.STATEMENT_KIND_KEY:
+            self.pinned = self.key
             return
         sent, self.sent = self.sent, None
         if sent is None or said.digest != sent.digest:
@@ -340,7 +342,7 @@ class Session:
         record, book = self.record, self.service.book
         record.enforced, record.fault = said.enforced, said.fault[:256]
         if self.again_at and book.monotonic() >= self.again_at:
-            self.again_at, self.refused = 0.0, None
+            self.again_at, self.refused, self.key = 0.0, None, self.pinned
             self.told_containment = record.containment
             self._look()
         if said.ping_time:

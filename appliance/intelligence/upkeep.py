@@ -53,7 +53,7 @@ class Upkeep:
 
     def _keep(self) -> str:
         """What is due; why nothing can be written. In the core's thread."""
-        failed = self._centre.failed
+        failed, self._centre.failed = self._centre.failed, ""
         try:
             self._centre.tick()
             if failed or self.fault or time.monotonic() >= self._probe_at:
@@ -61,7 +61,6 @@ class Upkeep:
                 self._centre.probe()
         except FlowError as error:
             failed = error.reason
-        self._centre.failed = ""
         return failed
 
     async def _look(self, failed: str) -> None:

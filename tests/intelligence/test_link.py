@@ -20,6 +20,7 @@ from appliance.intelligence import enrol, link_service, simulated
 from appliance.intelligence.access import LOCAL
 from appliance.intelligence.context import Door
 from appliance.intelligence.link_service import Session
+from appliance.intelligence.receiver import Held
 from appliance.intelligence.server import CentreConfig, CentreServer
 from appliance.intelligence.simulated import Simulated, prepare
 from appliance.intelligence.v1 import (
@@ -121,6 +122,46 @@ def test_containment_between_the_parts_of_a_slice(tmp_path: Path, monkeypatch: p
             await is_current(server)
             assert late.is_set()
             assert one.receiver.held.containment.number == 1
+
+    asyncio.run(main())
+
+
+def test_what_could_not_be_brought_into_force_is_told_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slice, containment and a new key, each refused twice by an appliance whose disk is full for a while."""
+    monkeypatch.setattr(link_service, "AGAIN_SECONDS", (0.05, 0.2))
+    monkeypatch.setattr(simulated, "HEARTBEAT_SECONDS", 0.05)
+
+    async def main() -> None:
+        async with serving(tmp_path) as (server, one):
+            full = [2]
+
+            def keep(held: Held) -> None:
+                if full[0]:
+                    full[0] -= 1
+                    raise OSError(28, "No space left on device")
+
+            one.receiver._keep = keep
+            record, centre = server.book.of("dpu1"), server.centre
+            one.connect(at(server))
+
+            async def current() -> None:
+                await until("the refusals", lambda: not full[0])
+                await until("it to be current", lambda: record.digest == centre.wanted("dpu1")[1].digest)  # type: ignore[union-attr]
+                told = centre.generation, centre.containment_number
+                await until("its containment", lambda: not told[1] or record.containment == told)
+                await until("no refusal", lambda: not record.refusal)
+
+            await current()
+            full[0] = 2
+            contain(server)
+            await current()
+            full[0] = 2
+            centre.rotate_key(LOCAL, "a test")
+            centre.set_labels("w2", {"app": "cache"}, [], LOCAL)
+            await current()
+            assert one.receiver.held.key == centre.signer.public
 
     asyncio.run(main())
 
