@@ -17,6 +17,7 @@ from appliance.errors import Code, FlowError, NotPermitted
 from appliance.intelligence import access
 from appliance.intelligence.access import LOCAL, Caller
 from appliance.intelligence.authority import read_certificate
+from appliance.intelligence.bucket import Bucket
 from appliance.intelligence.centre import Centre
 from appliance.intelligence.trust import Unauthenticated
 from appliance.policy.audit import Actor
@@ -26,6 +27,9 @@ log = structlog.get_logger(__name__)
 
 CALLER: ContextVar[Caller] = ContextVar("caller")
 MAX_REASON: Final = 2000
+REFUSALS_PER_SECOND: Final = 20.0
+REFUSALS_AT_ONCE: Final = 500.0
+"""That are written into the audit log one by one, at each door."""
 
 
 class Door(Enum):
@@ -44,6 +48,7 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
 
     def __init__(self, centre: Centre, door: Door) -> None:
         self._centre, self._door = centre, door
+        self._room, self._unwritten = Bucket(REFUSALS_PER_SECOND, REFUSALS_AT_ONCE), 0
 
     def caller(self, context: Any, method: str) -> Caller | None:
         """Who calls; None: anybody, and the method is for anybody. ``Unauthenticated``."""
@@ -79,11 +84,23 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
             actor = caller.actor if caller is not None else Actor("unknown", self._door.value)
             if not error.audited:
                 error.audited = True
-                try:
-                    self._centre.audit.append(actor, f"call.{method}", context.peer(), refusal=error.reason)
-                except FlowError as full:  # counted as lost; it is refused all the same
-                    self._centre.failed = full.reason
+                self._write_down(actor, f"call.{method}", context.peer(), error.reason)
             raise
+
+    def _write_down(self, actor: Actor, action: str, target: str, refusal: str) -> None:
+        """A refusal, for the audit log. Nobody fills the disk by being refused: above a rate they are counted."""
+        if not self._room.take():
+            self._unwritten += 1
+            return
+        audit, more = self._centre.audit, self._unwritten
+        try:
+            if more:
+                why = f"{more} more calls were refused than are written down"
+                audit.append(Actor("centre", "centre"), "call.flood", self._door.value, refusal=why)
+                self._unwritten -= more
+            audit.append(actor, action, target, refusal=refusal)
+        except FlowError as full:  # counted as lost; it is refused all the same
+            self._centre.failed = full.reason
 
     async def intercept_service(
         self,

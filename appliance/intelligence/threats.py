@@ -21,6 +21,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from appliance.errors import AlreadyExists, Code, FlowError, InvalidValue
+from appliance.intelligence.bucket import Bucket
 from appliance.intelligence.store import Store
 from appliance.policy.model import State
 
@@ -147,8 +148,8 @@ class Threats:
         self._lock = threading.Lock()
         self._of: dict[str, dict[str, Report]] = {}
         """By sensor and key, the oldest first."""
-        self._room: dict[str, tuple[float, float]] = {}
-        """Per sensor: reports that it may send at once, and when that was so (monotonic)."""
+        self._room: dict[str, Bucket] = {}
+        """Per sensor."""
         kept = [Report.from_bytes(item.value) for item in store.range("threat/")]
         for one in sorted(kept, key=lambda report: report.received):
             self._of.setdefault(one.sensor, {})[one.threat.key] = one
@@ -156,13 +157,10 @@ class Threats:
     def admit(self, sensor: str) -> None:
         """``FlowError`` (AGAIN): it sends too many."""
         with self._lock:
-            now = self._monotonic()
-            room, at = self._room.get(sensor, (BURST, now))
-            room = min(BURST, room + (now - at) * PER_SECOND)
-            if room < 1.0:
-                self._room[sensor] = room, now
+            if sensor not in self._room:
+                self._room[sensor] = Bucket(PER_SECOND, BURST, self._monotonic)
+            if not self._room[sensor].take():
                 raise FlowError(f"{sensor} reports more than {PER_SECOND:g} threats a second", Code.AGAIN)
-            self._room[sensor] = room - 1.0, now
 
     def add(self, sensor: str, threat: Threat) -> bool:
         """Keep a report that was checked; whether it is new. ``AlreadyExists``: its key says something else."""

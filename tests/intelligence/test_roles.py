@@ -7,14 +7,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import grpc
 import pytest
 
 from appliance.errors import NotPermitted
-from appliance.intelligence import access, enrol
+from appliance.intelligence import access, context, enrol
 from appliance.intelligence.access import Caller, Role
+from appliance.intelligence.bucket import Bucket
+from appliance.intelligence.centre import Centre as Core
+from appliance.intelligence.trust import Unauthenticated
 from appliance.v1 import audit_service_pb2
 from tests.intelligence.test_centre import centre as core  # noqa: F401 - a fixture
 from tests.intelligence.test_receiver import workload
@@ -129,6 +133,27 @@ def test_every_call_by_every_role(lab: tuple[Centre, Path]) -> None:
     }
     names = {"appliance": "dpu1", "nobody": "unknown"}
     assert {(names.get(role, role), method) for role, method in denied} <= written
+
+
+def test_nobody_fills_the_log_by_being_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(context, "Bucket", lambda rate, burst: Bucket(rate, burst, lambda: now[0]))
+    made = Core(tmp_path, name="lab")
+    keeper = context.Doorkeeper(made, context.Door.TOKEN)
+    stranger = SimpleNamespace(invocation_metadata=lambda: (), peer=lambda: "ipv4:10.0.0.1:1")
+
+    def refused() -> list[str]:
+        with pytest.raises(Unauthenticated, match="a bearer token is needed"):
+            keeper._admit(stranger, "FleetService/Revoke")
+        return [one.action for one in made.audit.entries()]
+
+    for _ in range(int(context.REFUSALS_AT_ONCE) + 30):
+        refused()
+    assert len(refused()) == context.REFUSALS_AT_ONCE
+    now[0] = 1.0
+    assert refused()[-2:] == ["call.flood", "call.FleetService/Revoke"]
+    assert made.audit.entries(last=2)[0].refusal.startswith("31 more calls were refused")
+    made.close()
 
 
 def test_an_operator_with_a_certificate(lab: tuple[Centre, Path]) -> None:
