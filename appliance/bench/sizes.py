@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from appliance.bench import segment
 from appliance.bench.connections import BUFFERS, opened_over_time, opening_rate
 from appliance.bench.figures import Curve, Points, Section, median, size_text
-from appliance.bench.forward import caches
+from appliance.bench.forward import CHAINS, OFF, Cache, caches
 from appliance.bench.machine import BenchError, memory_mib
 from appliance.bench.programs import Settings, buffers, fastpath, generator_io, load, replay, rings
 from appliance.bench.watch import Look, Watch, seen, settle, stages, window
@@ -105,24 +105,30 @@ def _rules(run: _Run) -> Iterator[Curve]:
     yield room.curve("rules-memory", f"What rules and {FLOWS:,} connections add to the fast path", "rules")
 
 
+def _chain(run: _Run, flows: int, pipes: int, cache: Cache, shape: str) -> tuple[float, dict[str, float]]:
+    """Mpps through a chain of pipes, and the stages' cycles."""
+    ports = replay(flows, run.settings.scratch)
+    with (
+        fastpath(run.settings, ports, mbufs=buffers(flows), cache=cache.walks) as process,
+        Dpu.attach(process.runtime_dir, session="bench-look") as dpu,
+        load("forward", process, ports="p0,p1", pipes=pipes, flows=flows, shape=shape, windows=0),
+    ):
+        time.sleep(run.seconds / 4)
+        return seen(Watch(dpu, process), run.seconds)
+
+
 def _pipes(run: _Run) -> Iterator[Curve]:
     points = Points()
     flows = 1024
     for cache in caches(flows):
         name = cache.name or "cache on"
-        for pipes, _ in run.sizes(range(1, 9), (1, 8)):
-            with (
-                fastpath(
-                    run.settings, replay(flows, run.settings.scratch), mbufs=buffers(flows), cache=cache.walks
-                ) as process,
-                Dpu.attach(process.runtime_dir, session="bench-look") as dpu,
-                load("forward", process, ports="p0,p1", pipes=pipes, flows=flows, windows=0),
-            ):
-                time.sleep(run.seconds / 4)
-                rate, took = seen(Watch(dpu, process), run.seconds)
+        for pipes, _ in run.sizes(CHAINS, (1, 8)):
+            rate, took = _chain(run, flows, pipes, cache, "mixed")
             points.add(name, pipes, "Mpps", rate)
             if pipes in (1, 8):
                 run.where(f"{pipes} pipe{'s' if pipes > 1 else ''}, {name}", took)
+        for pipes, _ in run.sizes(range(1, 9), ()) if cache.name == OFF else ():
+            points.add(f"full pipes, {OFF}", pipes, "Mpps", _chain(run, flows, pipes, cache, "same")[0])
     yield points.curve(
         "pipes", f"A chain of pipes, {flows:,} connections replayed, packets a second of a core", "pipes"
     )
