@@ -13,12 +13,13 @@ from typing import Any, Final
 import grpc
 import structlog
 
-from appliance.errors import Code, FlowError, NotPermitted
+from appliance.errors import FlowError, NotPermitted
 from appliance.intelligence import access
 from appliance.intelligence.access import LOCAL, Caller
 from appliance.intelligence.authority import read_certificate
 from appliance.intelligence.bucket import Bucket
 from appliance.intelligence.centre import Centre
+from appliance.intelligence.store import no_room
 from appliance.intelligence.trust import Unauthenticated
 from appliance.policy.audit import Actor
 from appliance.rpc.errors import status_of
@@ -135,7 +136,7 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
             return await found if inspect.isawaitable(found) else found
         except FlowError as error:
             log.debug("refused", method=method, reason=error.reason)
-            if error.code in (Code.FULL, Code.IO_FAILED):
+            if no_room(error):
                 self._centre.failed = error.reason
             reason = error.reason if len(error.reason) <= MAX_REASON else error.reason[:MAX_REASON] + " ..."
             await context.abort(status_of(error), reason)

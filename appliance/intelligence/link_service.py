@@ -28,6 +28,7 @@ from appliance.intelligence.context import CALLER
 from appliance.intelligence.delay import DelayMeter
 from appliance.intelligence.fleet import Book, Record
 from appliance.intelligence.slices import ContainedAt, Delta, FleetContainment, Slice, delta
+from appliance.intelligence.store import no_room
 from appliance.intelligence.trust import Unauthenticated
 from appliance.intelligence.v1 import (
     link_pb2,
@@ -369,6 +370,8 @@ class Session:
             await self.service.core(lambda: centre.report_local(self.name, found, self.caller))
             self.unmerged = None
         except FlowError as error:
+            if not no_room(error):
+                raise
             self.unmerged, centre.failed = found, error.reason
 
 

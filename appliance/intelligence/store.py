@@ -26,6 +26,11 @@ class NoSpace(FlowError):  # noqa: N818 - errors are named after what is wrong
     default_code: ClassVar[Code] = Code.FULL
 
 
+def no_room(error: FlowError) -> bool:
+    """Whether something could not be written, be it into the store or the audit log."""
+    return isinstance(error, NoSpace) or error.code is Code.IO_FAILED
+
+
 class Compacted(BadState):
     """A watch from a version that is no longer known: read everything again."""
 
