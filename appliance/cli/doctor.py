@@ -100,7 +100,7 @@ def doctor(context: Context, file: Path | None, runtime_dir: Path | None) -> Non
     if failures:
         out.print(f"[bold red]{failures} failed[/], {warnings} warnings: do what the arrows say.")
     elif warnings:
-        out.print(f"[green]It will work[/]; {warnings} warnings.")
+        out.print(f"[green]It will work[/]; {warnings} warning{'s' if warnings != 1 else ''}.")
     else:
         out.print("[bold green]Everything is well.[/]")
     raise SystemExit(1 if failures else 0)

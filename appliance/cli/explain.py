@@ -240,7 +240,7 @@ def result(
 
 def refuse(error: CallError) -> NoReturn:
     """Neither yes nor no."""
-    raise Unanswerable(error.reason) from None
+    raise Unanswerable(error.reason.removeprefix("questions[0]: ")) from None
 
 
 @click.command()

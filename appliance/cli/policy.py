@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.markup import escape
 from rich.table import Table
 
-from appliance.cli.common import Context, err, number, out, pass_context, table
+from appliance.cli.common import Context, err, number, out, pass_context, print_json, table
+from appliance.errors import FlowError
 from appliance.rpc.client import Client
 from appliance.rpc.errors import CallError
 from appliance.run.document import Node, parse_document
@@ -411,7 +413,7 @@ def analyze(context: Context, file: str | None) -> None:
             made.add_row(one.kind, escape(one.rule), escape(one.other), escape(one.text))
         return made
 
-    context.show(response, show)
+    context.show(response, show if response.findings else lambda: "no rule is worth a look")
 
 
 def _expectation(node: Node) -> tuple[policy_service_pb2.PolicyQuestion, str, str]:
@@ -423,37 +425,75 @@ def _expectation(node: Node) -> tuple[policy_service_pb2.PolicyQuestion, str, st
     return question, wanted, f"{node.file}:{node.line}"
 
 
-@policy.command("test")
-@click.argument("expectations")
-@click.option("-f", "--file", help="Under this policy; without: the draft, else the running one.")
-@pass_context
-def test(context: Context, expectations: str, file: str | None) -> None:
-    """Check a policy against EXPECTATIONS: a YAML list of from, to, service, verdict. Status 1: one is not met.
-
-    Verdicts: allow, alert, block, reject, or pass and deny for either kind.
-    """
-    source = source_of(expectations)
+def _expectations(file: str) -> list[tuple[policy_service_pb2.PolicyQuestion, str, str]]:
+    """Question, verdict and place of each."""
+    source = source_of(file)
     if source is None:
         raise click.UsageError("EXPECTATIONS is required")
     root = parse_document(source.yaml, source.file)
     given = root.get("expectations") if root.is_mapping else None
     wanted = [_expectation(node) for node in (given or root).items()]
-    request = policy_service_pb2.SimulatePolicyRequest(
-        source=source_of(file), questions=[question for question, _, _ in wanted]
-    )
-    with client_of(context) as client:
-        answers = client.policy.SimulatePolicy(request, timeout=max(context.timeout, 60.0)).answers
-    wrong = 0
+    if not wanted:  # no question is a question about everything
+        root.fail("there is no expectation")
+    return wanted
+
+
+class _NotTried(click.ClickException):
+    """Expectations that cannot be tried are not the same as some that are not met."""
+
+    exit_code = 2
+
+
+def _with_place(error: CallError, places: Sequence[str]) -> str:
+    """What is wrong with a question, by where the file has it."""
+    found = re.fullmatch(r"questions\[(\d+)\]", error.detail.field if error.detail else "")
+    if found is None or int(found[1]) >= len(places):
+        return error.reason
+    return f"{places[int(found[1])]}: {error.reason.removeprefix(f'{found[0]}: ')}"
+
+
+@policy.command("test")
+@click.argument("expectations")
+@click.option("-f", "--file", help="Under this policy; without: the draft, else the running one.")
+@pass_context
+def test(context: Context, expectations: str, file: str | None) -> None:
+    """Check a policy against EXPECTATIONS: a YAML list of from, to, service, verdict.
+
+    Verdicts: allow, alert, block, reject, or pass and deny for either kind. Exit status: 0 all as expected, 1 some are
+    not, 2 they cannot be tried.
+    """
+    try:
+        wanted = _expectations(expectations)
+        request = policy_service_pb2.SimulatePolicyRequest(
+            source=source_of(file), questions=[question for question, _, _ in wanted]
+        )
+        with client_of(context) as client:
+            answers = client.policy.SimulatePolicy(request, timeout=max(context.timeout, 60.0)).answers
+    except CallError as error:
+        raise _NotTried(_with_place(error, [place for _, _, place in wanted])) from None
+    except FlowError as error:
+        raise _NotTried(error.reason) from None
+    except click.ClickException as error:
+        raise _NotTried(error.message) from None
+    found = []
     made = table("from", "to", "service", "expected", "verdict", "")
     for (question, expected, place), answer in zip(wanted, answers, strict=True):
         got = WORDS.get(answer.verdict.action, "?")
         passed = got in {"pass": ("allow", "alert"), "deny": ("block", "reject")}.get(expected, (expected,))
-        wrong += not passed
+        found.append(
+            {
+                "from": question.source, "to": question.target, "service": question.service, "expected": expected,
+                "verdict": got, "rule": answer.verdict.rule, "passed": passed, "place": place,
+            }
+        )  # fmt: skip
         made.add_row(
             escape(question.source), escape(question.target), question.service, expected,
             verdict_text(answer.verdict), "" if passed else f"[red]{escape(place)}[/]",
         )  # fmt: skip
-    if not context.json:
+    wrong = sum(not one["passed"] for one in found)
+    if context.json:
+        print_json({"expectations": found, "wrong": wrong})
+    else:
         out.print(made)
         out.print(f"{len(wanted) - wrong} of {len(wanted)} as expected")
     if wrong:

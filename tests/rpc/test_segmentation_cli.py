@@ -74,6 +74,10 @@ def test_policy_commands(rig: Running, run: Run, tmp_path: Path) -> None:
     assert "1 of 1" in run("policy", "test", str(expectations))
     expectations.write_text("- {from: web, to: db, service: tcp/3306, verdict: deny}\n")
     assert "0 of 1 as expected" in run("policy", "test", str(expectations), status=1)
+    told = json.loads(run("--json", "policy", "test", str(expectations), status=1))
+    assert told["wrong"] == 1
+    assert told["expectations"][0]["verdict"] == "allow"
+    assert told["expectations"][0]["place"] == f"{expectations}:1"
     expectations.write_text(
         "- {from: web, to: db, service: tcp/3306, verdict: pass}\n"
         "- {from: web, to: db, service: tcp/5432, verdict: block}\n"
@@ -85,9 +89,16 @@ def test_policy_commands(rig: Running, run: Run, tmp_path: Path) -> None:
     assert "0 of 2 as expected" in told
     assert "expectations.yaml:2" in told
     expectations.write_text("- {from: web, to: db, service: tcp/3306, verdict: perhaps}\n")
-    assert "perhaps" in run("policy", "test", str(expectations), status=1)
-    expectations.write_text("- {from: web, to: nobody, service: tcp/3306, verdict: deny}\n")
-    assert "nobody" in run("policy", "test", str(expectations), status=1)
+    assert "perhaps" in run("policy", "test", str(expectations), status=2)
+    good = "- {from: web, to: db, service: tcp/3306, verdict: allow}\n"
+    expectations.write_text(good + "- {from: web, to: nobody, service: tcp/3306, verdict: deny}\n")
+    told = run("policy", "test", str(expectations), status=2).replace("\n", "")
+    assert f"{expectations}:2: there is no workload 'nobody'" in told
+    expectations.write_text("[]\n")
+    assert "there is no expectation" in run("policy", "test", str(expectations), status=2)
+    assert "cannot read" in run("policy", "test", str(tmp_path / "none"), status=2)
+    expectations.write_text(good)
+    assert "cannot read" in run("policy", "test", str(expectations), "-f", str(tmp_path / "none"), status=2)
     file.write_text("rules:\n  - {name: a, band: allow, from: app=nobody, to: any, services: any}\n")
     told = run("policy", "publish", str(file), status=1)
     assert f"{file}:2" in told.replace("\n", "")
