@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from appliance.cli.common import table
+from appliance.demo.factory_lab import Try
 from appliance.demo.fleet_data import FIRST
 from appliance.demo.fleet_lab import Side
 from appliance.demo.stage import settled
@@ -105,6 +107,6 @@ def tunnelled(side: Side) -> tuple[int, int]:
     return port.sent.packets, port.received.packets
 
 
-def some(tries: object) -> str:
+def some(tries: Iterable[Try]) -> str:
     """A few of them, for people."""
-    return ", ".join(f"{one.source} → {one.target} {one.service}" for one in sorted(tries)[:3])  # type: ignore[call-overload]
+    return ", ".join(f"{one.source} → {one.target} {one.service}" for one in sorted(tries)[:3])

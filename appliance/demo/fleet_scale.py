@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
 
 from appliance.demo.factory_data import Service, Stream
 from appliance.demo.factory_lab import Try
@@ -15,8 +16,8 @@ from appliance.demo.fleet_lab import plug_all
 if TYPE_CHECKING:
     from appliance.demo.fleet import FleetDemo
 
-MODEL = Service("tcp", 8000)
-MEMORY = (Service("tcp", 6379), Service("udp", 6380))
+MODEL: Final = Service("tcp", 8000)
+MEMORY: Final = (Service("tcp", 6379), Service("udp", 6380))
 
 
 def walk(demo: FleetDemo) -> None:
@@ -93,11 +94,11 @@ def streams() -> list[Stream]:
     ]
 
 
-def _calls(replicas: object) -> list[Try]:
+def _calls(replicas: Iterable[str]) -> list[Try]:
     return [
         Try(source, target, MODEL, version)
         for source in ("portal", "agent")
-        for target in replicas  # type: ignore[attr-defined]
+        for target in replicas
         for version in (4, 6)
     ]
 
