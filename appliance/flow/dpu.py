@@ -26,7 +26,6 @@ from appliance.flow.launch import FastpathProcess, PortConfig, default_ports
 from appliance.flow.pipe import Pipe
 from appliance.flow.port import Port
 from appliance.flow.results import (
-    CacheStats,
     DpuStats,
     Event,
     Packet,
@@ -39,6 +38,7 @@ from appliance.flow.results import (
 )
 from appliance.flow.tracking import Tracking
 from appliance.flow.types import (
+    CacheStats,
     Counter,
     CounterConfig,
     Decap,

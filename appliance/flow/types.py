@@ -22,6 +22,7 @@ from appliance.flow.actions import (
     PushVlan,
     desc_field,
 )
+from appliance.flow.cache import CacheStats
 from appliance.flow.ct import (
     CtConfig,
     CtFull,
@@ -442,6 +443,7 @@ __all__ = [
     "ActionDesc",
     "ActionType",
     "Actions",
+    "CacheStats",
     "ColorMode",
     "CompareOp",
     "Condition",

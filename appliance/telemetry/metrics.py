@@ -18,8 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from appliance.errors import BadConfig
-from appliance.flow.results import CacheStats
-from appliance.flow.types import Counter, CtStats
+from appliance.flow.types import CacheStats, Counter, CtStats
 from appliance.telemetry.hub import Telemetry
 
 RULES: Final = 500

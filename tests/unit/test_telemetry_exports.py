@@ -15,8 +15,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from appliance.errors import BadConfig
-from appliance.flow.results import CacheStats, PortStats
-from appliance.flow.types import Counter, CtStats, FlowEvent
+from appliance.flow.results import PortStats
+from appliance.flow.types import CacheStats, Counter, CtStats, FlowEvent
 from appliance.run.document import ConfigError, parse_document
 from appliance.run.telemetry import (
     IpfixConfig,

@@ -147,7 +147,7 @@ def stats_to(
     stats: results.DpuStats,
     connections: CtStats,
     stages: results.Stages,
-    caches: Iterable[results.CacheStats],
+    caches: Iterable[flow.CacheStats],
     timestamp_ns: int,
 ) -> stats_pb2.Stats:
     """A snapshot, without pipes."""
