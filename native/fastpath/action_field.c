@@ -24,6 +24,8 @@ static enum steer_drop set_run(
 	struct walker *w, struct packet *p, const struct action *a, const uint8_t *value)
 {
 	packet_refresh(p);
+	if (unlikely(a->field == STEER_F_OUTER_ETH_SRC)) // who is answered if it goes wrong from here on
+		packet_keep_sender(p, p->data + 6);
 	field_write(p, a->field, value, a->mask);
 	return STEER_DROP_NONE;
 }

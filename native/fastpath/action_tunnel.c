@@ -4,9 +4,9 @@
 // ENCAP, DECAP and their shared forms.
 //
 // An encapsulation header comes as bytes; lengths and the IPv4 checksum are filled in here, and so is what depends on the
-// packet: where the header says 0, the IP version, the IP protocol and the tunnel's next protocol. UDP checksum and IP id
+// packet: where the header says 0, the IP version, ECN, the IP protocol and the tunnel's next protocol. UDP checksum and IP id
 // stay as given. An L3 tunnel carries the IP packet alone: what follows it in the frame (padding) is cut off; so does
-// every decapsulation.
+// every decapsulation. What an L2 tunnel adds or takes is kept count of in the packet, so that its sender can be answered.
 
 #include <errno.h>
 #include <string.h>
@@ -15,9 +15,11 @@
 
 #include "bytes.h"
 #include "checksum.h"
+#include "tunnel.h"
 #include "walk.h"
 
-enum { ETHERTYPE_IP4 = 0x0800, ETHERTYPE_IP6 = 0x86dd, ETHERTYPE_TEB = 0x6558, ETH_BYTES = 14 };
+enum { ETHERTYPE_IP4 = 0x0800, ETHERTYPE_IP6 = 0x86dd, ETHERTYPE_TEB = 0x6558, ETH_BYTES = 14, HOPS = 64 };
+enum { ECN = 3, ECN_ECT1 = 1, ECN_ECT0 = 2, ECN_CE = 3 };
 
 // Cuts the frame at the end of its outer IP packet. What is behind it may fill more than the last segment.
 static void trim(struct packet *p)
@@ -83,16 +85,54 @@ static uint8_t carrier(uint8_t tunnel, uint32_t payload)
 	}
 }
 
-// Completes the header of `length` bytes in front of the frame. False when it is not what it should be.
-static bool fill(struct packet *p, uint32_t length, uint8_t tunnel, uint32_t payload)
+// Where the ethertype behind all VLAN tags is.
+static uint32_t type_at(const uint8_t *h, uint32_t length)
 {
-	uint8_t *h = p->data, proto;
-	uint32_t at = ETH_BYTES - 2, l3;
+	uint32_t at = ETH_BYTES - 2;
 
 	while (at + 6 <= length &&
 		(be16(h + at) == 0x8100 || be16(h + at) == 0x88a8 || be16(h + at) == 0x9100))
 		at += 4;
-	l3 = at + 2;
+	return at;
+}
+
+// ECN of a layer's IP header; 0: not capable, or no IP.
+static uint8_t ecn_of(const struct packet *p, unsigned int layer)
+{
+	uint8_t *const *base = &p->base[layer * REGION_LAYER];
+
+	if (p->meta.layer[layer].l3_type == L3_META_IPV6)
+		return base[REGION_IP6][1] >> 4 & ECN;
+	return base[REGION_IP4][1] & ECN;
+}
+
+// Outer to inner header when a tunnel ends (RFC 6040, 4.2). False: there was congestion, and no way to say so.
+static bool ecn_arrives(struct packet *p)
+{
+	static const uint8_t mask[STEER_FIELD_BYTES_MAX] = {ECN};
+	uint8_t outer = ecn_of(p, 0), inner = ecn_of(p, 1), value[STEER_FIELD_BYTES_MAX] = {outer};
+
+	if (outer != ECN_CE && !(outer == ECN_ECT1 && inner == ECN_ECT0))
+		return true;
+	if (p->meta.layer[1].l3_type == L3_META_NONE)
+		return true;
+	if (!inner)
+		return false;
+	field_write(p,
+		p->meta.layer[1].l3_type == L3_META_IPV6 ? STEER_F_INNER_IP6_TRAFFIC_CLASS
+							 : STEER_F_INNER_IP4_DSCP_ECN,
+		value, mask);
+	return true;
+}
+
+// Completes the header h of `length` bytes in front of a frame that has frame_len bytes with it. False when it is not what it
+// should be. ecn: of what is inside (RFC 6040, 4.1), unless the header says one.
+static bool fill(
+	uint8_t *h, uint32_t length, uint32_t frame_len, uint8_t tunnel, uint32_t payload, uint8_t ecn)
+{
+	uint32_t at = type_at(h, length), l3 = at + 2;
+	uint8_t proto;
+
 	if (l3 + 20 <= length && be16(h + at) == ETHERTYPE_IP4) {
 		uint32_t ihl;
 
@@ -101,7 +141,9 @@ static bool fill(struct packet *p, uint32_t length, uint8_t tunnel, uint32_t pay
 		ihl = (h[l3] & 0xfu) * 4;
 		if (ihl < 20 || l3 + ihl > length)
 			return false;
-		put16(h + l3 + 2, p->frame_len - l3);
+		if (!(h[l3 + 1] & ECN))
+			h[l3 + 1] |= ecn;
+		put16(h + l3 + 2, frame_len - l3);
 		if (!h[l3 + 9])
 			h[l3 + 9] = carrier(tunnel, payload);
 		proto = h[l3 + 9];
@@ -112,7 +154,9 @@ static bool fill(struct packet *p, uint32_t length, uint8_t tunnel, uint32_t pay
 		at = l3 + ihl;
 	} else if (l3 + 40 <= length && be16(h + at) == ETHERTYPE_IP6) {
 		h[l3] = (uint8_t)(0x60 | (h[l3] & 0xf));
-		put16(h + l3 + 4, p->frame_len - l3 - 40);
+		if (!(h[l3 + 1] >> 4 & ECN))
+			h[l3 + 1] |= (uint8_t)(ecn << 4);
+		put16(h + l3 + 4, frame_len - l3 - 40);
 		if (!h[l3 + 6])
 			h[l3 + 6] = carrier(tunnel, payload);
 		proto = h[l3 + 6];
@@ -123,19 +167,47 @@ static bool fill(struct packet *p, uint32_t length, uint8_t tunnel, uint32_t pay
 	if (proto == IPPROTO_UDP) {
 		if (at + 8 > length)
 			return false;
-		put16(h + at + 4, p->frame_len - at);
+		put16(h + at + 4, frame_len - at);
 		at += 8;
 	}
-	fill_tunnel(h + at, length - at, tunnel, payload, p->frame_len - at);
+	fill_tunnel(h + at, length - at, tunnel, payload, frame_len - at);
 	return true;
+}
+
+bool tunnel_back(uint8_t *h, uint32_t length, uint32_t frame_len)
+{
+	uint32_t at = type_at(h, length), l3 = at + 2, bytes = be16(h + at) == ETHERTYPE_IP4 ? 4 : 16;
+	uint8_t kept[16], *src, *dst;
+
+	if (l3 + 20 <= length && bytes == 4) {
+		src = h + l3 + 12;
+		h[l3 + 1] = 0;
+		h[l3 + 8] = HOPS;
+	} else if (l3 + 40 <= length && be16(h + at) == ETHERTYPE_IP6) {
+		src = h + l3 + 8;
+		put16(h + l3, 0x6000);
+		h[l3 + 7] = HOPS;
+	} else {
+		return false;
+	}
+	memcpy(kept, h, 6);
+	memcpy(h, h + 6, 6);
+	memcpy(h + 6, kept, 6);
+	dst = src + bytes;
+	memcpy(kept, src, bytes);
+	memcpy(src, dst, bytes);
+	memcpy(dst, kept, bytes);
+	return fill(h, length, frame_len, STEER_TUN_NONE, ETHERTYPE_TEB, 0);
 }
 
 static enum steer_drop encap(
 	struct packet *p, const uint8_t *header, uint32_t length, uint8_t tunnel, bool l2)
 {
-	uint32_t payload = ETHERTYPE_TEB;
+	uint32_t payload = ETHERTYPE_TEB, before = p->encap;
+	uint8_t ecn;
 
 	packet_refresh(p);
+	ecn = ecn_of(p, 0);
 	if (!l2) {
 		const struct packet_layer *l = &p->layer[0];
 
@@ -149,7 +221,9 @@ static enum steer_drop encap(
 	if (!packet_push(p, length))
 		return STEER_DROP_ACTION_FAILED;
 	memcpy(p->data, header, length);
-	return fill(p, length, tunnel, payload) ? STEER_DROP_NONE : STEER_DROP_ACTION_FAILED;
+	p->encap = l2 && before != PACKET_HEADER_LOST ? (uint16_t)(before + length) : PACKET_HEADER_LOST;
+	return fill(p->data, length, p->frame_len, tunnel, payload, ecn) ? STEER_DROP_NONE
+									 : STEER_DROP_ACTION_FAILED;
 }
 
 static enum steer_drop encap_run(
@@ -180,17 +254,24 @@ static enum steer_drop shared_encap_run(
 
 static enum steer_drop decap(struct packet *p, const uint8_t *header, uint32_t length, bool l2)
 {
+	bool first = !p->encap && !p->decap;
+	uint16_t bytes;
 	uint8_t type;
 
 	packet_refresh(p);
-	if (!p->tunnel_end)
+	bytes = p->tunnel_end;
+	if (!bytes)
 		return STEER_DROP_ACTION_FAILED;
+	if (!ecn_arrives(p))
+		return STEER_DROP_TUNNEL_ECN;
 	trim(p);
 	if (l2) {
-		if (!packet_has(p, REGION_INNER + REGION_ETH) || !packet_pull(p, p->tunnel_end))
+		if (!packet_has(p, REGION_INNER + REGION_ETH) || !packet_pull(p, bytes))
 			return STEER_DROP_ACTION_FAILED;
+		p->decap = first ? bytes : PACKET_HEADER_LOST;
 		return STEER_DROP_NONE;
 	}
+	p->decap = PACKET_HEADER_LOST;
 	type = p->meta.layer[1].l3_type;
 	if (type == L3_META_NONE || !packet_pull(p, p->layer[1].l3) || !packet_push(p, length))
 		return STEER_DROP_ACTION_FAILED;

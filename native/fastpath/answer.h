@@ -17,7 +17,8 @@ int answer_neighbour(struct packet *p);
 
 // The refusal of a rejected packet, for the port it came in on: a TCP RST, or ICMP, ICMPv6 "administratively prohibited"
 // with as much of the packet as such messages quote. Dropped as ttl or no_route, it is told "time exceeded" or
-// "unreachable", be it TCP or not, by the address in meta.u32[0] (IPv6: [0] to [3]) if there is one. NULL: nothing may be
-// said to it (an RST, an ICMP error, neighbour discovery, multicast, a later fragment, impossible addresses, headers that
-// do not fit), or there is no buffer.
-struct rte_mbuf *reject_build(struct packet *p, struct rte_mempool *pool);
+// "unreachable", be it TCP or not, by the address in meta.u32[0] (IPv6: [0] to [3]) if there is one; dropped as mtu,
+// "fragmentation needed" or "packet too big" with that MTU, be it to be fragmented or not. What came out of a tunnel is
+// answered into it, by its target's address. NULL: nothing may be said to it (an RST, an ICMP error, neighbour discovery,
+// multicast, a later fragment, impossible addresses, headers that do not fit), or there is no buffer.
+struct rte_mbuf *reject_build(struct packet *p, struct rte_mempool *pool, uint32_t mtu);

@@ -3,7 +3,7 @@
 //
 // Which worker owns a packet. By the two addresses alone, in either order: ports are not in all fragments, and the packet
 // that an ICMP error quotes has the addresses of its connection. By the inner ones of VXLAN: the other direction of what comes
-// out of a tunnel comes in without one. (What VXLAN carries in fragments goes by the outer ones, all of it.)
+// out of a tunnel comes in without one. (VXLAN that is in fragments itself goes by the outer ones, all of it.)
 
 #include "bytes.h"
 #include "ct_private.h"

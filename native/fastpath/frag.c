@@ -23,6 +23,8 @@ enum {
 struct frag_key {
 	uint8_t src[16];
 	uint8_t dst[16];
+	uint8_t from[16]; // inside of a tunnel: its sender, and its VNI
+	uint32_t vni;
 	uint32_t id;
 	uint16_t in_port;
 	uint16_t vlan;
@@ -254,9 +256,9 @@ struct extent {
 	bool more;
 };
 
-static void read_ip4(const struct packet *p, struct frag_key *key, struct extent *extent)
+static void read_ip4(const struct packet *p, unsigned int layer, struct frag_key *key, struct extent *extent)
 {
-	const uint8_t *ip = p->base[REGION_IP4];
+	const uint8_t *ip = p->base[layer * REGION_LAYER + REGION_IP4];
 	uint32_t fragment = be16(ip + 6);
 
 	key->version = 4;
@@ -265,58 +267,78 @@ static void read_ip4(const struct packet *p, struct frag_key *key, struct extent
 	memcpy(key->src, ip + 12, 4);
 	memcpy(key->dst, ip + 16, 4);
 	extent->at = (fragment & 0x1fff) * 8;
-	extent->end = extent->at + p->layer[0].l4_len;
+	extent->end = extent->at + p->layer[layer].l4_len;
 	extent->more = fragment & 0x2000;
 }
 
-static void read_ip6(const struct packet *p, struct frag_key *key, struct extent *extent)
+static void read_ip6(const struct packet *p, unsigned int layer, struct frag_key *key, struct extent *extent)
 {
-	const uint8_t *ip = p->base[REGION_IP6], *header = p->data + p->frag_at;
+	const uint8_t *ip = p->base[layer * REGION_LAYER + REGION_IP6], *header = p->data + p->frag_at;
 
 	key->version = 6;
 	memcpy(&key->id, header + 4, 4);
 	memcpy(key->src, ip + 8, 16);
 	memcpy(key->dst, ip + 24, 16);
 	extent->at = be16(header + 2) & 0xfff8;
-	extent->end = extent->at + p->layer[0].end - p->frag_at - 8;
+	extent->end = extent->at + p->layer[layer].end - p->frag_at - 8;
 	extent->more = header[3] & 1;
+}
+
+// The layer that is a fragment.
+static unsigned int layer_of(const struct packet *p)
+{
+	return p->meta.layer[0].ip_fragmented ? 0 : 1;
+}
+
+static void read_tunnel(const struct packet *p, struct frag_key *key)
+{
+	if (p->meta.layer[0].l3_type == L3_META_IPV6)
+		memcpy(key->from, p->base[REGION_IP6] + 8, 16);
+	else
+		memcpy(key->from, p->base[REGION_IP4] + 12, 4);
+	memcpy(&key->vni, p->base[REGION_VXLAN] + 4, 4);
 }
 
 // False: its headers contradict themselves or go beyond a datagram's size.
 static bool read_extent(const struct packet *p, struct frag_key *key, struct extent *extent)
 {
+	unsigned int layer = layer_of(p);
+
 	memset(key, 0, sizeof(*key));
 	key->in_port = p->in_port;
 	memcpy(&key->vlan, p->base[REGION_VLAN0], 2);
 	key->vlan &= htons(0xfff);
-	if (!p->meta.layer[0].l3_ok)
+	if (!p->meta.layer[0].l3_ok || !p->meta.layer[layer].l3_ok)
 		return false;
-	if (p->meta.layer[0].l3_type == L3_META_IPV4)
-		read_ip4(p, key, extent);
+	if (layer)
+		read_tunnel(p, key);
+	if (p->meta.layer[layer].l3_type == L3_META_IPV4)
+		read_ip4(p, layer, key, extent);
 	else
-		read_ip6(p, key, extent);
+		read_ip6(p, layer, key, extent);
 	return extent->end > extent->at && extent->end <= DATAGRAM && !(extent->more && (extent->end & 7));
 }
 
 // What the first fragment says of all. False: the header with the ports is not whole.
 static bool learn(struct slot *s, const struct packet *p)
 {
-	const struct packet_layer *l = &p->layer[0];
+	const unsigned int layer = layer_of(p), base = layer * REGION_LAYER;
+	const struct packet_layer *l = &p->layer[layer];
 
 	switch (l->l4_proto) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
 	case IPPROTO_SCTP:
-		if (!packet_has(p, REGION_L4))
+		if (!packet_has(p, base + REGION_L4))
 			return false;
-		memcpy(s->port, p->base[REGION_L4], 4);
+		memcpy(s->port, p->base[base + REGION_L4], 4);
 		break;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		if (!packet_has(p, REGION_ICMP))
+		if (!packet_has(p, base + REGION_ICMP))
 			return false;
-		s->icmp_type = p->base[REGION_ICMP][0];
-		memcpy(&s->port[0], p->base[REGION_ICMP] + 4, 2);
+		s->icmp_type = p->base[base + REGION_ICMP][0];
+		memcpy(&s->port[0], p->base[base + REGION_ICMP] + 4, 2);
 		s->port[1] = s->port[0];
 		break;
 	case 0: // IPv6: extension headers that do not end in it

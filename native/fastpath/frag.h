@@ -5,8 +5,9 @@
 // comes before the first one is held, within bounds of number and time. A fragment all of which was there before is dropped; one
 // that overlaps others in part, or contradicts the datagram's length, spoils the rest of its datagram (RFC 5722).
 //
-// Datagrams are told apart by input port, outermost VLAN tag, addresses, identification and, IPv4, protocol. A table belongs
-// to one worker and touches no memory but its own and the packets' headers; what it holds are opaque pointers.
+// Datagrams are told apart by input port, outermost VLAN tag, addresses, identification and, IPv4, protocol; those that come
+// in fragments inside of VXLAN also by the tunnel's sender and VNI. A table belongs to one worker and touches no memory but
+// its own and the packets' headers; what it holds are opaque pointers.
 #pragma once
 
 #include "packet.h"
@@ -43,8 +44,15 @@ struct frag_table *frag_table_create(uint64_t tsc_hz);
 // What is held is forgotten: take it back first with frag_flush() and frag_back().
 void frag_table_destroy(struct frag_table *t);
 
-// Judges a fragment (p->meta.layer[0].ip_fragmented, freshly parsed) in front of all pipes. held: what stands for the
-// packet when it is held. most: fragments that may be held in all; a port has half of it.
+// Whether there is a fragment to be judged in a freshly parsed packet: it is one, or VXLAN that is whole carries one.
+static inline bool frag_is(const struct packet *p)
+{
+	return p->meta.layer[0].ip_fragmented ||
+	       (p->meta.layer[1].ip_fragmented && p->tunnel == STEER_TUN_VXLAN);
+}
+
+// Judges such a packet in front of all pipes. held: what stands for the packet when it is held. most: fragments that may be
+// held in all; a port has half of it.
 enum frag_verdict frag_judge(struct frag_table *t, struct packet *p, void *held, uint32_t most, uint64_t tsc);
 
 // Gives up what waited too long. Bounded work; call it every turn.

@@ -64,8 +64,8 @@ unsigned int fragments_filter(struct fp_worker *w, struct packet **packets, unsi
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = packets[i];
 
-		if (unlikely(p->meta.layer[0].ip_fragmented && p->verdict == PACKET_WALKING && ct &&
-			     ct_concerns(ct, p->in_port))) {
+		if (unlikely(frag_is(p)) && p->verdict == PACKET_WALKING && ct &&
+			ct_concerns(ct, p->in_port)) {
 			any = true;
 			*fp_note(p->m) = (struct fp_note){.port = p->in_port, .pkt_meta = p->meta.pkt_meta};
 			if (frag_judge(w->fragments->table, p, p->m, most_held(w->fragments, ct),

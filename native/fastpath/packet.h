@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "steering_wire.h"
 
@@ -99,6 +100,9 @@ enum packet_verdict {
 	PACKET_ALLOWED, // by a policy stage that was asked (walker.stop)
 };
 
+// packet.encap, packet.decap: there was a header, but where it is, or what stood in it, is not known any more.
+enum { PACKET_HEADER_LOST = 0xffff };
+
 struct packet {
 	uint8_t *base[REGION_MAX];
 	struct packet_meta meta;
@@ -106,14 +110,15 @@ struct packet {
 	uint32_t seg_len;   // readable bytes at data
 	uint32_t frame_len; // bytes of the whole frame (more than seg_len with several segments)
 	struct packet_layer layer[2];
-	uint8_t tunnel;      // enum steer_tunnel of the outermost tunnel
-	bool inner_set;      // regions from REGION_INNER on are not all zero pages
-	bool stale;          // structure changed: parse again before fields are used
-	bool judged;         // packet_judge was done since the last change
-	uint16_t frag_at;    // IPv6 that is fragmented, outer layer: offset of its fragment header
+	uint8_t tunnel;   // enum steer_tunnel of the outermost tunnel
+	bool inner_set;   // regions from REGION_INNER on are not all zero pages
+	bool stale;       // structure changed: parse again before fields are used
+	bool judged;      // packet_judge was done since the last change
+	uint16_t frag_at; // IPv6 that is fragmented, the innermost such layer: offset of its fragment header
 	uint16_t tunnel_end; // offset of what the tunnel carries (inner Ethernet or IP header), 0 = no tunnel
-	uint8_t sender[6];   // ARP, neighbour discovery: the source MAC as it was when that was first seen
-	bool sender_kept;    // on this walk
+	uint8_t sender
+		[6]; // the source MAC as it was: when ARP or neighbour discovery was first seen, or before it was set
+	bool sender_kept; // on this walk
 
 	// Walk.
 	struct rte_mbuf *m;    // NULL in tests over plain memory
@@ -142,8 +147,12 @@ struct packet {
 	uint8_t frag_icmp_type; // likewise
 	uint16_t frag_port[2];  // likewise: source and destination, network order; ICMP: both the identifier
 	uint32_t ct_opened;     // the connection that it opened, counted from 1
-	uint64_t ct_id;         // that connection's record id
-	uint64_t tag;           // of the last tagged entry that it hit
+	// Bytes of L2 tunnels' headers, 0 = none: that actions have put in front of the frame; that it came out of, and that
+	// still stand in front of `data`.
+	uint16_t encap;
+	uint16_t decap;
+	uint64_t ct_id; // that connection's record id
+	uint64_t tag;   // of the last tagged entry that it hit
 
 	// Flow cache (flow_cache.h).
 	bool fresh;        // before a pipe where recorded walks may start, not looked up yet
@@ -163,6 +172,14 @@ struct packet {
 };
 
 extern const uint8_t packet_zero_page[64];
+
+static inline void packet_keep_sender(struct packet *p, const uint8_t *mac)
+{
+	if (p->sender_kept)
+		return;
+	p->sender_kept = true;
+	memcpy(p->sender, mac, sizeof(p->sender));
+}
 
 static inline bool packet_has(const struct packet *p, unsigned int region)
 {

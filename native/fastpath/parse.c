@@ -79,10 +79,7 @@ static void regions_reset(struct packet *p)
 static void keep_sender(struct packet *p)
 {
 	p->inner_set = true;
-	if (p->sender_kept)
-		return;
-	p->sender_kept = true;
-	memcpy(p->sender, p->base[REGION_ETH] + 6, sizeof(p->sender));
+	packet_keep_sender(p, p->base[REGION_ETH] + 6);
 }
 
 // ARP for IPv4 over Ethernet at the cursor; any other kind is no header that we know.
@@ -248,8 +245,7 @@ static int parse_ip6_extensions(struct cursor *c, unsigned int layer, uint8_t pr
 			fragment = true;
 			meta->ip_fragmented = (be16(e + 2) & 0xfff9) != 0;
 			l->first = !(be16(e + 2) & 0xfff8);
-			if (!layer)
-				p->frag_at = (uint16_t)c->at;
+			p->frag_at = (uint16_t)c->at;
 			bytes = 8;
 			break;
 		default:

@@ -13,6 +13,7 @@
 #include "checksum.h"
 #include "parse.h"
 #include "stats_wire.h"
+#include "tunnel.h"
 
 enum {
 	L2_MOST = 64, // with all VLAN tags
@@ -25,14 +26,16 @@ enum {
 
 // What is said, by the reason for which the packet is dropped.
 struct saying {
-	bool rst; // to TCP
+	bool rst;    // to TCP
+	bool router; // by the address that the actions have named
 	uint8_t ip4[2];
 	uint8_t ip6[2]; // type and code
 };
 
-static const struct saying prohibited = {true, {3, 13}, {1, 1}};
-static const struct saying unreachable = {false, {3, 1}, {1, 3}};
-static const struct saying exceeded = {false, {11, 0}, {3, 0}};
+static const struct saying prohibited = {true, true, {3, 13}, {1, 1}};
+static const struct saying unreachable = {false, true, {3, 1}, {1, 3}};
+static const struct saying exceeded = {false, true, {11, 0}, {3, 0}};
+static const struct saying too_big = {false, false, {3, 4}, {2, 0}};
 
 static const struct saying *saying_of(uint8_t reason)
 {
@@ -41,6 +44,8 @@ static const struct saying *saying_of(uint8_t reason)
 		return &exceeded;
 	case STEER_DROP_NO_ROUTE:
 		return &unreachable;
+	case STEER_DROP_MTU:
+		return &too_big;
 	default:
 		return &prohibited;
 	}
@@ -55,6 +60,7 @@ struct refusal {
 	const struct packet_layer *l;
 	uint8_t *out; // the answer's IP header
 	uint32_t l2;
+	uint32_t mtu;
 	bool ip6;
 };
 
@@ -104,7 +110,8 @@ static const uint8_t *speaker(const struct refusal *r)
 	const uint8_t *router = (const uint8_t *)r->p->meta.u32;
 	size_t bytes = r->ip6 ? 16 : 4;
 
-	if (!r->saying->rst && memcmp(router, nothing, bytes))
+	// At the tunnel's other end no packet of a router here would be let out.
+	if (!r->saying->rst && r->saying->router && !r->p->decap && memcmp(router, nothing, bytes))
 		return router;
 	return r->ip + (r->ip6 ? 24 : 16);
 }
@@ -179,6 +186,8 @@ static void put_icmp(const struct refusal *r, uint32_t quote)
 
 	memset(icmp, 0, 8);
 	memcpy(icmp, r->ip6 ? r->saying->ip6 : r->saying->ip4, 2);
+	if (r->saying == &too_big)
+		put16(icmp + 6, r->mtu);
 	from = rte_pktmbuf_read(r->p->m, r->l->l3, quote, icmp + 8);
 	if (from != icmp + 8)
 		memcpy(icmp + 8, from, quote);
@@ -187,9 +196,26 @@ static void put_icmp(const struct refusal *r, uint32_t quote)
 	memcpy(icmp + 2, &sum, 2);
 }
 
-struct rte_mbuf *reject_build(struct packet *p, struct rte_mempool *pool)
+// The header of the tunnel, if there is one, and Ethernet. A router that the packet has passed has set its MACs: then it is
+// its source that answers the sender.
+static bool put_l2(const struct refusal *r, uint8_t *out, uint32_t frame_len)
 {
-	struct refusal r = {.saying = saying_of(p->reason), .p = p, .l = &p->layer[0]};
+	const struct packet *p = r->p;
+	const uint8_t *sender = p->sender_kept ? p->sender : p->data + 6;
+
+	memcpy(out, p->data - p->decap, p->decap);
+	if (p->decap && !tunnel_back(out, p->decap, frame_len))
+		return false;
+	out += p->decap;
+	memcpy(out, p->data, r->l2);
+	memcpy(out, sender, 6);
+	memcpy(out + 6, memcmp(sender, p->data + 6, 6) ? p->data + 6 : p->data, 6);
+	return true;
+}
+
+struct rte_mbuf *reject_build(struct packet *p, struct rte_mempool *pool, uint32_t mtu)
+{
+	struct refusal r = {.saying = saying_of(p->reason), .p = p, .l = &p->layer[0], .mtu = mtu};
 	uint32_t quote = 0, head, bytes;
 	struct rte_mbuf *m;
 	uint8_t *out;
@@ -197,7 +223,7 @@ struct rte_mbuf *reject_build(struct packet *p, struct rte_mempool *pool)
 
 	packet_refresh(p);
 	r.ip6 = p->meta.layer[0].l3_type == L3_META_IPV6;
-	if (!p->m || p->meta.layer[0].l3_type == L3_META_NONE)
+	if (!p->m || p->meta.layer[0].l3_type == L3_META_NONE || p->encap || p->decap == PACKET_HEADER_LOST)
 		return NULL;
 	r.l2 = r.l->l3;
 	r.ip = p->data + r.l->l3;
@@ -211,19 +237,16 @@ struct rte_mbuf *reject_build(struct packet *p, struct rte_mempool *pool)
 		bytes = r.ip6 ? IP6_QUOTE : IP4_QUOTE;
 		quote = quote < bytes ? quote : bytes;
 	}
-	bytes = r.l2 + head + (tcp ? 20 : 8 + quote);
+	bytes = p->decap + r.l2 + head + (tcp ? 20 : 8 + quote);
 	m = rte_pktmbuf_alloc(pool);
 	if (!m)
 		return NULL;
 	out = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)bytes);
-	if (!out) {
+	if (!out || !put_l2(&r, out, bytes)) {
 		rte_pktmbuf_free(m);
 		return NULL;
 	}
-	memcpy(out, p->data, r.l2);
-	memcpy(out, p->data + 6, 6);
-	memcpy(out + 6, p->data, 6);
-	r.out = out + r.l2;
+	r.out = out + p->decap + r.l2;
 	if (tcp)
 		put_rst(&r);
 	else

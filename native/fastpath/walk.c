@@ -106,6 +106,14 @@ void walk_run(struct walker *w, struct packet **packets, unsigned int n)
 	walk_core(w, packets, n, true);
 }
 
+// The frame begins elsewhere: what stood in front of it, or was put there, is not found again.
+static void moved(struct packet *p)
+{
+	p->encap = p->encap ? PACKET_HEADER_LOST : 0;
+	p->decap = p->decap ? PACKET_HEADER_LOST : 0;
+	p->stale = true;
+}
+
 bool packet_push(struct packet *p, unsigned int bytes)
 {
 	struct rte_mbuf *m = p->m;
@@ -124,7 +132,7 @@ bool packet_push(struct packet *p, unsigned int bytes)
 		return false;
 	rte_pktmbuf_prepend(m, (uint16_t)bytes);
 	packet_load(p, rte_pktmbuf_mtod(m, void *), m->data_len, m->pkt_len);
-	p->stale = true;
+	moved(p);
 	return true;
 }
 
@@ -135,7 +143,7 @@ bool packet_pull(struct packet *p, unsigned int bytes)
 	if (unlikely(!rte_pktmbuf_adj(m, (uint16_t)bytes)))
 		return false;
 	packet_load(p, rte_pktmbuf_mtod(m, void *), m->data_len, m->pkt_len);
-	p->stale = true;
+	moved(p);
 	return true;
 }
 
@@ -196,6 +204,8 @@ static struct packet *copy_of(struct walker *w, const struct packet *p)
 	q->depth = p->depth;
 	q->index = p->index;
 	q->tag = p->tag;
+	q->encap = p->encap;
+	q->decap = p->decap ? PACKET_HEADER_LOST : 0;
 	// What the first fragment said of this one holds for the copy too.
 	q->frag_protocol = p->frag_protocol;
 	q->frag_icmp_type = p->frag_icmp_type;

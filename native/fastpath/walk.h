@@ -107,6 +107,8 @@ static inline void packet_begin(struct packet *p, uint16_t in_port)
 	p->reject = 0;
 	p->frag_protocol = 0;
 	p->ct_opened = 0;
+	p->encap = 0;
+	p->decap = 0;
 	p->tag = 0;
 	p->fresh = false;
 	p->look = 0;

@@ -165,16 +165,16 @@ enum steer_drop worker_send_check(const struct rte_mbuf *m, uint16_t out)
 	return STEER_DROP_NONE;
 }
 
-static void send_packet(struct fp_worker *w, struct rte_mbuf *m, uint16_t out, uint16_t in, uint32_t meta)
+// Or says why not; then the packet is the caller's still.
+static enum steer_drop send_packet(
+	struct fp_worker *w, struct rte_mbuf *m, uint16_t out, uint16_t in, uint32_t meta)
 {
 	const struct fp_port *port = &fp.ports[out];
 	struct tx_buffer *b = &w->tx->port[out];
 	enum steer_drop why = worker_send_check(m, out);
 
-	if (unlikely(why)) {
-		drop(w, m, in, why, meta);
-		return;
-	}
+	if (unlikely(why))
+		return why;
 	if (unlikely(fp_read(&port->capture) & STEER_CAP_TX))
 		capture(w, m, out, STEER_PKT_CAPTURE_TX, 0, meta);
 	if (!b->nr)
@@ -189,6 +189,15 @@ static void send_packet(struct fp_worker *w, struct rte_mbuf *m, uint16_t out, u
 			if (w->tx->dirty[i] == out)
 				w->tx->dirty[i] = w->tx->dirty[--w->tx->nr_dirty];
 	}
+	return STEER_DROP_NONE;
+}
+
+static void send_or_drop(struct fp_worker *w, struct rte_mbuf *m, uint16_t out, uint32_t meta)
+{
+	enum steer_drop why = send_packet(w, m, out, out, meta);
+
+	if (unlikely(why))
+		drop(w, m, out, why, meta);
 }
 
 static void to_software(struct fp_worker *w, struct packet *p)
@@ -206,8 +215,9 @@ static void to_software(struct fp_worker *w, struct packet *p)
 		w->tx->told = true;
 }
 
-// Tells the sender of a rejected packet, if that may be told and not too many were. The packet itself is dropped.
-static void refuse(struct fp_worker *w, struct packet *p)
+// Tells the sender of a rejected packet, if that may be told and not too many were. The packet itself is dropped. mtu: when
+// that is what it is told.
+static void refuse(struct fp_worker *w, struct packet *p, uint32_t mtu)
 {
 	struct fp_tx *tx = w->tx;
 	uint64_t now = w->walker->tsc, most = tx->refusal_cost * REFUSALS_AT_ONCE;
@@ -219,29 +229,52 @@ static void refuse(struct fp_worker *w, struct packet *p)
 		tx->refusal_credit = most;
 	if (tx->refusal_credit < tx->refusal_cost)
 		return;
-	m = reject_build(p, fp.pool);
+	m = reject_build(p, fp.pool, mtu);
 	if (!m)
 		return;
 	tx->refusal_credit -= tx->refusal_cost;
 	bump(&w->stats->generated, 1);
 	bump(&w->stats->ct.generated, 1);
-	send_packet(w, m, p->in_port, p->in_port, 0);
+	send_or_drop(w, m, p->in_port, 0);
+}
+
+// What does not fit through the port it was to leave by. Where connections are tracked, its sender is told how large it may
+// be; not so in pipelines that are as a card would have them.
+static void too_big(struct fp_worker *w, struct packet *p)
+{
+	const struct ct *ct = fp_read_acquire(&ct_present);
+	uint32_t mtu = fp_read(&fp.ports[p->out_port].mtu), front = p->encap;
+
+	p->reason = STEER_DROP_MTU;
+	if (!ct || !ct_concerns(ct, p->in_port) || front >= mtu)
+		return;
+	if (front && !packet_pull(p, front))
+		return;
+	p->encap = 0; // it is as it was before
+	refuse(w, p, mtu - front);
 }
 
 static inline void deliver(struct fp_worker *w, struct packet *p)
 {
+	enum steer_drop why;
+
 	if (unlikely(p->ct_opened))
 		ct_delivered(w->walker, p);
 	switch (p->verdict) {
 	case PACKET_SEND:
-		send_packet(w, p->m, p->out_port, p->in_port, p->meta.pkt_meta);
+		why = send_packet(w, p->m, p->out_port, p->in_port, p->meta.pkt_meta);
+		if (unlikely(why)) {
+			if (why == STEER_DROP_MTU)
+				too_big(w, p);
+			drop(w, p->m, p->in_port, why, p->meta.pkt_meta);
+		}
 		break;
 	case PACKET_SOFTWARE:
 		to_software(w, p);
 		break;
 	default:
 		if (unlikely(p->reject))
-			refuse(w, p);
+			refuse(w, p, 0);
 		drop(w, p->m, p->in_port, p->reason, p->meta.pkt_meta);
 		break;
 	}
@@ -356,7 +389,7 @@ static unsigned int drain_control(struct fp_worker *w)
 			struct stats_port *stats = &w->stats->port[port];
 
 			add(&stats->transmitted, 1, rte_pktmbuf_pkt_len(burst[i]));
-			send_packet(w, burst[i++], port, port, note->pkt_meta);
+			send_or_drop(w, burst[i++], port, note->pkt_meta);
 			continue;
 		}
 		while (i + run < n && fp_note(burst[i + run])->port == port &&

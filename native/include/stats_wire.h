@@ -50,7 +50,9 @@
 		"no connection can be made of it (an unrelated ICMP error, no IP)")                      \
 	X(FRAGMENT_OVERLAP, "fragment_overlap", "fragments of a datagram overlap")                       \
 	X(FRAGMENT_LOST, "fragment_lost", "held too long, or too many: the first fragment did not come") \
-	X(HANDOVER_FULL, "handover_full", "the queue to the worker that owns the connection is full")
+	X(HANDOVER_FULL, "handover_full", "the queue to the worker that owns the connection is full")    \
+	X(TUNNEL_VLAN, "tunnel_vlan", "a VLAN tag inside a tunnel, which stands for the network itself") \
+	X(TUNNEL_ECN, "tunnel_ecn", "congestion marked on a tunnel whose packet cannot carry the mark")
 
 #define STEERING_DROP_ENUM(id, name, text) STEER_DROP_##id,
 enum steer_drop {

@@ -277,6 +277,9 @@ class Reference:
         except rewrite.ActionFailed:
             yield self._dropped(packet, "action_failed")
             return
+        except rewrite.MarkLost:
+            yield self._dropped(packet, "tunnel_ecn")
+            return
         yield from self._forward(packet, entry_fwd(spec, entry.spec))
 
     def _default_miss(self, packet: Packet) -> Result:

@@ -20,6 +20,37 @@ class ActionFailed(Exception):  # noqa: N818 - the name of the drop reason
     """An action does not fit the packet."""
 
 
+class MarkLost(Exception):  # noqa: N818 - a drop, too
+    """Congestion on a tunnel, and a packet that cannot say so."""
+
+
+_ECN = {1: "ipv4.dscp_ecn", 2: "ipv6.traffic_class"}
+
+
+def _ecn(frame: bytes, parsed: pk.Parsed, which: str) -> int:
+    layer = parsed.outer if which == "outer" else parsed.inner
+    if layer is None or layer.l3 is None:
+        return 0
+    return pk.read(frame, parsed, f"{which}.{_ECN[layer.l3_type]}") & 3
+
+
+def _mark(frame: bytes, parsed: pk.Parsed, which: str, ecn: int) -> bytes:
+    layer = parsed.outer if which == "outer" else parsed.inner
+    assert layer is not None
+    name = f"{which}.{_ECN[layer.l3_type]}"
+    return pk.write(frame, parsed, name, pk.read(frame, parsed, name) & ~3 | ecn)
+
+
+def _arrived(frame: bytes, parsed: pk.Parsed) -> bytes:
+    """With the inner ECN that follows from both (RFC 6040, figure 4)."""
+    if parsed.inner is None or parsed.inner.l3 is None:
+        return frame
+    outer, inner = _ecn(frame, parsed, "outer"), _ecn(frame, parsed, "inner")
+    if outer == 3 and not inner:
+        raise MarkLost
+    return _mark(frame, parsed, "inner", outer) if outer == 3 or (outer, inner) == (1, 2) else frame
+
+
 def pop_vlan(frame: bytes, parsed: pk.Parsed) -> bytes:
     """Without its outermost tag; as it is if it has none."""
     return frame[:12] + frame[16:] if parsed.outer.vlans else frame
@@ -36,6 +67,7 @@ def decap(frame: bytes, parsed: pk.Parsed, config: Decap) -> bytes:
     """The inner packet, with a new Ethernet header if the tunnel carried none or ``is_l2`` is false."""
     if not parsed.tunnel or parsed.inner is None:
         raise ActionFailed
+    frame = _arrived(frame, parsed)
     inner = frame[parsed.inner_start : parsed.outer.l4_end]
     if config.is_l2:
         if not parsed.inner_has_eth:
@@ -52,11 +84,14 @@ def decap(frame: bytes, parsed: pk.Parsed, config: Decap) -> bytes:
 def encap(frame: bytes, parsed: pk.Parsed, config: Encap) -> bytes:
     """The packet inside a tunnel; without its Ethernet header if ``is_l2`` is false."""
     if config.is_l2:
-        return pk.encap_bytes(config, frame, pk.TEB)
-    if parsed.outer.l3 is None:
+        made = pk.encap_bytes(config, frame, pk.TEB)
+    elif parsed.outer.l3 is None:
         raise ActionFailed
-    ethertype = pk.IPV4 if parsed.outer.l3_type == 1 else pk.IPV6
-    return pk.encap_bytes(config, frame[parsed.outer.l3 : parsed.outer.l4_end], ethertype)
+    else:
+        ethertype = pk.IPV4 if parsed.outer.l3_type == 1 else pk.IPV6
+        made = pk.encap_bytes(config, frame[parsed.outer.l3 : parsed.outer.l4_end], ethertype)
+    ecn, now = _ecn(frame, parsed, "outer"), pk.parse(made)
+    return _mark(made, now, "outer", ecn) if ecn and not _ecn(made, now, "outer") else made
 
 
 def chosen(template: Actions, values: Actions, what: str, shared: Mapping[int, T]) -> T | None:
