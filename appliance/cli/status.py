@@ -43,6 +43,8 @@ ADVICE: Final = {
     " with the right MAC and addresses (ringfield workload list), or has it been taken over?",
     "rogue_control": "a workload acts as a router or DHCP server: look at it, quarantine it",
     "tunnel_spoofed": "somebody on the underlay forges a VTEP: look at the underlay",
+    "tunnel_vlan": "another appliance, or somebody in its place, sends VLAN tags through tunnels: look at it",
+    "tunnel_ecn": "the underlay is congested, and marks packets of hosts that do not know ECN",
     "no_route": "they are sent to addresses of nobody known: a workload that is missing, or a scan",
     "ct_full": "the connection table is full: raise segmentation.connections.capacity, or choose when_full: evict",
     "ct_limit": "a limit for all connections is reached: somebody floods, or the limit is too low",
@@ -55,7 +57,7 @@ ADVICE: Final = {
     "port_down": "a port is down: is its namespace or device still there?",
     "no_pipeline": "a port is not started, or nothing is in force",
     "fragment_overlap": "overlapping fragments are an attack on reassembly: look at that workload",
-    "mtu": "packets are larger than the way out: lower the workloads' MTU",
+    "mtu": "packets are larger than the way out, and their senders do not listen to ICMP: lower the workloads' MTU",
 }
 
 

@@ -224,6 +224,8 @@ class Centre(CentreState):
         """Where an appliance says that its tunnels end; an empty address: it has none. Those who have its workloads in
         their slices are told. ``InvalidValue``: no such address can be, or it is another appliance's.
         """
+        if not address and appliance not in self.vteps:
+            return
         with self.lock, self.audit.refusals(caller.actor, "appliance.vtep", appliance):
             old = self.vteps.get(appliance)
             made = None

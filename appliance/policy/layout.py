@@ -14,10 +14,9 @@ A packet's way::
          forward -> forward6 -> behind4|6 -> gateway -> ttl4 -> route4 -> fabric4 -> away4
                                           -> ttl6 -> route6 -> fabric6 -> away6 -> lost4|6
 
-To a workload behind another appliance, forwarding ends in ``horizon -> tunnel`` (VXLAN), for what came out of a tunnel
-in ``horizon, arrived``. What comes from a known
-VTEP goes ``prefix4 -> vtep -> tunnel4 -> tunnel6``, which ask whether that VTEP owns the inner sender, and
-decapsulated to ``ct``.
+To a workload behind another appliance, forwarding ends in ``horizon -> tunnel -> over6`` (VXLAN over IPv4, IPv6), for
+what came out of a tunnel in ``horizon, arrived``. What comes from a known VTEP goes ``prefix4 -> vtep`` or ``prefix6 ->
+vtep6``, then ``-> tunnel4 -> tunnel6``, which ask whether that VTEP owns the inner sender, and decapsulated to ``ct``.
 
 Each arrow between tables of one line is a miss. Words of ``meta.u32``: 0 and 1 wide classes of source and target
 (0 to 3 and 5 scratch in link control), 2 the VTEP that sent it, later the range class, 3 whether the sender may be a
@@ -72,17 +71,23 @@ SRC_PORT: Final = "outer.transport.src_port"
 DST_PORT: Final = "outer.transport.dst_port"
 ICMP_TYPE: Final = "outer.icmp.type"
 VNI: Final = "tunnel.vxlan.vni"
+INNER_L2_TYPE: Final = "parser_meta.inner_l2_type"
 INNER_L3_TYPE: Final = "parser_meta.inner_l3_type"
 INNER_SRC4: Final = "inner.ipv4.src_ip"
 INNER_SRC6: Final = "inner.ipv6.src_ip"
-ENCAP: Final = "encap.data"
-"""The outer headers of a tunnel, as bytes (``overlay.Tunnels.header``)."""
-ENCAP_BYTES: Final = 50
-_WIDE: Final = {VNI: 24, ENCAP: 8 * ENCAP_BYTES}
+ENCAP4: Final = "encap.over4"
+ENCAP6: Final = "encap.over6"
+"""The outer headers of a tunnel, as bytes (``overlay.Tunnels.header``); rows have them in ``encap.data``."""
+ENCAP_BYTES: Final = {4: 50, 6: 70}
+"""By the underlay's IP version; as much less fits through it."""
+_WIDE: Final = {VNI: 24, ENCAP4: 8 * ENCAP_BYTES[4], ENCAP6: 8 * ENCAP_BYTES[6]}
 _FIELDS: Final = {
     VNI: ("tunnel.vxlan.vxlan_tun_id",),
-    ENCAP: (
+    ENCAP4: (
         "encap.is_l2", "encap.outer.ipv4.dst_ip", "encap.outer.udp.src_port", "encap.tunnel.vxlan.vxlan_tun_id",
+    ),
+    ENCAP6: (
+        "encap.is_l2", "encap.outer.ipv6.dst_ip", "encap.outer.udp.src_port", "encap.tunnel.vxlan.vxlan_tun_id",
     ),
 }  # fmt: skip
 """Columns that are not called as the fields that a pipe names for them, and their widths in bits."""
@@ -128,14 +133,18 @@ def ft_bits(name: str) -> int:
 def row_dtype(columns: Sequence[str]) -> np.dtype[np.void]:
     """Rows with these columns, in network order; odd widths (MAC, IPv6) are arrays of bytes."""
     kinds: dict[int, DTypeLike] = {1: "u1", 2: ">u2", 4: ">u4"}
-    return np.dtype([(name, kinds.get(_bytes(name), ("u1", (_bytes(name),)))) for name in columns])
+    return np.dtype([(_column(name), kinds.get(_bytes(name), ("u1", (_bytes(name),)))) for name in columns])
+
+
+def _column(name: str) -> str:
+    return "encap.data" if name in (ENCAP4, ENCAP6) else name
 
 
 def rows(number: int, columns: Mapping[str, Any]) -> NDArray[np.void]:
     """Rows from columns: numbers, or arrays that numpy can cast; MACs and IPv6 addresses as arrays of bytes."""
     made = np.zeros(number, row_dtype(list(columns)))
     for name, values in columns.items():
-        made[name] = values
+        made[_column(name)] = values
     return made
 
 
@@ -200,6 +209,7 @@ def to(name: str) -> Fwd:
 
 UNAUTHENTICATED: Final = FwdDrop("unauthenticated")
 TUNNEL_SPOOFED: Final = FwdDrop("tunnel_spoofed")
+TUNNEL_VLAN: Final = FwdDrop("tunnel_vlan")
 LINK_CONTROL: Final = FwdDrop("link_control")
 ROGUE_CONTROL: Final = FwdDrop("rogue_control")
 NO_MULTICAST: Final = FwdDrop("no_multicast")
@@ -231,7 +241,9 @@ def _copy(source: DescField | str, word: int, width: int) -> ActionDesc:
 
 
 _FORWARDING: Final = (
-    Shape("tunnel", {ZONE: FULL, DST_MAC: FULL}, NO_ROUTE, EACH, (ENCAP,)),
+    # A tag that tunnels do not carry has no VLAN here any more, only a priority.
+    Shape("over6", {ZONE: FULL, DST_MAC: FULL}, NO_ROUTE, EACH, (ENCAP6,), {"pop_vlan": 1}),
+    Shape("tunnel", {ZONE: FULL, DST_MAC: FULL}, to("over6"), EACH, (ENCAP4,), {"pop_vlan": 1}),
     # What came out of one tunnel does not go into another; who moves away or hither is here still, or already.
     Shape("arrived", {ZONE: FULL, DST_MAC: FULL}, NO_ROUTE, EACH),
     Shape("horizon", {PORT: FULL}, to("tunnel"), to("arrived")),
@@ -281,11 +293,14 @@ _POLICY: Final = (
 )  # fmt: skip
 
 _OWNER: Final = {INNER_L3_TYPE: FULL, ZONE: FULL, VTEP: FULL}
+_INSIDE: Final = {VNI: FULL, INNER_L2_TYPE: FULL}
 _DECAP: Final = {"decap_type": int(ft.ResourceType.NON_SHARED), "decap.is_l2": 1}
 _BINDING: Final = (
     Shape("tunnel6", {**_OWNER, INNER_SRC6: FULL}, TUNNEL_SPOOFED, to("ct"), (ROUTER,), _DECAP, type=_LPM),
     Shape("tunnel4", {**_OWNER, INNER_SRC4: FULL}, to("tunnel6"), to("ct"), (ROUTER,), _DECAP, type=_LPM),
-    Shape("vtep", {SRC4: FULL, DST4: FULL, VNI: FULL}, TUNNEL_SPOOFED, to("tunnel4"), (ZONE, VTEP)),
+    Shape("tagged", {INNER_L2_TYPE: FULL}, TUNNEL_SPOOFED, TUNNEL_VLAN),
+    Shape("vtep6", {SRC6: FULL, DST6: FULL, **_INSIDE}, to("tagged"), to("tunnel4"), (ZONE, VTEP)),
+    Shape("vtep", {SRC4: FULL, DST4: FULL, **_INSIDE}, to("tagged"), to("tunnel4"), (ZONE, VTEP)),
     Shape(
         "prefix6",
         {L3_TYPE: FULL, **_SENDER, SRC6: FULL},

@@ -57,7 +57,7 @@ def encoded(name: str, values: Sequence[int]) -> Any:
     """A column as ``layout.rows`` takes it."""
     if name in (ly.SRC_MAC, ly.DST_MAC):
         return mac_bytes(values)
-    if name in (ly.VNI, ly.ENCAP):
+    if name in (ly.VNI, ly.ENCAP4, ly.ENCAP6):
         width = -(-ly.ft_bits(name) // 8)
         return np.frombuffer(b"".join(value.to_bytes(width, "big") for value in values), np.uint8).reshape(
             -1, width
@@ -280,14 +280,17 @@ class Link:
                     prefix[version].add(
                         (_L3[version], port, network.vlan, mac, address), (zone,), way, length, whose
                     )
-        tunnel = ly.to("vtep")
-        if self.tunnels is not None:
-            for end in self.tunnels.peers.values():
-                key = (_L3[4], self.tunnels.port, 0, end.mac, end.address)
-                prefix[4].add(key, (overlay.UNDERLAY_ZONE,), tunnel, 32, "overlay")
-        fwds = (ct, ly.LINK_CONTROL, ly.UNAUTHENTICATED, tunnel)
+        tunnel = {4: ly.to("vtep"), 6: ly.to("vtep6")}
+        if (made := self.tunnels) is not None:
+            for end in made.peers.values():
+                key = (_L3[made.version], made.port, 0, end.mac, end.address)
+                whole = BITS[made.version]
+                prefix[made.version].add(
+                    key, (overlay.UNDERLAY_ZONE,), tunnel[made.version], whole, "overlay"
+                )
+        fwds = (ct, ly.LINK_CONTROL, ly.UNAUTHENTICATED)
         return [one.table(self.capacity, ()) for one in exact.values()] + [
-            one.table(self.capacity, fwds) for one in prefix.values()
+            one.table(self.capacity, (*fwds, tunnel[version])) for version, one in prefix.items()
         ]
 
     # -- housekeeping --------------------------------------------------------------------------------------------------
@@ -311,6 +314,11 @@ class Link:
             four.add((_L3[4], *sender, 0), (zone, 0), None, 0, whose)
             six.add((_L3[6], *sender, 0), (zone, 0), None, 0, whose)
             six.add((_L3[6], *sender, _LINK_LOCAL[6][1]), (zone, 1), None, 10, whose)
+        if (made := self.tunnels) is not None and made.version == 6:
+            for mac, zone in self._next_hops(made).items():
+                key = (_L3[6], made.port, 0, mac, 0)
+                if (key, 0) not in six.found:
+                    six.add(key, (zone, 0), None, 0, "overlay")
         for network in self.inventory.networks:
             if network.dhcp.is_on:
                 dhcp.add((self.zones[network.name], L4Meta.UDP, 68, 67))
@@ -337,18 +345,21 @@ class Link:
             if version == 4:
                 answer.add((zone, address, 1), (mac,))
         if self.tunnels is not None:
-            self._arp_of_tunnels(self.tunnels, arp, router, answer)
+            for mac, zone in self._next_hops(self.tunnels).items():
+                arp.add((self.tunnels.port, 0, mac), (zone,), whose="overlay")
+                router.add((self.tunnels.port, zone, mac & 0xFFFFFFFF, mac >> 32))
+                if self.tunnels.version == 4:
+                    answer.add((zone, self.tunnels.own.address, 1), (self.tunnels.own.mac,), whose="overlay")
         return [one.table(self.capacity, ()) for one in (arp, sender, router, own, answer)]
 
-    @staticmethod
-    def _arp_of_tunnels(made: overlay.Tunnels, arp: _Rows, router: _Rows, answer: _Rows) -> None:
-        """The next hops may ask for the VTEP; one that is a network's uplink, too, asks in that network."""
-        for mac in {end.mac for end in made.peers.values()}:
-            sender = (made.port, 0, mac)
-            zone = arp.found[sender, -1][0][0] if (sender, -1) in arp.found else overlay.UNDERLAY_ZONE
-            arp.add(sender, (zone,), whose="overlay")
-            router.add((made.port, zone, mac & 0xFFFFFFFF, mac >> 32))
-            answer.add((zone, made.own.address, 1), (made.own.mac,), whose="overlay")
+    def _next_hops(self, made: overlay.Tunnels) -> dict[int, int]:
+        """MACs that may ask for the VTEP, and where: one that is a network's uplink, too, asks in that network."""
+        zones = {
+            mac: zone
+            for network, zone, port, mac in reversed(self._uplinks())
+            if port == made.port and not network.vlan
+        }
+        return {end.mac: zones.get(end.mac, overlay.UNDERLAY_ZONE) for end in made.peers.values()}
 
     def _answers(self) -> list[tuple[int, int, int, int]]:
         """Zone, version, address, MAC of all that the appliance answers for."""
@@ -374,6 +385,9 @@ class Link:
         for zone, version, address, mac in self._answers():
             if version == 6:
                 answer.add((zone, *_words(address)), (mac,))
+        if (made := self.tunnels) is not None and made.version == 6:
+            for zone in self._next_hops(made).values():
+                answer.add((zone, *_words(made.own.address)), (made.own.mac,), whose="overlay")
         return [own.table(self.capacity, ()), answer.table(self.capacity, ())]
 
     def _fixed(self) -> list[Table]:
@@ -536,15 +550,19 @@ class Link:
     # -- tunnels -------------------------------------------------------------------------------------------------------
 
     def _tunnels(self) -> list[Table]:
-        tunnel, horizon, vtep, arrived = (_Rows(name) for name in ("tunnel", "horizon", "vtep", "arrived"))
+        horizon, arrived, tagged = _Rows("horizon"), _Rows("arrived"), _Rows("tagged")
+        over = {4: _Rows("tunnel"), 6: _Rows("over6")}
+        vtep = {4: _Rows("vtep"), 6: _Rows("vtep6")}
+        for kind in (L2Meta.MULTI_VLAN, L2Meta.SINGLE_VLAN, L2Meta.CUSTOM_VLAN):
+            tagged.add((kind,))
         owner = {4: _Rows("tunnel4"), 6: _Rows("tunnel6")}
         if (made := self.tunnels) is not None:
             horizon.add((made.port,))
             for bound in self.reached.first:
                 way = bound.zone, bound.mac
-                if (end := made.owner(bound)) is not None and (way, -1) not in tunnel.found:
+                if (end := made.owner(bound)) is not None and (way, -1) not in over[made.version].found:
                     header, whose = made.header(end, bound.network.vni), f"workload {bound.workload.name}"
-                    tunnel.add(way, (header,), FwdPort(made.port), whose=whose)
+                    over[made.version].add(way, (header,), FwdPort(made.port), whose=whose)
             for bound in self.reached.here_too:
                 arrived.add(
                     (bound.zone, bound.mac), (), FwdPort(bound.port), whose=f"workload {bound.workload.name}"
@@ -553,17 +571,17 @@ class Link:
                 if (end := made.owner(bound)) is not None:
                     whose = f"workload {bound.workload.name}"
                     for version, address, length in overlay.speaks_for(bound):
-                        key = (_L3[version], bound.zone, end.address, address)
+                        key = (_L3[version], bound.zone, end.number, address)
                         owner[version].add(key, (int(length < BITS[version]),), None, length, whose)
             for network in self.inventory.networks:
                 for end in made.peers.values() if network.vni else ():
-                    vtep.add(
-                        (end.address, made.own.address, network.vni), (self.zones[network.name], end.address)
+                    vtep[made.version].add(
+                        (end.address, made.own.address, network.vni, L2Meta.NO_VLAN),
+                        (self.zones[network.name], end.number),
                     )
         return [
-            tunnel.table(self.capacity, self.ports),
-            arrived.table(self.capacity, self.ports),
-            *(one.table(self.capacity, ()) for one in (horizon, vtep, *owner.values())),
+            *(one.table(self.capacity, self.ports) for one in (*over.values(), arrived)),
+            *(one.table(self.capacity, ()) for one in (horizon, tagged, *vtep.values(), *owner.values())),
         ]
 
 

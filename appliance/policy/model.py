@@ -176,7 +176,7 @@ class Vtep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overlay:
-    """Tunnels between appliances: VXLAN (RFC 7348) over IPv4, for the networks that have a VNI."""
+    """Tunnels between appliances: VXLAN (RFC 7348) over IPv4 or IPv6, for the networks that have a VNI."""
 
     port: str
     """Name of the port towards the underlay."""
@@ -192,11 +192,13 @@ class Overlay:
     """
     prefixes: tuple[str, ...] = ()
     """The underlay's addresses, which no workload reaches; the VTEPs are always among them."""
+    mtu: int = 1500
+    """Largest IP packet that leaves by the port."""
 
 
 def vtep_mac(address: str) -> str:
-    """The MAC that an appliance takes for its VTEP unless told otherwise: 02:56 and the four bytes of the address."""
-    return ":".join(f"{byte:02x}" for byte in (0x02, 0x56, *ip_address(address).packed))
+    """The MAC that an appliance takes for its VTEP unless told otherwise: 02:56 and the address's last four bytes."""
+    return ":".join(f"{byte:02x}" for byte in (0x02, 0x56, *ip_address(address).packed[-4:]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ appliances"). Who forges a VTEP's address on the underlay is not stopped by this
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -15,7 +16,8 @@ from typing import Final
 
 from appliance.flow.types import parse_mac
 from appliance.policy.identity import BITS, Bound, Prefix, parse_address, parse_prefix
-from appliance.policy.model import Inventory, Overlay, Vtep, vtep_mac
+from appliance.policy.layout import ENCAP_BYTES
+from appliance.policy.model import Inventory, Network, Overlay, Vtep, vtep_mac
 from appliance.policy.refusal import Problem
 
 VNI_MAX: Final = (1 << 24) - 1
@@ -29,9 +31,16 @@ UNDERLAY_ZONE: Final = 0
 class End:
     """One end of tunnels, parsed."""
 
+    version: int
     address: int
     mac: int
     """Of frames to it, on this appliance's overlay port."""
+    number: int = 0
+    """32 bits that stand for it while a packet is on its way: no other peer's."""
+
+
+def _padded(address: int, version: int) -> bytes:
+    return address.to_bytes(BITS[version] // 8, "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,8 @@ class Tunnels:
     """An inventory's overlay, parsed."""
 
     port: int
+    version: int
+    """Of IP in the underlay."""
     own: End
     peers: dict[str, End]
     underlay: tuple[Prefix, ...]
@@ -50,12 +61,15 @@ class Tunnels:
     def header(self, end: End, vni: int) -> int:
         """Ethernet, IPv4, UDP and VXLAN towards an end, as a number; lengths and checksum come with each packet.
 
-        Not to be fragmented (RFC 7348, 4.3). One source port for all, so an underlay spreads by addresses only.
+        Not to be fragmented (RFC 7348, 4.3). One source port for all, so an underlay spreads by addresses only. No UDP
+        checksum, over IPv6 either (RFC 6935).
         """
+        ip = b"\x08\x00" + bytes([0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 17, 0, 0])
+        if self.version == 6:
+            ip = b"\x86\xdd" + bytes([0x60, 0, 0, 0, 0, 0, 17, 64])
         made = b"".join((
-            end.mac.to_bytes(6, "big"), self.own.mac.to_bytes(6, "big"), b"\x08\x00",
-            bytes([0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 17, 0, 0]),
-            self.own.address.to_bytes(4, "big"), end.address.to_bytes(4, "big"),
+            end.mac.to_bytes(6, "big"), self.own.mac.to_bytes(6, "big"), ip,
+            _padded(self.own.address, self.version), _padded(end.address, self.version),
             SOURCE_PORT.to_bytes(2, "big"), VXLAN_PORT.to_bytes(2, "big"), bytes(4),
             bytes([8, 0, 0, 0]), vni.to_bytes(3, "big"), b"\0",
         ))  # fmt: skip
@@ -76,6 +90,13 @@ def check_vtep(address: str, mac: str = "") -> Vtep:
 def own_vtep(overlay: Overlay) -> Vtep:
     """This appliance's, as others are told of it."""
     return check_vtep(overlay.address, overlay.mac or vtep_mac(overlay.address))
+
+
+def tunnel_mtu(overlay: Overlay | None, network: Network) -> int:
+    """Largest IP packet that fits through the tunnels of a network; 0: it has none."""
+    if overlay is None or not network.vni:
+        return 0
+    return overlay.mtu - ENCAP_BYTES[ip_address(overlay.address).version]
 
 
 def reaching(overlay: Overlay | None, vteps: Mapping[str, Vtep]) -> Overlay | None:
@@ -143,9 +164,7 @@ def speaks_for(bound: Bound) -> list[Prefix]:
 
 def _end(vtep: Vtep, next_hop_mac: str = "") -> End:
     version, address = parse_address(vtep.address)
-    if version != 4:
-        raise ValueError(f"{vtep.address} is not an IPv4 address: tunnels run over IPv4")
-    return End(address, parse_mac(vtep.next_hop_mac or next_hop_mac or vtep_mac(vtep.address)))
+    return End(version, address, parse_mac(vtep.next_hop_mac or next_hop_mac or vtep_mac(vtep.address)))
 
 
 def tunnels(inventory: Inventory) -> Tunnels | None:
@@ -154,10 +173,23 @@ def tunnels(inventory: Inventory) -> Tunnels | None:
     if overlay is None:
         return None
     own = _end(Vtep(address=overlay.address, next_hop_mac=overlay.mac))
-    peers = {name: _end(peer, overlay.next_hop_mac) for name, peer in overlay.peers.items()}
+    peers = _numbered({name: _end(peer, overlay.next_hop_mac) for name, peer in overlay.peers.items()})
     underlay = {parse_prefix(text) for text in overlay.prefixes}
-    underlay |= {(4, end.address, 32) for end in (own, *peers.values())}
-    return Tunnels(inventory.ports[overlay.port], own, peers, tuple(sorted(underlay)))
+    underlay |= {(end.version, end.address, BITS[end.version]) for end in (own, *peers.values())}
+    return Tunnels(inventory.ports[overlay.port], own.version, own, peers, tuple(sorted(underlay)))
+
+
+def _numbered(ends: Mapping[str, End]) -> dict[str, End]:
+    """An IPv4 address is its own number; one of IPv6 gets one that others' coming and going seldom changes."""
+    taken: set[int] = set()
+    made = {}
+    for name, end in sorted(ends.items(), key=lambda item: item[1].address):
+        number = end.address if end.version == 4 else zlib.crc32(_padded(end.address, 6))
+        while number in taken:
+            number = (number + 1) & 0xFFFFFFFF
+        taken.add(number)
+        made[name] = replace(end, number=number)
+    return made
 
 
 def problems(inventory: Inventory) -> Iterator[Problem]:
@@ -183,11 +215,17 @@ def _overlay_wrong(inventory: Inventory, overlay: Overlay) -> Iterator[Problem]:
         yield Problem("overlay", "port", f"there is no port {overlay.port!r}")
     own = Vtep(address=overlay.address, next_hop_mac=overlay.mac)
     addresses: dict[int, str] = {}
+    version = 0
     for name, vtep in (("this appliance", own), *overlay.peers.items()):
         try:
             end = _end(vtep)
         except ValueError as error:
             yield Problem("overlay", "address" if vtep is own else f"peers[{name}]", str(error))
+            continue
+        version = version or end.version
+        if end.version != version:
+            why = f"{vtep.address} and {overlay.address} are of two IP versions"
+            yield Problem("overlay", f"peers[{name}]", why)
             continue
         other = addresses.setdefault(end.address, name)
         if other != name:

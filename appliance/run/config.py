@@ -325,6 +325,7 @@ def config_from(root: Node, path: Path, *, runtime_dir: Path | None = None) -> R
         resources = Resources(**{key: node.number(key, 0, 0, 1 << 24) for key in Resources.__slots__})
         node.done()
     section = root.get("segmentation")
+    mtus = {port.name: int(port.options["mtu"]) for port in ports if "mtu" in port.options}
     mode = root.choice("mode", "vnf" if section is None else "switch", "vnf", "switch")
     if section is not None and mode != "switch":
         root.need("mode").fail("segmentation needs mode: switch")
@@ -351,7 +352,9 @@ def config_from(root: Node, path: Path, *, runtime_dir: Path | None = None) -> R
         records=read_records(root.get("records"), base),
         metrics=read_metrics(root.get("metrics")),
         central=read_central(root.get("central"), base, directory),
-        segmentation=None if section is None else read_segmentation(section, names.ports, base, directory),
+        segmentation=None
+        if section is None
+        else read_segmentation(section, names.ports, mtus, base, directory),
     )
     if config.central is not None and section is None:
         root.need("central").fail("needs 'segmentation': that is what a centre steers")

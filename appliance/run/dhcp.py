@@ -24,6 +24,7 @@ from appliance.errors import FlowError
 from appliance.flow import Dpu
 from appliance.flow.results import PacketKind
 from appliance.policy.model import Interface, Inventory, Network, Workload
+from appliance.policy.overlay import tunnel_mtu
 from appliance.rpc.packets import PacketHub, Wish
 from appliance.run import dhcp_wire as wire
 from appliance.run.dhcp_wire import Datagram, Message
@@ -93,8 +94,8 @@ def gateway_of(seat: Seat) -> str:
     return next(near, known[0])
 
 
-def answer(message: Message, seat: Seat) -> Message | None:
-    """What the inventory says to a client's message; None: nothing."""
+def answer(message: Message, seat: Seat, mtu: int = 0) -> Message | None:
+    """What the inventory says to a client's message; None: nothing. ``mtu``: to be told; 0: the link's own."""
     network = seat.network
     me = IPv4Address(gateway_of(seat))
     asked = message.address(wire.REQUESTED) or (message.client if int(message.client) else None)
@@ -121,7 +122,8 @@ def answer(message: Message, seat: Seat) -> Message | None:
             wire.LEASE: wire.number(lease), wire.RENEW: wire.number(lease // 2),
             wire.REBIND: wire.number(lease * 7 // 8),
         }  # fmt: skip
-    return replace(made, options=options | told(network, given, seat.workload.name))
+    options |= told(network, given, seat.workload.name)
+    return replace(made, options=options | ({wire.MTU: mtu.to_bytes(2, "big")} if mtu else {}))
 
 
 def told(network: Network, given: IPv4Address, name: str) -> dict[int, bytes]:
@@ -183,7 +185,7 @@ class Dhcp:
         if message.type == wire.DECLINE:
             log.warning("a workload says that somebody else has its address", workload=seat.workload.name)
         if network.dhcp.answer:
-            reply = answer(message, seat)
+            reply = answer(message, seat, tunnel_mtu(self._seats.inventory.overlay, seat.network))
             if reply is not None:
                 yield seat.interface.port, delivered(reply, wire.build_message(reply), seat)
                 log.info(

@@ -30,6 +30,7 @@ from appliance.policy.model import (
 from appliance.policy.overlay import VNI_MAX
 from appliance.run.document import Node, read_document
 
+MTU_DEFAULT: Final = 1500
 _TIMEOUTS: Final = tuple(CtTimeouts.__slots__)
 _STATES: Final = {state.name.lower(): state for state in State}
 
@@ -251,7 +252,7 @@ def _seen_from(appliance: str, workload: Workload) -> Workload:
     return replace(workload, interfaces=interfaces)
 
 
-def _overlay(node: Node | None, ports: Mapping[str, int]) -> Overlay | None:
+def _overlay(node: Node | None, ports: Mapping[str, int], mtus: Mapping[str, int]) -> Overlay | None:
     if node is None:
         return None
     peers = {}
@@ -261,8 +262,10 @@ def _overlay(node: Node | None, ports: Mapping[str, int]) -> Overlay | None:
         peers[name] = Vtep(address=_address(item.need("address")), next_hop_mac=_mac(mac) if mac else "")
         item.done()
     mac, next_hop = node.get("mac"), node.get("next_hop")
+    port = _port(node, ports)
     made = Overlay(
-        port=_port(node, ports),
+        port=port,
+        mtu=mtus.get(port) or MTU_DEFAULT,
         address=_address(node.need("address")),
         mac=_mac(mac) if mac else "",
         peers=peers,
@@ -274,9 +277,9 @@ def _overlay(node: Node | None, ports: Mapping[str, int]) -> Overlay | None:
 
 
 def read_segmentation(
-    node: Node, ports: Mapping[str, int], base: Path, runtime_dir: Path
+    node: Node, ports: Mapping[str, int], mtus: Mapping[str, int], base: Path, runtime_dir: Path
 ) -> SegmentationConfig:
-    """The section, checked; paths are relative to ``base``."""
+    """The section, checked; paths are relative to ``base``. ``mtus``: of ports that say one."""
     networks = _networks(node.need("networks"), ports)
     given = node.get("state_dir")
     directory = base / given.as_text() if given is not None else runtime_dir / "segmentation"
@@ -286,7 +289,7 @@ def read_segmentation(
         workloads, digest = _workloads(given, networks, ports, base)
     policy, text = _file(node, "policy", base)
     appliance = node.text("appliance", "local")
-    overlay = _overlay(node.get("overlay"), ports)
+    overlay = _overlay(node.get("overlay"), ports, mtus)
     spanning = next((one.name for one in networks if one.vni), "")
     if spanning and overlay is None:
         node.fail(

@@ -4,214 +4,36 @@
 
 from __future__ import annotations
 
-import atexit
-import multiprocessing
 import re
-import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from appliance.policy.compiler import compile as compile_policy
-from appliance.policy.model import (
-    Band,
-    Interface,
-    Inventory,
-    Network,
-    Overlay,
-    PolicySet,
-    Rule,
-    Vtep,
-    Workload,
-    vtep_mac,
-)
+from appliance.policy.model import Interface, Inventory, Network, vtep_mac
 from appliance.policy.refusal import Refused
-from appliance.policy.selector import parse_selector
-from tests.differential.frames import udp
 from tests.oracle import packets as pc
-from tests.oracle.factories import PORTS
-from tests.oracle.fastpath import SECONDS, Segmented, segmented
-
-VTEPS = {"east": "192.0.2.1", "west": "192.0.2.2"}
-VNI = 5001
-NETWORKS = (
-    Network(
-        name="red",
-        vni=VNI,
-        prefixes=("10.0.0.0/24", "10.0.1.0/24", "fd00::/64"),
-        gateways=("10.0.0.1", "10.0.1.1"),
-    ),
+from tests.oracle.sides import (
+    NETWORKS,
+    PLACES,
+    POLICY,
+    VNI,
+    VTEPS,
+    Side,
+    answered,
+    inside,
+    inventory,
+    sides,
+    tunnelled,
 )
-PLACES = {
-    "web": ("east", "pf0vf0", "02:00:00:00:00:01", ("10.0.0.10", "fd00::10")),
-    "agent": ("east", "pf0vf1", "02:00:00:00:00:02", ("10.0.0.11",)),
-    "db": ("west", "pf0vf0", "02:00:00:00:00:03", ("10.0.0.20", "fd00::20")),
-    "far": ("west", "pf0vf1", "02:00:00:00:00:04", ("10.0.1.20",)),
-}
-POLICY = PolicySet(
-    rules=(
-        Rule(
-            name="web-db",
-            band=Band.ALLOW,
-            source=parse_selector("app=web"),
-            target=parse_selector("app in (db, far, agent)"),
-            services=("tcp/443", "icmp", "icmp6"),
-        ),
-        Rule(
-            name="db-all",
-            band=Band.ALLOW,
-            source=parse_selector("app=db"),
-            target=parse_selector("app in (web, far)"),
-            services=("tcp/443",),
-        ),
-        Rule(
-            name="far-db",
-            band=Band.ALLOW,
-            source=parse_selector("app=far"),
-            target=parse_selector("app=db"),
-            services=("tcp/443",),
-        ),
-    )
-)
-
-
-def inventory(side: str) -> Inventory:
-    """The same fleet as one of the two sees it."""
-    workloads = tuple(
-        Workload(
-            name=name,
-            labels={"app": name},
-            interfaces=(
-                Interface(
-                    network="red",
-                    port=port,
-                    mac=mac,
-                    addresses=addresses,
-                    appliance="" if where == side else where,
-                ),
-            ),
-        )
-        for name, (where, port, mac, addresses) in PLACES.items()
-    )
-    overlay = Overlay(
-        port="p0",
-        address=VTEPS[side],
-        peers={name: Vtep(address=vtep) for name, vtep in VTEPS.items() if name != side},
-    )
-    return Inventory(networks=NETWORKS, workloads=workloads, ports=PORTS, overlay=overlay)
-
-
-_HERE: dict[str, Segmented] = {}
-
-
-def _start(side: str) -> None:
-    stack = ExitStack()
-    atexit.register(stack.close)
-    _HERE["side"] = made = stack.enter_context(segmented())
-    made.load(compile_policy(POLICY, inventory(side)))
-
-
-def _ended() -> tuple[Counter[str], int, int]:
-    """Packets that had an end (by kind or drop reason), those that came in, and those held."""
-    stats = _HERE["side"].dpu.stats()
-    ends: Counter[str] = Counter()
-    for port in stats.ports.values():
-        ends.update({"sent": port.sent.total_pkts, "software": port.software.total_pkts})
-        ends.update(port.drops)
-    return ends, stats.generated, stats.held
-
-
-def _send(port: str, frame: bytes) -> tuple[list[tuple[str, bytes]], dict[str, int]]:
-    """Out of which port comes what, and the drops by reason, when a frame comes in."""
-    dpu = _HERE["side"].dpu
-    before, made, _ = _ended()
-    dpu.inject(port, frame)
-    while True:
-        ends, generated, held = _ended()
-        new = ends - before
-        if new.total() == 1 + generated - made and not held:
-            break
-        time.sleep(0.001)
-    out: list[tuple[str, bytes]] = []
-    while len(out) < new["sent"] + new["software"]:
-        out += [(packet.port, packet.frame) for packet in dpu.packets(0.1)]
-    return out, {name: n for name, n in new.items() if name not in ("sent", "software")}
-
-
-class Side:
-    """An appliance in a process of its own: a process has one session."""
-
-    def __init__(self, name: str, pool: ProcessPoolExecutor) -> None:
-        self._pool = pool
-        self._do(_start, name)
-
-    def _do(self, call: Callable[..., Any], *args: Any) -> Any:
-        return self._pool.submit(call, *args).result(SECONDS)
-
-    def send(self, port: str, frame: bytes) -> tuple[list[tuple[str, bytes]], dict[str, int]]:
-        """What comes out, and what is dropped why."""
-        found: tuple[list[tuple[str, bytes]], dict[str, int]] = self._do(_send, port, frame)
-        return found
-
-    def load(self, made: Inventory) -> None:
-        """Another inventory is in force."""
-        self._do(_load, made)
-
-    def passes(self, port: str, frame: bytes) -> tuple[str, bytes]:
-        """It comes out of one port, and nothing else does."""
-        out, drops = self.send(port, frame)
-        assert (len(out), drops) == (1, {}), out
-        return out[0]
-
-    def drops(self, port: str, frame: bytes) -> str:
-        """It is dropped; why."""
-        out, drops = self.send(port, frame)
-        assert (out, sum(drops.values())) == ([], 1), drops
-        return next(iter(drops))
 
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[dict[str, Side]]:
-    with ExitStack() as stack:
-        spawn = multiprocessing.get_context("spawn")
-        yield {
-            name: Side(name, stack.enter_context(ProcessPoolExecutor(1, mp_context=spawn))) for name in VTEPS
-        }
-
-
-def _load(made: Inventory) -> None:
-    _HERE["side"].load(compile_policy(POLICY, made))
-
-
-def tunnelled(frame: bytes, source: str, target: str, vni: int = VNI) -> bytes:
-    """A frame as a VTEP sends it."""
-    vxlan = bytes([8, 0, 0, 0]) + vni.to_bytes(3, "big") + b"\0"
-    body = pc.datagram(source, target, 17, udp(49152, 4789, vxlan + frame))
-    return pc.ethernet(vtep_mac(target), vtep_mac(source), 0x0800, body)
-
-
-def answered(dst_mac: str, src_mac: str, source: str, target: str) -> bytes:
-    """The second segment of the handshake that ``packets.question`` begins on port 443."""
-    head = (
-        (443).to_bytes(2, "big")
-        + (40000).to_bytes(2, "big")
-        + (9).to_bytes(4, "big")
-        + (2).to_bytes(4, "big")
-    )
-    body = head + bytes([0x50, 0x12]) + b"\x20\0\0\0\0\0"
-    kind = 0x0800 if "." in source else 0x86DD
-    return pc.ethernet(dst_mac, src_mac, kind, pc.datagram(source, target, 6, body))
-
-
-def inside(frame: bytes) -> bytes:
-    """What a frame between VTEPs carries: behind Ethernet, IPv4, UDP and VXLAN."""
-    assert (frame[12:14], frame[36:38]) == (b"\x08\x00", (4789).to_bytes(2, "big"))
-    return frame[50:]
+    with sides() as made:
+        yield made
 
 
 @pytest.mark.parametrize(("source", "target"), [("10.0.0.10", "10.0.0.20"), ("fd00::10", "fd00::20")])
@@ -276,6 +98,10 @@ SPOOFED = {
         tunnelled(pc.arp(WEB, "10.0.0.10", "10.0.0.20"), VTEPS["east"], VTEPS["west"]),
         "tunnel_spoofed",
     ),
+    "with a VLAN tag inside": (
+        tunnelled(ASKED[:12] + b"\x81\0\0\5" + ASKED[12:], VTEPS["east"], VTEPS["west"]),
+        "tunnel_vlan",
+    ),
     "without a tunnel": (ASKED, "unauthenticated"),
     "onward to another appliance": (
         tunnelled(
@@ -293,6 +119,13 @@ def test_what_a_tunnel_does_not_let_in(fleet: dict[str, Side], what: str) -> Non
     """Senders that the VTEP does not own, tunnels that do not exist."""
     frame, why = SPOOFED[what]
     assert fleet["west"].drops("p0", frame) == why
+
+
+def test_a_tag_without_a_vlan_does_not_enter_the_tunnel(fleet: dict[str, Side]) -> None:
+    """A priority alone: the frame arrives without it."""
+    asked = pc.question(DB, WEB, "10.0.0.10", "10.0.0.20", 6, 443, sport=40005)
+    port, outer = fleet["east"].passes("pf0vf0", asked[:12] + b"\x81\0\xa0\0" + asked[12:])
+    assert (port, inside(outer)) == ("p0", asked)
 
 
 def test_a_workload_that_moves_is_in_both_places(fleet: dict[str, Side]) -> None:
@@ -373,9 +206,9 @@ def test_the_next_hop_may_ask_for_the_tunnel_end(fleet: dict[str, Side]) -> None
 
 WRONG: dict[str, tuple[Callable[[Any], Inventory], str]] = {
     "no such port": (lambda one: replace(one, overlay=replace(one.overlay, port="p7")), "no port 'p7'"),
-    "IPv6 underlay": (
+    "an underlay of two versions": (
         lambda one: replace(one, overlay=replace(one.overlay, address="fd00::1")),
-        "tunnels run over IPv4",
+        "192.0.2.2 and fd00::1 are of two IP versions",
     ),
     "the peer's address": (
         lambda one: replace(one, overlay=replace(one.overlay, address=VTEPS["west"])),

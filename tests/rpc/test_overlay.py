@@ -5,19 +5,23 @@
 from __future__ import annotations
 
 import pytest
+from scapy.layers.inet import ICMP, IP
 
 from appliance.run import frames
 from appliance.run.document import ConfigError
 from appliance.v1 import trace_pb2, trace_service_pb2
+from tests.support.dhcp import client, options
+from tests.support.heard import ask
 from tests.support.rig import TIMEOUT, config, directory
-from tests.support.segmentation import CONFIG, DB, WEB, running
+from tests.support.segmentation import CONFIG, DB, OPS, WEB, running
 
 OVERLAY = """\
   appliance: east
   overlay: {port: p0, address: 192.0.2.1, peers: {west: {address: 192.0.2.2}}, prefixes: [192.0.2.0/24]}
 """
 FAR = (
-    CONFIG.replace("lab: {prefixes", "lab: {vni: 7, prefixes")
+    CONFIG.replace("lab: {prefixes", "lab: {vni: 7, dhcp: answer, prefixes")
+    .replace("p3: {backend: net_ring", "p3: {backend: net_ring, mtu: 600")
     .replace("db: {port: p2", "db: {appliance: west, port: vf9")
     .replace("ops: {port: p3", "ops: {appliance: east, port: p3")
     + OVERLAY
@@ -32,6 +36,14 @@ def test_a_workload_behind_another_appliance_is_reached() -> None:
         outcome = rig.client.trace.TracePacket(request, timeout=TIMEOUT).trace.outcomes[0]
         assert (outcome.verdict, outcome.port) == (trace_pb2.VERDICT_PORT, "p0")
         assert (outcome.frame[50 : 50 + len(asked)], outcome.frame[46:49]) == (asked, b"\0\0\x07")
+        # Its hosts are told what fits through the tunnel.
+        assert options(ask(rig, client("discover")))["interface-mtu"] == 1450
+        # And what fits through a port, where a tunnel is not in the way.
+        large = frames.tcp(OPS, WEB, 40001, 22, frames.SYN, bytes(1000))
+        rig.inject("p3", large)
+        told = ask(rig, frames.tcp(WEB, OPS, 22, 40001, frames.SYN | frames.ACK, bytes(1000), ack=1002))
+        assert (told[IP].src, told[IP].dst) == (OPS.address, WEB.address)
+        assert (told[ICMP].type, told[ICMP].code, told[ICMP].nexthopmtu) == (3, 4, 600)
 
 
 WRONG = {
