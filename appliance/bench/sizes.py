@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from appliance.bench import segment
 from appliance.bench.connections import BUFFERS, opened_over_time, opening_rate
-from appliance.bench.figures import Curve, Points, Section, median, size_text
+from appliance.bench.figures import Curve, Points, Section, size_text
 from appliance.bench.forward import CHAINS, OFF, Cache, caches
 from appliance.bench.machine import BenchError, memory_mib
 from appliance.bench.programs import Settings, buffers, fastpath, generator_io, load, replay, rings
@@ -219,8 +219,3 @@ def sizes(settings: Settings) -> Section:
     if not curves:
         raise BenchError("; ".join(remarks[1:]) or "nothing was measured")
     return Section("sizes", "Cost over size, one worker core", (), tuple(remarks), tuple(curves))
-
-
-def whole(curve: Curve, size: float | str) -> float:
-    """Of a stacked curve: all lines together at a size."""
-    return sum(median(line[size].runs) for line in curve.lines.values() if size in line)
