@@ -84,7 +84,8 @@ void ct_behind(struct walker *w, const struct ct *ct, struct packet *p, const st
 		if (!pair->behind)
 			return;
 		walk = flow_known(cache, pair->behind, pair->behind_serial);
-		if (likely(walk != NULL) && likely(flow_holds(w, cache, walk)) && likely(flow_fits(walk, p))) {
+		if (likely(walk != NULL) && likely(flow_holds(w, cache, walk)) &&
+			likely(flow_fits(walk, p))) {
 			p->recorded = k->recorded;
 			return;
 		}

@@ -128,7 +128,7 @@ struct ct_conn {
 	uint64_t hash;
 	uint32_t half_next; // half-open ones in order of age
 	uint32_t half_prev;
-	uint32_t mark[2]; // TCP: end of each side's SYN, later of its FIN
+	uint32_t mark[2];   // TCP: end of each side's SYN, later of its FIN
 	uint32_t opened_ms; // lower half of the clock
 	uint32_t spare[5];
 } __rte_cache_aligned;

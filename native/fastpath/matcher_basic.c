@@ -199,8 +199,8 @@ static void basic_depends(
 	}
 	key_build(&pipe->key, (struct packet *const *)&p, 1, mine, pipe->key.bytes);
 	for (unsigned int i = 0; i < nr; i++)
-		flow_need_other(log, p, pipe, mine,
-			b->exact ? exact_key(b->exact, others[i]) : pipe->key.constant);
+		flow_need_other(
+			log, p, pipe, mine, b->exact ? exact_key(b->exact, others[i]) : pipe->key.constant);
 }
 
 static const struct matcher basic = {

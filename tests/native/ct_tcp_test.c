@@ -271,7 +271,8 @@ static void test_rejoining(void)
 	lab_wait(1);
 	ok(!ct_adopt(1, &adopt, NULL) && !ct_adopt(1, &adopt, NULL), "a window for an address, again");
 	ok(!from_client(ACK | RST, 900000, 1, 0), "not by RST");
-	ok(from_client(ACK, 900000, 700000, 10) && state() == STEER_CT_TCP_ESTABLISHED, "it goes on elsewhere");
+	ok(from_client(ACK, 900000, 700000, 10) && state() == STEER_CT_TCP_ESTABLISHED,
+		"it goes on elsewhere");
 	ok(from_server(ACK, 700000, 900010, 500), "and so does the other side");
 	lab_wait(1);
 	open_one();

@@ -208,7 +208,8 @@ static void run(const struct way *way, uint32_t entries, struct outcome *o)
 	o->dropped = worker->stats->port[0].dropped.packets;
 	o->ct = worker->stats->ct;
 	if (entries)
-		printf("# %s: %lu hits\n", way->name, (unsigned long)(worker->stats->cache.hits + worker->stats->cache.connections));
+		printf("# %s: %lu hits\n", way->name,
+			(unsigned long)(worker->stats->cache.hits + worker->stats->cache.connections));
 	ok(!pipe_destroy(bed.space, root, NULL), "the root goes");
 	pipe_flush_port(bed.space, 0);
 	bed_settle();
