@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from appliance.run.appliance import kill_recorded
 from tests.support.fastpath import wait_for
 from tests.support.netns import Netns
 from tests.support.process import appliance as appliance_process
@@ -89,7 +91,8 @@ def lab(netns: Callable[[str], Netns]) -> Iterator[Lab]:
                 )
             )  # fmt: skip
             (where / "policy.yaml").write_text(POLICY)
-            wait_ready(stack.enter_context(appliance_process(file)))
+            stack.callback(kill_recorded, where)
+            wait_ready(stack.enter_context(appliance_process(file, end=signal.SIGTERM)))
             underlay.ip("link", "set", name, "master", "br0", "up")
             hosts[name].ip("link", "set", "eth0", "address", mac)
             hosts[name].address("eth0", *addresses)
