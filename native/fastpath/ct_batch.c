@@ -392,8 +392,9 @@ static inline bool known(struct job *j, struct packet *p, struct ct_look *k)
 	if (!p->look)
 		return false;
 	ahead = &j->cw->ahead[p->look - 1];
-	if (likely(p->recorded)) {
+	if (likely(p->recorded) || p->intact) {
 		*k = *ahead;
+		p->intact = false;
 		k->recorded = p->recorded;
 		p->recorded = 0;
 	} else if (ct_same(&ahead->key, &k->key) && ahead->from_high == k->from_high) {
@@ -409,6 +410,14 @@ static inline bool known(struct job *j, struct packet *p, struct ct_look *k)
 	return true;
 }
 
+// Whether its key is that which was looked up ahead, without a look at it.
+static inline bool came_intact(const struct job *j, struct packet *p)
+{
+	p->intact = p->intact && p->look &&
+		    (uint32_t)j->cw->ahead[p->look - 1].key.k[0] == ct_zone_of(j->ct, p);
+	return p->intact;
+}
+
 static void look_up(struct job *j, struct packet **batch, unsigned int n)
 {
 	struct ct_table *t = &j->cw->table;
@@ -420,7 +429,7 @@ static void look_up(struct job *j, struct packet **batch, unsigned int n)
 		enum ct_kind kind;
 
 		guess[i] = false;
-		if (likely(batch[i]->recorded) && known(j, batch[i], k))
+		if ((likely(batch[i]->recorded) || came_intact(j, batch[i])) && known(j, batch[i], k))
 			continue;
 		kind = ct_key_of(j->ct, batch[i], &k->key, &from_high);
 		ct_look_begin(k, kind, from_high);
@@ -466,6 +475,16 @@ static bool needs_judgement(struct job *j, const struct packet *p, const struct 
 	       (k->kind == CT_KIND_TRACKED && p->layer[0].first && ct_opens(p, &k->key, k->from_high));
 }
 
+// Places that new connections will take are on their way while the policy is asked.
+static void fetch_places(const struct ct_table *t, unsigned int n)
+{
+	if (t->free)
+		return;
+	for (uint32_t number = t->fresh + 1; n && number <= t->capacity; number++, n--)
+		for (unsigned int at = 0; at < sizeof(struct ct_conn); at += RTE_CACHE_LINE_SIZE)
+			__builtin_prefetch((const uint8_t *)ct_conn(t, number) + at, 1);
+}
+
 static void judge(struct job *j, struct packet **batch, unsigned int n)
 {
 	const struct ct_conn *conns[FP_LOOKUP];
@@ -493,8 +512,10 @@ static void judge(struct job *j, struct packet **batch, unsigned int n)
 	}
 	if (nr_conns)
 		ct_judge(j->w, j->ct, j->cw->scratch, conns, nr_conns, j->verdicts);
-	if (nr_own)
-		ct_policy_walk(j->w, j->ct, own, nr_own, true);
+	if (!nr_own)
+		return;
+	fetch_places(&j->cw->table, nr_own);
+	ct_policy_walk(j->w, j->ct, own, nr_own, true);
 }
 
 unsigned int ct_batch(struct walker *w, struct pipe *pipe, struct packet **batch, unsigned int n, bool live)

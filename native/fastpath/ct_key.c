@@ -169,15 +169,10 @@ void ct_tuple_of_packet(const struct packet *p, struct ct_tuple *tuple)
 	tuple_of_packet(p, tuple);
 }
 
-static uint32_t zone_of(const struct ct *ct, const struct packet *p)
-{
-	return ct->cfg.zone_u32 == STEER_CT_META_NONE ? 0 : p->meta.u32[ct->cfg.zone_u32];
-}
-
 enum ct_kind ct_key_of(
 	const struct ct *ct, const struct packet *p, struct ct_key *key, unsigned int *from_high)
 {
-	return ct_key_in(zone_of(ct, p), p, key, from_high);
+	return ct_key_in(ct_zone_of(ct, p), p, key, from_high);
 }
 
 enum ct_kind ct_key_in(uint32_t zone, const struct packet *p, struct ct_key *key, unsigned int *from_high)

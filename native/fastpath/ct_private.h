@@ -172,6 +172,11 @@ void ct_take_over(struct walker *w, struct ct *ct);
 // The packet's key and whether it comes from the high end. ERROR: key of the quoted packet, and of whom that came.
 enum ct_kind ct_key_of(
 	const struct ct *ct, const struct packet *p, struct ct_key *key, unsigned int *from_high);
+static inline uint32_t ct_zone_of(const struct ct *ct, const struct packet *p)
+{
+	return ct->cfg.zone_u32 == STEER_CT_META_NONE ? 0 : p->meta.u32[ct->cfg.zone_u32];
+}
+
 // Likewise, in a zone that its metadata need not name.
 enum ct_kind ct_key_in(uint32_t zone, const struct packet *p, struct ct_key *key, unsigned int *from_high);
 // Likewise of plain headers.

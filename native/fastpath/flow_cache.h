@@ -36,6 +36,7 @@ enum {
 	FLOW_PATHS = 256,
 	FLOW_HOPS = 16,     // of one walk
 	FLOW_COUNTERS = 12, // that it counts, besides those of its pipes
+	FLOW_COUNTERS_NEAR = 3,
 	FLOW_WORDS = 10,    // of metadata
 	FLOW_NEEDS = 20,    // fields
 	FLOW_KEY = 64,
@@ -67,30 +68,33 @@ enum flow_bits {
 	FLOW_USED = 1 << 0,    // since the hand was here
 	FLOW_TAGGED = 1 << 1,  // sets the tag
 	FLOW_DEFAULT = 1 << 2, // ends in the port's default miss
+	FLOW_LIVE = 1 << 4, // its last hop is run anew
 	FLOW_TUPLE =
 		1 << 3, // for connections: their tuple, `window`, port and l2_type tell all that it needs
 };
 
-// Five cache lines. A packet reads the first two, and the third for metadata.
+// Five cache lines. A packet reads the first three, which are fetched together.
 struct flow_walk {
 	uint64_t sum;
-	const struct entry *last; // its last hop, run anew; NULL: `fwd` is what is left of that
-	struct fwd fwd;
+	struct fwd fwd; // of the last hop, unless that is run anew
+	uint64_t tag;
 	uint16_t path;
+	uint16_t mask_id;
 	uint8_t nr; // hops
 	uint8_t nr_words;
 	uint8_t nr_counters;
 	uint8_t bits;
-	uint16_t mask_id;
 	uint32_t serial; // no other walk has had it
-	uint32_t counter[FLOW_COUNTERS];
-	uint64_t tag;
 	uint32_t hash;
+	uint32_t counter[FLOW_COUNTERS_NEAR];
 
 	uint8_t key[FLOW_KEY] __rte_cache_aligned;
 
-	uint32_t value[FLOW_WORDS] __rte_cache_aligned;
+	const struct entry *last __rte_cache_aligned; // FLOW_LIVE: the last hop
+	uint32_t value[FLOW_WORDS];
 	uint8_t word[FLOW_WORDS];
+
+	uint32_t counter_far[FLOW_COUNTERS - FLOW_COUNTERS_NEAR] __rte_cache_aligned;
 
 	// For connections.
 	uint8_t mask[FLOW_WINDOW] __rte_cache_aligned;
@@ -100,6 +104,8 @@ struct flow_walk {
 	uint16_t port_mask;          // 0: any port, since roots may be shared
 	uint8_t l2_type;
 } __rte_cache_aligned;
+
+_Static_assert(sizeof(struct flow_walk) == 5 * RTE_CACHE_LINE_SIZE, "five cache lines");
 
 // The two walks of a connection and direction: index + 1 and serial of each; behind 0 = looked up each time.
 struct flow_pair {
@@ -261,6 +267,11 @@ static inline bool flow_fits(const struct flow_walk *k, const struct packet *p)
 	       k->start == p->pipe->id;
 }
 
+static inline uint32_t flow_counter(const struct flow_walk *k, unsigned int i)
+{
+	return i < FLOW_COUNTERS_NEAR ? k->counter[i] : k->counter_far[i - FLOW_COUNTERS_NEAR];
+}
+
 static inline uint16_t flow_number(const struct flow_cache *c, const struct flow_walk *k)
 {
 	return (uint16_t)(k - c->walks + 1);
@@ -302,7 +313,7 @@ void flow_need_key(struct flow_log *log, const struct packet *p, const struct pi
 // The walk of a packet whose connection asks for it, as it came in. k: NULL = not recorded.
 static inline void flow_before(const struct flow_cache *c, struct packet *p, const struct flow_walk *k)
 {
-	const bool leads = k && (k->bits & (FLOW_TUPLE | FLOW_DEFAULT)) == FLOW_TUPLE && !k->last &&
+	const bool leads = k && (k->bits & (FLOW_TUPLE | FLOW_DEFAULT | FLOW_LIVE)) == FLOW_TUPLE &&
 			   k->fwd.type == STEER_FWD_PIPE && !k->fwd.pipe->matcher->lookup;
 
 	p->wants = leads;

@@ -410,8 +410,10 @@ static const struct flow_mask *mask_for(struct walker *w, struct flow_log *log, 
 	}
 	if (s->nr_masks < FLOW_MASKS) {
 		oldest = &s->mask[s->nr_masks];
-		if (!set_mask(c, oldest, log->need, log->nr_needs))
+		if (!set_mask(c, oldest, log->need, log->nr_needs)) {
+			log->impossible = true;
 			return NULL;
+		}
 		s->order[s->nr_masks] = s->nr_masks;
 		s->nr_masks++;
 		put_key(oldest, log, key);
@@ -485,8 +487,8 @@ static void set_last(struct walker *w, struct flow_walk *k, const struct flow_lo
 	const struct flow_hop *last = &log->hop[log->nr - 1];
 	const struct fwd *fwd = forward_of(w, last);
 
-	k->last = log->live ? last->hit : NULL;
-	k->bits = FLOW_USED;
+	k->last = last->hit;
+	k->bits = FLOW_USED | (log->live ? FLOW_LIVE : 0);
 	if (fwd)
 		k->fwd = *fwd;
 	else
@@ -512,6 +514,7 @@ static struct flow_walk *record(struct walker *w, struct flow_log *log)
 	set_last(w, k, log);
 	k->nr_counters = log->nr_counters;
 	memcpy(k->counter, log->counter, sizeof(k->counter));
+	memcpy(k->counter_far, log->counter + FLOW_COUNTERS_NEAR, sizeof(k->counter_far));
 	k->nr_words = 0;
 	for (unsigned int i = 0; i < FLOW_WORDS; i++)
 		if (log->touched >> i & 1) {
@@ -550,12 +553,12 @@ void flow_log_end(struct walker *w, struct packet *p)
 	p->log = 0;
 	if (!log->live)
 		keep_words(log, p);
-	if (!p->wants)
-		sample(w, log->start, log->nr);
 	if (log->nr && !log->impossible && (log->nr > 1 || p->wants))
 		k = record(w, log);
-	if (!p->wants)
+	if (!p->wants) {
+		sample(w, log->start, log->impossible ? 0 : log->nr);
 		return;
+	}
 	if (p->behind)
 		flow_give(w, p, k);
 	else if (log->first)

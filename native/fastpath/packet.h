@@ -158,6 +158,7 @@ struct packet {
 	bool fresh;        // before a pipe where recorded walks may start, not looked up yet
 	uint8_t look;      // its look-up ahead of the CT pipe, counted from 1; 0 = none
 	uint8_t log;       // counted from 1; 0 = none
+	bool intact;       // came to the CT pipe by a recorded walk that changes nothing in its frame
 	bool plain;        // its connection may have recorded walks
 	bool wants;        // its connection asks for them
 	bool behind;       // behind the CT pipe

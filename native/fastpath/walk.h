@@ -113,6 +113,7 @@ static inline void packet_begin(struct packet *p, uint16_t in_port)
 	p->fresh = false;
 	p->look = 0;
 	p->log = 0;
+	p->intact = false;
 	p->plain = false;
 	p->wants = false;
 	p->behind = false;

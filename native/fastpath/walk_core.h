@@ -223,12 +223,12 @@ static inline void core_repeat(struct walker *w, struct packet *p, const struct 
 	path->bytes += p->frame_len;
 	p->depth = (uint8_t)(p->depth + k->nr);
 	for (unsigned int i = 0; i < k->nr_counters; i++)
-		walker_count(w, p, k->counter[i]);
+		walker_count(w, p, flow_counter(k, i));
 	for (unsigned int i = 0; i < k->nr_words; i++)
 		p->meta.u32[k->word[i]] = k->value[i];
 	if (unlikely(k->bits & FLOW_TAGGED))
 		p->tag = k->tag;
-	if (unlikely(k->last != NULL))
+	if (unlikely(k->bits & FLOW_LIVE))
 		core_entry(w, p, k->last, true);
 	else if (likely(!(k->bits & FLOW_DEFAULT)))
 		core_forward(w, p, &k->fwd, true);
@@ -318,6 +318,8 @@ static inline void core_begin(struct walker *w, struct packet **packets, unsigne
 
 		if (likely(k)) {
 			core_repeat(w, p, k);
+			p->intact = first && !(k->bits & FLOW_LIVE) && p->verdict == PACKET_WALKING &&
+				    !p->pipe->matcher->lookup;
 			// What ends within the pipeline may begin there anew.
 			p->fresh = p->verdict == PACKET_WALKING;
 		} else if (start) {
