@@ -413,8 +413,8 @@ static inline bool known(struct job *j, struct packet *p, struct ct_look *k)
 // Whether its key is that which was looked up ahead, without a look at it.
 static inline bool came_intact(const struct job *j, struct packet *p)
 {
-	p->intact = p->intact && p->look &&
-		    (uint32_t)j->cw->ahead[p->look - 1].key.k[0] == ct_zone_of(j->ct, p);
+	p->intact =
+		p->intact && p->look && (uint32_t)j->cw->ahead[p->look - 1].key.k[0] == ct_zone_of(j->ct, p);
 	return p->intact;
 }
 

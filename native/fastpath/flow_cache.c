@@ -12,14 +12,14 @@
 #include "flow_private.h"
 
 enum {
-	EMPTY_MS = 16,       // at least, between two times that a full cache is emptied
-	LOAD = 4,            // walks per bucket, on average, when all are in use
-	HAND_STEPS = 16,     // of walks that were used since, before one of those goes too
-	TOKENS_MAX = 256,    // in place of others, at once
-	TOKENS_PER_MS = 32,  // and in the long run
-	WINDOW_MS = 4,       // in which it is seen whether walks last
-	CHURN_LEAST = 256,   // that did not, and more than every fourth
-	CHURN_IDLE_MS = 64,  // then walks are not looked up
+	EMPTY_MS = 16,      // at least, between two times that a full cache is emptied
+	LOAD = 4,           // walks per bucket, on average, when all are in use
+	HAND_STEPS = 16,    // of walks that were used since, before one of those goes too
+	TOKENS_MAX = 256,   // in place of others, at once
+	TOKENS_PER_MS = 32, // and in the long run
+	WINDOW_MS = 4,      // in which it is seen whether walks last
+	CHURN_LEAST = 256,  // that did not, and more than every fourth
+	CHURN_IDLE_MS = 64, // then walks are not looked up
 	STARTS_USED = FLOW_STARTS * 3 / 4,
 };
 
@@ -128,8 +128,7 @@ static inline unsigned int matching(const struct flow_bucket *b, uint16_t tag)
 	unsigned int bits = 0;
 
 #ifdef __SSE2__
-	__m128i same =
-		_mm_cmpeq_epi16(_mm_loadu_si128((const __m128i *)b->tag), _mm_set1_epi16((short)tag));
+	__m128i same = _mm_cmpeq_epi16(_mm_loadu_si128((const __m128i *)b->tag), _mm_set1_epi16((short)tag));
 
 	bits = (unsigned int)_mm_movemask_epi8(_mm_packs_epi16(same, _mm_setzero_si128()));
 #else
@@ -139,7 +138,8 @@ static inline unsigned int matching(const struct flow_bucket *b, uint16_t tag)
 	return bits;
 }
 
-static inline bool same_key(const struct flow_walk *k, uint16_t mask_id, const uint8_t *key, unsigned int bytes)
+static inline bool same_key(
+	const struct flow_walk *k, uint16_t mask_id, const uint8_t *key, unsigned int bytes)
 {
 	uint64_t differ = k->mask_id ^ mask_id, a[2], b[2];
 
@@ -372,7 +372,8 @@ static uint16_t keep_pair(struct flow_cache *c, const struct flow_pair *pair)
 	for (; c->pair_index[at]; at = (at + 1) & c->pair_mask) {
 		const struct flow_pair *other = &c->pairs[c->pair_index[at] - 1];
 
-		if (pair->before_serial == other->before_serial && pair->behind_serial == other->behind_serial)
+		if (pair->before_serial == other->before_serial &&
+			pair->behind_serial == other->behind_serial)
 			return c->pair_index[at];
 	}
 	if (c->nr_pairs == c->most) {

@@ -37,8 +37,8 @@ enum {
 	FLOW_HOPS = 16,     // of one walk
 	FLOW_COUNTERS = 12, // that it counts, besides those of its pipes
 	FLOW_COUNTERS_NEAR = 3,
-	FLOW_WORDS = 10,    // of metadata
-	FLOW_NEEDS = 20,    // fields
+	FLOW_WORDS = 10, // of metadata
+	FLOW_NEEDS = 20, // fields
 	FLOW_KEY = 64,
 	FLOW_STARTS = 32,
 	FLOW_MASKS = 4, // of a start
@@ -68,7 +68,7 @@ enum flow_bits {
 	FLOW_USED = 1 << 0,    // since the hand was here
 	FLOW_TAGGED = 1 << 1,  // sets the tag
 	FLOW_DEFAULT = 1 << 2, // ends in the port's default miss
-	FLOW_LIVE = 1 << 4, // its last hop is run anew
+	FLOW_LIVE = 1 << 4,    // its last hop is run anew
 	FLOW_TUPLE =
 		1 << 3, // for connections: their tuple, `window`, port and l2_type tell all that it needs
 };

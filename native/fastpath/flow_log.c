@@ -8,7 +8,7 @@
 #include "flow_private.h"
 
 enum {
-	SAMPLES = 32,       // walks, before they are found too short
+	SAMPLES = 32,        // walks, before they are found too short
 	SHORT_IDLE_MS = 100, // then they are not looked up
 	MASK_IDLE_MS = 100,  // without a hit, before a mask gives way to another
 };
@@ -107,7 +107,8 @@ static void keep_highest_bit(uint8_t bits[STEER_FIELD_BYTES_MAX])
 void flow_need_other(struct flow_log *log, const struct packet *p, const struct pipe *pipe,
 	const uint8_t *mine, const uint8_t *other)
 {
-	uint8_t differ[STEER_FIELD_BYTES_MAX], best_differ[STEER_FIELD_BYTES_MAX], unknown[STEER_FIELD_BYTES_MAX];
+	uint8_t differ[STEER_FIELD_BYTES_MAX], best_differ[STEER_FIELD_BYTES_MAX],
+		unknown[STEER_FIELD_BYTES_MAX];
 	unsigned int best = UINT32_MAX;
 
 	for (unsigned int i = 0; i < pipe->key.nr_fields; i++) {
@@ -395,7 +396,8 @@ static const struct flow_mask *mask_for(struct walker *w, struct flow_log *log, 
 		struct flow_mask *m = &s->mask[i];
 
 		if (covers(m, log)) {
-			if (m->nr == log->nr_needs && !memcmp(m->need, log->need, m->nr * sizeof(m->need[0]))) {
+			if (m->nr == log->nr_needs &&
+				!memcmp(m->need, log->need, m->nr * sizeof(m->need[0]))) {
 				put_key(m, log, key);
 				return m;
 			}
