@@ -117,7 +117,8 @@ class Slicer:
         self.fleet = fleet
         self._seats: dict[str, _Seat] = {}
         self._slices: dict[str, Slice] = {}
-        self._relevant: dict[str, tuple[frozenset[int], Bools]] = {}
+        self._relevant: dict[str, tuple[frozenset[int], Bools, Bools]] = {}
+        """By appliance: its own bases, those that matter to them, those that something may pass to or from."""
         self._own: dict[str, dict[str, Own]] = {}
         self._around: dict[str, set[str]] = {}
         """By appliance whose slice is known: those that workloads of it are behind."""
@@ -305,6 +306,11 @@ class Slicer:
             passing[:] = True
         return _marked(self._differs_base[wanted[self._differs_of]], count), passing
 
+    def _related(self, own: frozenset[int], spanning: set[str]) -> tuple[frozenset[int], Bools, Bools]:
+        """What is to be known of an appliance with these bases, in networks that span appliances."""
+        matter, passing = self._mattering(own)
+        return own, matter, passing if spanning else matter
+
     # -- slices
 
     @property
@@ -322,11 +328,8 @@ class Slicer:
         around: set[str] = set().union(*(self._seats[name].appliances for name in own))
         if own:
             bases = frozenset(base for name in own for base in self._seats[name].bases)
-            matter, passing = self._mattering(bases)
             spanning = self._spanning(own)
-            if not spanning:
-                passing = matter
-            self._relevant[appliance] = bases, matter | passing
+            self._relevant[appliance] = _, matter, passing = self._related(bases, spanning)
             for base in np.flatnonzero(matter | passing).tolist():
                 for name in self._members[base]:
                     if name not in own and (matter[base] or self._is_behind_tunnel(name, spanning)):
@@ -434,13 +437,19 @@ class Slicer:
             bases.update(seat.bases)
         made._slices, made._relevant = dict(self._slices), dict(self._relevant)
         made._around = dict(self._around)
+        relevant = self._relevant
         if len(made._identities) != known:
             made._index()
-            made._slices, made._relevant = {}, {}
-            return made, None
+            relevant = {}
+            for appliance, (own, *told) in self._relevant.items():
+                now = made._related(own, made._spanning(made._own.get(appliance, {})))
+                relevant[appliance] = now
+                if not all(map(np.array_equal, (one[:known] for one in now[1:]), told)):
+                    touched.add(appliance)
+            made._relevant = dict(relevant)
         which = sorted(bases)
-        for appliance, (_, matter) in self._relevant.items():
-            if matter[which].any():
+        for appliance, (_, matter, passing) in relevant.items():
+            if matter[which].any() or passing[which].any():
                 touched.add(appliance)
         # What was not asked for since the last change is not known to be as it was.
         touched |= made._own.keys() - self._relevant.keys()
