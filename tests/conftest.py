@@ -15,6 +15,7 @@ from hypothesis import settings
 from tests.support import netns as netns_support
 from tests.support.accounts import check_open, watch
 from tests.support.fastpath import Fastpath, running
+from tests.support.log import log_to_stderr
 from tests.support.netns import Netns, namespace
 from tests.support.tree import BUILD
 
@@ -25,6 +26,7 @@ settings.load_profile("random" if os.environ.get("RINGFIELD_RANDOM") else "same"
 
 
 def pytest_sessionstart() -> None:
+    log_to_stderr()
     # A shell starts background jobs with SIGINT ignored, which our children would inherit.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

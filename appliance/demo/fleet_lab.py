@@ -371,6 +371,8 @@ def _add_namespace(name: str) -> None:
             ("net.ipv6.conf.all.disable_ipv6", "1" if name == UNDERLAY else "0"),
             ("net.ipv4.conf.all.rp_filter", "0"),
             ("net.ipv4.conf.default.rp_filter", "0"),
+            # Nobody advertises routes here, and asking goes on for hours (RFC 7559).
+            ("net.ipv6.conf.default.router_solicitations", "0"),
         ],
     )
 

@@ -135,7 +135,7 @@ def test_a_host_that_spoofs_and_floods_harms_nobody_behind_either_appliance(rig:
     before = rig.dropped("dpu1", "unauthenticated")
     rig.factory.flood("agent", claims, 400, 0.2)
     wait_for("the claims to be dropped", lambda: rig.dropped("dpu1", "unauthenticated") >= before + 400, 10.0)
-    assert rig.dropped("dpu1", "unauthenticated") == before + 400, "each of them, and nothing else"
+    assert rig.dropped("dpu1", "unauthenticated") <= before + 400 + fleet_move.CHATTER, "nobody else's"
     assert not rig.dropped("dpu2", "tunnel_spoofed"), "none of them got into the tunnel"
     assert not rig.flows("dpu2", "to.workload=dataset from.port=41000-41003")
     denied = rig.dropped("dpu1", "policy")

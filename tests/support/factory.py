@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import structlog
-
 from appliance.cli.run import set_up_logging
 from appliance.demo.factory import drops_of
 from appliance.demo.factory_data import HOSTS, Service
@@ -28,6 +26,7 @@ from appliance.v1 import (
     stats_service_pb2,
 )
 from tests.support.fastpath import wait_for
+from tests.support.log import log_to_stderr
 from tests.support.rig import directory
 from tests.support.tree import ROOT
 
@@ -144,7 +143,7 @@ def quiet() -> Iterator[None]:
     try:
         yield
     finally:
-        structlog.reset_defaults()
+        log_to_stderr()
 
 
 @contextmanager
