@@ -243,6 +243,7 @@ static void open_new(struct job *j, struct packet *p, const struct ct_look *k, u
 static void without(
 	struct job *j, struct packet *p, const struct ct_look *k, enum ct_step step, uint32_t denial)
 {
+	p->wants = false; // that was another connection, or none
 	switch (step) {
 	case CT_STEP_NEW:
 		open_new(j, p, k, denial);
@@ -518,6 +519,16 @@ static void judge(struct job *j, struct packet **batch, unsigned int n)
 	ct_policy_walk(j->w, j->ct, own, nr_own, true);
 }
 
+// Another pipe's connections. What was looked up ahead of this burst was looked up in the former one's.
+static __rte_noinline void take_over(struct walker *w, struct ct *ct)
+{
+	ct_take_over(w, ct);
+	for (unsigned int i = 0; i < WALK_CONTEXTS; i++) {
+		w->contexts[i].look = 0;
+		w->contexts[i].recorded = 0;
+	}
+}
+
 unsigned int ct_batch(struct walker *w, struct pipe *pipe, struct packet **batch, unsigned int n, bool live)
 {
 	struct ct *ct = pipe->table;
@@ -534,7 +545,7 @@ unsigned int ct_batch(struct walker *w, struct pipe *pipe, struct packet **batch
 		ct_trace(w, ct, batch, n);
 	} else {
 		if (unlikely(w->ct_serial != ct->serial))
-			ct_take_over(w, ct);
+			take_over(w, ct);
 		j.w = w;
 		j.ct = ct;
 		j.cw = &ct->worker[w->worker];

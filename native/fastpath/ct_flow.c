@@ -63,7 +63,7 @@ struct ct_conn *ct_asking(const struct walker *w, const struct packet *p)
 	struct ct *ct = w->ct; // that of the batch: there may be another one since
 	struct ct_conn *c;
 
-	if (!ct)
+	if (!ct || !p->asking.number)
 		return NULL;
 	c = ct_conn(&ct->worker[w->worker].table, p->asking.number);
 	return c->bits & CT_USED && c->id == p->asking.id ? c : NULL;

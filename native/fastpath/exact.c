@@ -145,7 +145,7 @@ static struct entry **find(const struct exact *x, const void *key, struct bucket
 	return NULL;
 }
 
-// The head of a key that nobody held before. Before it can be found.
+// The head of a key that nobody held before, once its place in the table is sure. Before it is visible.
 static void few_add(struct exact *x, struct entry *e)
 {
 	e->few = 0;
@@ -286,14 +286,13 @@ int exact_link(struct exact *x, const void *key, struct entry *e)
 		return 0;
 	}
 	hash = hash_of(key, x->key_bytes);
-	few_add(x, e);
 	err = insert(x->table, hash, e);
 	if (err)
 		err = exact_resize(x, x->capacity > UINT32_MAX / 2 ? x->capacity : x->capacity * 2)
 			      ? -ENOMEM
 			      : insert(x->table, hash, e);
-	if (err)
-		few_move(x, e, NULL);
+	if (!err)
+		few_add(x, e);
 	return err;
 }
 

@@ -90,7 +90,7 @@ struct flow_walk {
 
 	uint8_t key[FLOW_KEY] __rte_cache_aligned;
 
-	const struct entry *last __rte_cache_aligned; // FLOW_LIVE: the last hop
+	struct entry *last __rte_cache_aligned; // FLOW_LIVE: the last hop
 	uint32_t value[FLOW_WORDS];
 	uint8_t word[FLOW_WORDS];
 

@@ -23,10 +23,13 @@ static bool unknown_bits(const struct flow_log *log, unsigned int field, const u
 	uint8_t any = 0;
 
 	for (unsigned int i = 0; i < place->bytes; i++) {
+		unsigned int at = place->offset + i;
+
 		out[i] = bits ? bits[i] : 0xff;
 		if (!i)
 			out[i] &= place->first_mask;
-		if (place->region == REGION_META && log->written >> (place->offset + i) & 1)
+		// Words lie in front; what the parser says of inner headers lies beyond these bits.
+		if (place->region == REGION_META && at < 64 && log->written >> at & 1)
 			out[i] = 0;
 		any |= out[i];
 	}
@@ -248,16 +251,19 @@ static bool leads_to(const struct walker *w, const struct flow_log *log, const s
 	return fwd && fwd->type == STEER_FWD_PIPE && fwd->pipe == pipe;
 }
 
-// Whether there is room for the counters that an entry has.
+// Whether there is room for the counters that an entry has; else none of them is taken.
 static bool take_counters(struct flow_log *log, const struct entry *e)
 {
 	const uint32_t slots[2] = {e->counter, e->shared_counter};
+	uint8_t was = log->nr_counters;
 
 	for (unsigned int i = 0; i < 2; i++) {
 		if (slots[i] == STEER_COUNTER_NONE)
 			continue;
-		if (log->nr_counters == FLOW_COUNTERS)
+		if (log->nr_counters == FLOW_COUNTERS) {
+			log->nr_counters = was;
 			return false;
+		}
 		log->counter[log->nr_counters++] = slots[i];
 	}
 	return true;

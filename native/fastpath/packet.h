@@ -166,8 +166,8 @@ struct packet {
 	uint16_t before;   // wants: the walk that led to the CT pipe, counted from 1
 	uint32_t before_serial;
 	struct {
-		uint64_t id; // of the connection
-		uint32_t number;
+		uint64_t id;     // of the connection
+		uint32_t number; // counted from 1; 0 = none asks
 		uint8_t direction;
 	} asking;
 };

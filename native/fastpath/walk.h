@@ -116,6 +116,7 @@ static inline void packet_begin(struct packet *p, uint16_t in_port)
 	p->intact = false;
 	p->plain = false;
 	p->wants = false;
+	p->asking.number = 0;
 	p->behind = false;
 	p->recorded = 0;
 	p->before = 0;

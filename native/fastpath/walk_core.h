@@ -228,12 +228,14 @@ static inline void core_repeat(struct walker *w, struct packet *p, const struct 
 		p->meta.u32[k->word[i]] = k->value[i];
 	if (unlikely(k->bits & FLOW_TAGGED))
 		p->tag = k->tag;
-	if (unlikely(k->bits & FLOW_LIVE))
-		core_entry(w, p, k->last, true);
-	else if (likely(!(k->bits & FLOW_DEFAULT)))
+	if (unlikely(k->bits & FLOW_LIVE)) {
+		p->hit = k->last;
+		core_entry(w, p, p->hit, true);
+	} else if (likely(!(k->bits & FLOW_DEFAULT))) {
 		core_forward(w, p, &k->fwd, true);
-	else
+	} else {
 		core_default_miss(w, p, true);
+	}
 }
 
 // A packet of a known connection is brought to the CT pipe by that one's walk. False: it does not hold, or does not fit.
@@ -348,6 +350,7 @@ static inline void core_starts_like(
 		if (!pending[i]->fresh || pending[i]->pipe != like->pipe)
 			continue;
 		pending[i]->fresh = false;
+		packet_refresh(pending[i]);
 		wants |= pending[i]->wants;
 		batch[n++] = pending[i];
 	}
