@@ -79,6 +79,7 @@ PARSER_FIELDS = (
     "parser_meta.port_id", "parser_meta.outer_l2_type", "parser_meta.outer_l3_type", "parser_meta.outer_l4_type",
     "parser_meta.inner_l3_type", "parser_meta.outer_ip_fragmented", "parser_meta.outer_l3_ok",
     "parser_meta.outer_ip4_checksum_ok", "parser_meta.outer_l4_ok", "parser_meta.outer_l4_checksum_ok",
+    "parser_meta.inner_l3_ok",
 )  # fmt: skip
 L2_FIELDS = ("eth.src_mac", "eth.dst_mac", "eth.type", "eth_vlan0.tci")
 IP4_FIELDS = (

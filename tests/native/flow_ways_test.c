@@ -2,7 +2,8 @@
 // Copyright (c) 2026 The Ringfield authors
 //
 // Ways that a recorded walk must not cut short: copies, a second visit to connection tracking, metadata taken from a header,
-// a port's default miss. Each is walked with a flow cache and without; what leaves, counts and is told must be the same.
+// a port's default miss, headers that change on the way, counters. Each is walked with a flow cache and without; what
+// leaves, counts and is told must be the same. And a connection that is opened anew while another one asks for its walks.
 
 #include "ct_bed.h"
 
@@ -17,6 +18,7 @@ struct outcome {
 	uint64_t copies, dropped;
 	struct stats_ct ct;
 	uint64_t told[2]; // packets of the zones' connections
+	uint64_t counted; // by the way's own counter
 };
 
 static struct steer_action sets(uint16_t field, uint8_t value)
@@ -144,16 +146,124 @@ static uint32_t missed(bool before, uint32_t next)
 	return before ? next : spec_create(spec_new("missed", 0, STEER_PIPE_BASIC, 1), NULL);
 }
 
+// Those whose field is this go one way, others the other.
+static uint32_t split(
+	const char *name, uint16_t field, uint64_t value, uint32_t these, struct steer_fwd others)
+{
+	struct spec *s = spec_new(name, 0, STEER_PIPE_BASIC, 1);
+	uint32_t pipe;
+	struct work w;
+
+	s->head.fwd = fwd_pipe(these);
+	s->head.fwd_miss = others;
+	spec_match(s, field, STEER_MATCH_CONSTANT, value, UINT64_MAX);
+	pipe = spec_create(s, NULL);
+	w = work_new(pipe, NULL, 0, NULL, 0);
+	ok(!work_add(&w, NULL), "%s: entry", name);
+	return pipe;
+}
+
+// Every other frame is in a tunnel to where the ones between go inside theirs.
+static uint32_t in_tunnel(uint8_t *f, unsigned int turn)
+{
+	uint32_t outer = turn % 2 ? SERVER : 0x0a090909, inner = turn % 2 ? OTHER : SERVER;
+	uint8_t plain[256];
+	uint32_t bytes = frame_udp(plain, CLIENT, inner, 1000, 53, 20);
+
+	frame_udp(f, 0x0a080808, outer, 49152, 4789, 8 + bytes);
+	memset(f + 42, 0, 8);
+	f[42] = 8;
+	memcpy(f + 50, plain, bytes);
+	return 50 + bytes;
+}
+
+// Who is addressed inside decides who goes on.
+static uint32_t decapsulated(bool before, uint32_t next)
+{
+	struct steer_action decap = {.kind = STEER_ACT_DECAP, .flags = STEER_ACT_L2};
+	uint32_t on;
+
+	if (!before)
+		return only(before, next);
+	on = pass("on", 0, 0, fwd_pipe(next), false);
+	on = split("address", STEER_F_OUTER_IP4_DST, SERVER, on, fwd_port(2));
+	return acting("decap", &decap, fwd_pipe(on));
+}
+
+static uint32_t maybe_in_tunnel(uint8_t *f, unsigned int turn)
+{
+	return turn % 2 ? frame_udp(f, CLIENT, SERVER, 1000, 53, 20) : in_tunnel(f, turn);
+}
+
+// What the parser says of inner headers, behind a word that was written.
+static uint32_t with_inner(bool before, uint32_t next)
+{
+	struct steer_action mark = sets(STEER_F_META_U32_0, 1);
+
+	if (!before)
+		return only(before, next);
+	return acting("marks", &mark, fwd_pipe(split("inner", STEER_F_PM_INNER_L3_OK, 1, next, fwd_port(2))));
+}
+
+// More counters than a walk may have: the last entry has one for which there is room, and one for which there is not.
+static uint32_t twice_counted;
+static uint32_t counted(bool before, uint32_t next)
+{
+	struct steer_monitor m = {.flags = STEER_MON_COUNTER | STEER_MON_SHARED_COUNTER, .shared_counter = 1};
+	struct steer_shared_set set = {.type = STEER_SHARED_COUNTER, .id = 1};
+	struct spec *s;
+	struct work w;
+
+	if (!before)
+		return only(before, next);
+	ok(!shared_set(bed.space, &set, NULL), "a shared counter");
+	s = spec_new("two counters", 0, STEER_PIPE_BASIC, 1);
+	s->head.fwd = fwd_pipe(next);
+	next = spec_create(s, NULL);
+	w = work_new(next, NULL, 0, NULL, 0);
+	w.head.flags |= STEER_ENTRY_MONITOR;
+	work_put(&w, &m, sizeof(m));
+	ok(!work_add(&w, NULL), "an entry with two counters");
+	twice_counted = w.head.entry + 1;
+	for (unsigned int i = 1; i < FLOW_COUNTERS; i++)
+		next = pass("counts", 0, 0, fwd_pipe(next), false);
+	return next;
+}
+
+// An action that needs to know its entry.
+static uint32_t counting(bool before, uint32_t next)
+{
+	struct steer_action count = {.kind = STEER_ACT_COUNT, .value = {255, 255, 255, 255}};
+
+	if (!before)
+		return only(before, next);
+	return pass("first", 0, 0, fwd_pipe(acting("counts", &count, fwd_pipe(next))), false);
+}
+
+static uint32_t plain(uint8_t *f, unsigned int turn)
+{
+	uint32_t bytes = frame_udp(f, CLIENT, SERVER, 1000, 53, 20);
+
+	memset(f + 6, 0, 6);
+	f[11] = turn % 3 == 2;
+	return bytes;
+}
+
 static const struct way {
 	const char *name;
 	uint32_t (*make)(bool before, uint32_t next);
+	uint32_t (*frame)(uint8_t *f, unsigned int turn);
 } ways[] = {
-	{"nothing special", only},
-	{"a copy before connection tracking", copied_before},
-	{"a copy behind it", copied_behind},
-	{"connection tracking twice", twice},
-	{"metadata of a MAC address", taken_from_mac},
-	{"a port's default miss", missed},
+	{"nothing special", only, plain},
+	{"a copy before connection tracking", copied_before, plain},
+	{"a copy behind it", copied_behind, plain},
+	{"connection tracking twice", twice, plain},
+	{"metadata of a MAC address", taken_from_mac, plain},
+	{"a port's default miss", missed, plain},
+	{"a tunnel that ends", decapsulated, in_tunnel},
+	{"what is inside a tunnel", with_inner, maybe_in_tunnel},
+	{"too many counters", counted, plain},
+	{"an action that counts", counting, plain},
 };
 
 // --- Runs -----------------------------------------------------------------------------------------------------------
@@ -187,11 +297,9 @@ static void run(const struct way *way, uint32_t entries, struct outcome *o)
 	ct = lab_ct(&cfg, behind, allow, NULL);
 	root = lab_root(way->make(true, ct));
 	for (unsigned int i = 0; i < TURNS; i++) {
-		uint8_t frame[256];
-		uint32_t bytes = frame_udp(frame, CLIENT, SERVER, 1000, 53, 20);
+		uint8_t frame[512];
+		uint32_t bytes = way->frame(frame, i);
 
-		memset(frame + 6, 0, 6);
-		frame[11] = i % 3 == 2;
 		fp.ports[0].default_miss = i < TURNS / 2 ? STEER_MISS_RSS : STEER_MISS_DROP;
 		bed_send(0, frame, bytes);
 		if (i % 2)
@@ -207,6 +315,9 @@ static void run(const struct way *way, uint32_t entries, struct outcome *o)
 	o->copies = worker->stats->copies;
 	o->dropped = worker->stats->port[0].dropped.packets;
 	o->ct = worker->stats->ct;
+	if (twice_counted)
+		o->counted = counter_sum(entry_counter(entry_find(bed.space, twice_counted - 1))).packets;
+	twice_counted = 0;
 	if (entries)
 		printf("# %s: %lu hits\n", way->name,
 			(unsigned long)(worker->stats->cache.hits + worker->stats->cache.connections));
@@ -215,6 +326,29 @@ static void run(const struct way *way, uint32_t entries, struct outcome *o)
 	bed_settle();
 	while (ct_control_turn())
 		;
+}
+
+// One connection has asked for its walks in the context in which another one is opened anew, after the policy has changed.
+static void reopened(void)
+{
+	struct tcp open = {CLIENT, OTHER, 2000, 80, SYN, 1000, 0, 0, 0, 0},
+		   reset = {OTHER, CLIENT, 80, 2000, RST | ACK, 0, 1001, 0, 0, 0};
+	struct fp_worker *worker = &fp.workers[0];
+	struct steer_ct_cfg cfg = lab_cfg();
+
+	flow_cache_destroy(worker->walker->cache);
+	require(!flow_cache_create(&worker->walker->cache, 64), "a cache");
+	memset(worker->stats, 0, sizeof(*worker->stats));
+	lab_build(&cfg);
+	lab_allow(53);
+	lab_allow(80);
+	ok(lab_udp(CLIENT, SERVER, 1000, 53), "one connection");
+	ok(lab_tcp(open) && lab_tcp(reset), "another one, which ends");
+	ok(lab_udp(CLIENT, SERVER, 1000, 53) && worker->stats->cache.given, "the first one has its walks");
+	lab_allow(81);
+	ok(lab_tcp(open) && lab_stats()->opened == 3, "the other one is opened anew");
+	ok(lab_udp(CLIENT, SERVER, 1000, 53) && !count_out(2), "the first one still goes its own way");
+	lab_tear_down();
 }
 
 int main(void)
@@ -230,6 +364,8 @@ int main(void)
 				without.out[p], with.out[p]);
 		ok((without.out[1] || without.software) && without.told[0], "%s: works", ways[i].name);
 		ok(without.software == with.software, "%s: to software", ways[i].name);
+		ok(without.counted == with.counted, "%s: counted %lu and %lu", ways[i].name,
+			(unsigned long)without.counted, (unsigned long)with.counted);
 		ok(without.copies == with.copies && without.dropped == with.dropped, "%s: copies, drops",
 			ways[i].name);
 		ok(!memcmp(without.told, with.told, sizeof(with.told)), "%s: zones %lu %lu and %lu %lu",
@@ -238,6 +374,7 @@ int main(void)
 		ok(!memcmp(&without.ct, &with.ct, sizeof(with.ct)), "%s: counters of connections",
 			ways[i].name);
 	}
+	reopened();
 	bed_settle();
 	bed_stop();
 	return tap_done();
