@@ -93,14 +93,26 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
         if not self._room.take():
             self._unwritten += 1
             return
-        audit, more = self._centre.audit, self._unwritten
         try:
-            if more:
-                why = f"{more} more calls were refused than are written down"
-                audit.append(Actor("centre", "centre"), "call.flood", self._door.value, refusal=why)
-                self._unwritten -= more
-            audit.append(actor, action, target, refusal=refusal)
+            self._tell_unwritten()
+            self._centre.audit.append(actor, action, target, refusal=refusal)
         except FlowError as full:  # counted as lost; it is refused all the same
+            self._centre.failed = full.reason
+
+    def _tell_unwritten(self) -> None:
+        more = self._unwritten
+        if more:
+            why = f"{more} more calls were refused than are written down"
+            self._centre.audit.append(Actor("centre", "centre"), "call.flood", self._door.value, refusal=why)
+            self._unwritten -= more
+
+    def settle(self) -> None:
+        """Tell how many refusals were not written down one by one, though nobody else is refused."""
+        if not self._unwritten or not self._room.take():
+            return
+        try:
+            self._tell_unwritten()
+        except FlowError as full:
             self._centre.failed = full.reason
 
     async def intercept_service(
@@ -136,6 +148,11 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
             return await found if inspect.isawaitable(found) else found
         except FlowError as error:
             log.debug("refused", method=method, reason=error.reason)
+            if method in access.OPEN and not error.audited:
+                error.audited = True
+                self._write_down(
+                    Actor("unknown", self._door.value), f"call.{method}", context.peer(), error.reason
+                )
             if no_room(error):
                 self._centre.failed = error.reason
             reason = error.reason if len(error.reason) <= MAX_REASON else error.reason[:MAX_REASON] + " ..."

@@ -106,6 +106,7 @@ class CentreServer:
         self.ports: dict[Door, int] = {}
         self.link: LinkService
         self._servers: list[grpc.aio.Server] = []
+        self._keepers: list[Doorkeeper] = []
         self._names: Sequence[str] = ()
 
     async def start(self) -> None:
@@ -126,7 +127,7 @@ class CentreServer:
         await self._listen(Door.CERTIFICATE, config.appliances, with_certificate)
         await self._listen(Door.TOKEN, config.enrolment, alone)
         await self._listen(Door.UNIX, f"unix:{config.unix}", None)
-        upkeep = Upkeep(self.centre, self.book, self.link.core, self._takes_changes)
+        upkeep = Upkeep(self.centre, self.book, self.link.core, self._takes_changes, self._settle)
         self._tasks = [
             asyncio.create_task(one) for one in (self.link.guard(), upkeep.run(), self.link.delay.run())
         ]
@@ -135,8 +136,10 @@ class CentreServer:
             self._tasks.append(asyncio.create_task(directory.watch(self.link)))
 
     async def _listen(self, door: Door, address: str, credentials: grpc.ServerCredentials | None) -> None:
+        keeper = Doorkeeper(self.centre, door)
+        self._keepers.append(keeper)
         server = grpc.aio.server(
-            interceptors=[Doorkeeper(self.centre, door)],
+            interceptors=[keeper],
             options=_options(door),
         )
         self._names = self._add(server)
@@ -161,6 +164,10 @@ class CentreServer:
         if credentials is None:
             self.config.unix.chmod(0o600)
         self._servers.append(server)
+
+    def _settle(self) -> None:
+        for one in self._keepers:
+            one.settle()
 
     async def _takes_changes(self, yes: bool) -> None:
         """The health of the whole and of what writes; the link and the audit log are served in any case."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from appliance.errors import FlowError
 from appliance.intelligence import wire
 from appliance.intelligence.access import Role
 from appliance.intelligence.centre import Centre
@@ -60,8 +61,12 @@ class EnrolmentService(Service):
         def enrol() -> tuple[str, bytes]:
             who = audit.Actor(f"{context.peer()}", "token")
             with centre.audit.refusals(who, "central.enrol"):
-                name, certificate = centre.trust.enrol(request.token, request.signing_request)
-            centre.note(who, "central.enrol", f"appliance/{name}")
+                pass  # not while it could not be told; the door writes refusals down, for anybody may call
+            name, certificate = centre.trust.enrol(request.token, request.signing_request)
+            try:
+                centre.note(who, "central.enrol", f"appliance/{name}")
+            except FlowError as error:  # the token is used up: without its certificate all would be lost
+                centre.failed = error.reason
             return name, certificate
 
         name, certificate = await self._link.core(enrol)
@@ -182,9 +187,11 @@ class FleetService(Service):
         def revoke() -> None:
             with centre.audit.refusals(caller.actor, "central.revoke", request.name, request.reason):
                 centre.trust.revoke(request.name, request.reason)
-            centre.note(caller.actor, "central.revoke", request.name, reason=request.reason)
-            if request.name.startswith("appliance/"):  # no tunnel of it is let in any more
-                centre.tell_vtep(request.name.removeprefix("appliance/"), "", "", caller)
+            try:
+                if request.name.startswith("appliance/"):  # no tunnel of it is let in any more
+                    centre.tell_vtep(request.name.removeprefix("appliance/"), "", "", caller)
+            finally:
+                centre.note(caller.actor, "central.revoke", request.name, reason=request.reason)
 
         await self._link.core(revoke)
         return fleet_pb.RevokeResponse()

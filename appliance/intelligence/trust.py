@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
@@ -25,6 +24,7 @@ from appliance.intelligence.authority import (
     read_certificate,
     same,
 )
+from appliance.intelligence.bucket import Bucket
 from appliance.intelligence.store import Conflict, Store
 
 TOKEN_SECONDS: Final = 600.0
@@ -86,7 +86,10 @@ class Trust:
             item.key.removeprefix("member/"): Member.from_bytes(item.value) for item in store.range("member/")
         }
         self._revoked = {item.key.removeprefix("revoked/") for item in store.range("revoked/")}
-        self._recent: deque[float] = deque()
+        self._enrolments, self._renewals = (
+            Bucket(ENROLMENTS_PER_SECOND, ENROLMENTS_PER_SECOND) for _ in range(2)
+        )
+        """Apart: who has no token keeps nobody who has a certificate from his next one."""
         self.on_revoke: list[Callable[[str], None]] = []
         """Told ``appliance/NAME`` or ``operator/NAME``."""
 
@@ -129,7 +132,7 @@ class Trust:
 
     def enrol(self, text: str, request: bytes) -> tuple[str, bytes]:
         """Name and certificate for a token and a request; the token is used up. ``Unauthenticated``."""
-        self._bound()
+        self._bound(self._enrolments)
         token = parse_token(text)
         with self._lock:
             item = self._store.get(f"token/{token.id}")
@@ -178,7 +181,7 @@ class Trust:
 
     def renew(self, caller: Caller, request: bytes) -> bytes:
         """Another certificate for an appliance that has one, or for an operator: not for longer than his token."""
-        self._bound()
+        self._bound(self._renewals)
         role, _, name = caller.who.partition("/")
         with self._lock:
             member = self._members.get(caller.who)
@@ -191,15 +194,11 @@ class Trust:
             self._keep(replace(member, serials=(*member.serials[-7:], _serial(certificate))))
         return certificate
 
-    def _bound(self) -> None:
+    def _bound(self, room: Bucket) -> None:
         """So many a second, whoever asks."""
-        now = time.monotonic()
         with self._lock:
-            while self._recent and now - self._recent[0] > 1.0:
-                self._recent.popleft()
-            if len(self._recent) >= ENROLMENTS_PER_SECOND:
+            if not room.take():
                 raise FlowError("too many enrolments at a time: try again", Code.AGAIN)
-            self._recent.append(now)
 
     # -- operators
 

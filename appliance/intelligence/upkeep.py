@@ -35,9 +35,13 @@ class Upkeep:
         book: Book,
         core: Callable[[Callable[[], str]], Awaitable[str]],
         told: Callable[[bool], Awaitable[None]],
+        settle: Callable[[], None],
     ) -> None:
-        """``core`` runs something in the one thread for it; ``told`` whether changes are taken."""
+        """``core`` runs something in the one thread for it; ``told`` whether changes are taken; ``settle`` writes down
+        what the doors have counted.
+        """
         self._centre, self._book, self._core, self._told = centre, book, core, told
+        self._settle = settle
         self._probe_at = 0.0
         self.fault = ""
         """Why nothing can be written; empty: it can."""
@@ -47,6 +51,7 @@ class Upkeep:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
+                self._settle()
                 await self._look(await self._core(self._keep))
             except Exception:
                 log.exception("the upkeep stumbled")

@@ -153,6 +153,15 @@ def test_nobody_fills_the_log_by_being_refused(tmp_path: Path, monkeypatch: pyte
     now[0] = 1.0
     assert refused()[-2:] == ["call.flood", "call.FleetService/Revoke"]
     assert made.audit.entries(last=2)[0].refusal.startswith("31 more calls were refused")
+    for _ in range(30):
+        refused()
+    now[0] = 2.0
+    keeper.settle()  # though nobody else comes
+    assert made.audit.entries(last=1)[0].action == "call.flood"
+    now[0] = 3.0
+    count = made.audit.count
+    keeper.settle()
+    assert made.audit.count == count
     made.close()
 
 

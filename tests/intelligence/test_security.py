@@ -162,7 +162,7 @@ def test_tokens_expire_and_are_for_one_name(lab: tuple[Centre, Path], tmp_path: 
     other = made.token("one").replace(".one.", ".two.")
     with pytest.raises(FlowError, match="for another name"):
         enrol.enrol(other, made.enrolment, tmp_path / "a")
-    assert any("central.enrol: token" in one for one in refusals(made))
+    assert any("unknown call.EnrolmentService/Enrol: token" in one for one in refusals(made))
 
 
 def test_roles(lab: tuple[Centre, Path]) -> None:
