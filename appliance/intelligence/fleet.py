@@ -2,11 +2,12 @@
 # Copyright (c) 2026 The Ringfield authors
 """What the centre knows of each appliance's link: what it was told, what it said, what is wrong with it.
 
-The event loop's thread alone changes it; others read.
+The event loop's thread alone changes records; others read. Any thread may raise an alarm.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from appliance.intelligence.slices import Slice
 log = structlog.get_logger(__name__)
 
 MAX_ALARMS: Final = 1000
+MAX_OF_ONE: Final = 20
+"""Alarms of one kind and one appliance."""
 LOST_SECONDS: Final = 15.0
 
 
@@ -72,6 +75,8 @@ class Book:
     monotonic: Callable[[], float] = time.monotonic
     records: dict[str, Record] = field(default_factory=dict)
     alarms: deque[Alarm] = field(default_factory=lambda: deque(maxlen=MAX_ALARMS))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    """Of the alarms: the watched directory tells some from the core's thread."""
 
     def of(self, name: str) -> Record:
         """An appliance's record, made at its first mention."""
@@ -83,10 +88,13 @@ class Book:
     def alarm(self, kind: str, appliance: str, text: str) -> None:
         """Note something; the same again within a minute, with nothing of its kind in between, is told once."""
         now = self.clock()
-        last = next((one for one in self.alarms if (one.kind, one.appliance) == (kind, appliance)), None)
-        if last is not None and last.text == text and now - last.time < 60:
-            return
-        self.alarms.appendleft(Alarm(now, kind, appliance, text))
+        with self._lock:
+            mine = [one for one in self.alarms if (one.kind, one.appliance) == (kind, appliance)]
+            if mine and mine[0].text == text and now - mine[0].time < 60:
+                return
+            if len(mine) >= MAX_OF_ONE:  # nobody pushes out what others tell
+                self.alarms.remove(mine[-1])
+            self.alarms.appendleft(Alarm(now, kind, appliance, text))
         log.warning("alarm", kind=kind, appliance=appliance, text=text)
 
     def health(self, record: Record) -> str:

@@ -54,7 +54,7 @@ class ThreatService(Service):
         try:
             centre.threats.admit(caller.who)
         except FlowError as error:  # not one line in the audit log for each that is too many
-            self._link.book.alarm("flood", "", error.reason)
+            self._link.book.alarm("flood", caller.who, error.reason)
             raise
 
         def report() -> bool:

@@ -35,6 +35,8 @@ MAX_SENSORS: Final = 20
 PER_SECOND: Final = 10.0
 BURST: Final = 100.0
 MAX_EVIDENCE: Final = 1024
+MAX_NAME: Final = 64
+"""Letters of a name that nobody has, in a refusal."""
 _KEY: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 _CATEGORY: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -116,7 +118,7 @@ def check(threat: Threat, now: float, networks: object, workloads: object) -> No
     if not (threat.workload or threat.connection or threat.address):
         raise wrong("workload", "a workload, a connection or an address is required")
     if threat.workload and threat.workload not in workloads:  # type: ignore[operator]
-        raise wrong("workload", f"there is no workload {threat.workload!r}")
+        raise wrong("workload", f"there is no workload {threat.workload[:MAX_NAME]!r}")
     if threat.connection and not _KEY.fullmatch(threat.connection):
         raise wrong("connection_id", "it cannot be the id of a connection")
     if threat.address:
@@ -125,7 +127,9 @@ def check(threat: Threat, now: float, networks: object, workloads: object) -> No
         except ValueError as error:
             raise wrong("address", str(error)) from None
         if threat.network not in networks:  # type: ignore[operator]
-            raise wrong("network", f"there is no network {threat.network!r}, and an address needs one")
+            raise wrong(
+                "network", f"there is no network {threat.network[:MAX_NAME]!r}, and an address needs one"
+            )
     elif threat.network:
         raise wrong("network", "it goes with an address")
     if not _CATEGORY.fullmatch(threat.category):
@@ -152,7 +156,9 @@ class Threats:
         """Per sensor."""
         kept = [Report.from_bytes(item.value) for item in store.range("threat/")]
         for one in sorted(kept, key=lambda report: report.received):
-            self._of.setdefault(one.sensor, {})[one.threat.key] = one
+            # In order of the last report, as ``add`` leaves them.
+            mine = self._of[one.sensor] = self._of.pop(one.sensor, {})
+            mine[one.threat.key] = one
 
     def admit(self, sensor: str) -> None:
         """``FlowError`` (AGAIN): it sends too many."""

@@ -37,6 +37,8 @@ LOG: Final = "audit.log"
 HEAD: Final = "audit.head"
 TORN_BYTES: Final = 4096
 """Of a torn entry that are kept."""
+MAX_REFUSED: Final = 2000
+"""Letters of each text of a refusal: who is refused fills no disk."""
 PUBLISHES: Final = ("policy.publish", "policy.rollback")
 """Actions that make a revision; a centre's are its own."""
 SIGN_SECONDS: Final = 60.0
@@ -268,7 +270,8 @@ class AuditLog:
             if not error.audited:
                 error.audited = True
                 with contextlib.suppress(FlowError):  # counted as lost
-                    self.append(actor, action, target, reason=reason, refusal=error.reason, revision=revision)
+                    target, reason, refusal = (text[:MAX_REFUSED] for text in (target, reason, error.reason))
+                    self.append(actor, action, target, reason=reason, refusal=refusal, revision=revision)
             raise
 
     def sign(self) -> bool:

@@ -75,6 +75,11 @@ def test_reports_are_bounded(kept: tuple[Threats, Clock], monkeypatch: pytest.Mo
     assert [one.threat.key for one in made.all()] == ["4", "3", "2", "q"]  # its own oldest, not another's
     made.add("third", threat("x"))
     assert {one.sensor for one in made.all()} == {"loud", "third"}
+    clock.now += 1
+    made.add("loud", threat("5"))
+    again = Threats(made._store, clock=clock, monotonic=clock)  # it knows who was silent longest
+    again.add("fourth", threat("y"))
+    assert {one.sensor for one in again.all()} == {"loud", "fourth"}
     for _ in range(int(threats.BURST)):
         made.admit("loud")
     with pytest.raises(FlowError, match="more than 10 threats a second") as caught:
@@ -107,6 +112,13 @@ def test_what_is_wrong_is_named(field: str, more: dict[str, Any]) -> None:
     check(threat(), NOW, {"lab"}, {"w"})
     with pytest.raises(InvalidValue, match=rf"threat\.{field}: "):
         check(threat(**more), NOW, {"lab"}, {"w"})
+
+
+def test_a_name_that_nobody_has_is_not_repeated_whole() -> None:
+    for more in ({"workload": "g" * 9999}, {"address": "10.0.0.1", "network": "g" * 9999}):
+        with pytest.raises(InvalidValue, match="there is no") as caught:
+            check(threat(**more), NOW, (), ("w",))
+        assert len(caught.value.reason) < 200
 
 
 def test_an_address_alone_proves_nothing() -> None:
