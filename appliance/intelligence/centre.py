@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Final
 
-from appliance.errors import BadState, InvalidValue, NotFound, NotPermitted
+from appliance.errors import BadState, FlowError, InvalidValue, NotFound, NotPermitted
 from appliance.intelligence import inventory as inv
 from appliance.intelligence import policies as pol
 from appliance.intelligence import wire
@@ -31,13 +31,15 @@ from appliance.policy.model import (
     PolicySet,
     Rule,
     State,
+    Vtep,
     Workload,
 )
 from appliance.policy.overlay import check_vtep, problems
 from appliance.policy.program import Numbers, Program
 from appliance.policy.refusal import Refused
-from appliance.policy.selecting import matches
-from appliance.policy.selector import parse_selector
+from appliance.policy.selecting import matches, means
+from appliance.policy.selector import named, parse_selector
+from appliance.policy.universe import flat
 
 
 class Centre(CentreState):
@@ -78,7 +80,7 @@ class Centre(CentreState):
         with self.lock, self.audit.refusals(caller.actor, action, target, reason):
             if expected is not None and expected != self.number:
                 raise BadState(f"the inventory is at version {self.number}, not {expected}: read it again")
-            inv.duplicates(workloads)
+            inv.duplicates(workloads, remove)
             declared = dict(self.declared)
             puts: dict[str, inv.Declared] = {}
             for one in workloads:
@@ -156,23 +158,29 @@ class Centre(CentreState):
             for name, one in puts.items()
         ):
             bind(self._inventory(workloads), Numbers())
+        self._run()
+        gone = [name for name in remove if name in self._contained.contained]
+        contained = self._without(gone) if gone else self._contained
         version = self.store.commit(
-            {f"workload/{name}": one.to_bytes() for name, one in puts.items()},
+            {f"workload/{name}": one.to_bytes() for name, one in puts.items()}
+            | (_containment_item(contained) if gone else {}),
             [f"workload/{name}" for name in remove],
         )
         changed = sorted({*remove, *puts})
         before = {name: self.workloads[name] for name in changed if name in self.workloads}
-        self.declared, self.workloads, self.by = declared, workloads, by
-        self._changed(version)
-        self.note(
-            caller.actor, action, target, reason=reason,
-            before={name: _brief(before[name]) for name in changed[:100] if name in before},
-            after={name: _brief(workloads[name]) for name in changed[:100] if name in workloads},
-            revision=self.revision.number if self.revision is not None else 0,
-        )  # fmt: skip
-        gone = [name for name in remove if name in self._contained.contained]
-        if gone:
-            self.release(gone, caller, f"{action}: it is there no more")
+        self.declared, self.workloads, self.by, self._contained = declared, workloads, by, contained
+        self._changed(version, contained=bool(gone))
+        try:
+            self.note(
+                caller.actor, action, target, reason=reason,
+                before={name: _brief(before[name]) for name in changed[:100] if name in before},
+                after={name: _brief(workloads[name]) for name in changed[:100] if name in workloads},
+                revision=self.revision.number if self.revision is not None else 0,
+            )  # fmt: skip
+        finally:
+            if gone:
+                why = f"{action}: it is there no more"
+                self.note(caller.actor, "containment.release", ", ".join(gone[:20]), reason=why)
         return version, changed
 
     def set_labels(
@@ -222,23 +230,30 @@ class Centre(CentreState):
 
     def tell_vtep(self, appliance: str, address: str, mac: str, caller: Caller) -> None:
         """Where an appliance says that its tunnels end; an empty address: it has none. Those who have its workloads in
-        their slices are told. ``InvalidValue``: no such address can be, or it is another appliance's.
+        their slices are told. ``InvalidValue``: no such address can be, or it is another appliance's. Who was revoked
+        has none, whatever it says.
         """
-        if not address and appliance not in self.vteps:
-            return
-        with self.lock, self.audit.refusals(caller.actor, "appliance.vtep", appliance):
-            old = self.vteps.get(appliance)
-            made = None
-            if address:
-                try:
-                    made = check_vtep(address, mac)
-                except ValueError as error:
-                    raise InvalidValue(f"vtep: {error}") from None
-                for name, one in self.vteps.items():
-                    if name != appliance and one.address == made.address:
-                        raise InvalidValue(f"vtep: {made.address} is appliance {name}'s")
-            if made == old:
+        with self.lock:
+            if address and self.trust.is_revoked(f"appliance/{appliance}"):
                 return
+            old, made, wrong = self.vteps.get(appliance), None, ""
+            try:
+                made = check_vtep(address, mac) if address else None
+            except ValueError as error:
+                wrong = str(error)
+            if made == old and not wrong:  # no news, and so nothing that would have to be written
+                return
+            self._move_vtep(appliance, old, made, wrong, caller)
+
+    def _move_vtep(
+        self, appliance: str, old: Vtep | None, made: Vtep | None, wrong: str, caller: Caller
+    ) -> None:
+        with self.audit.refusals(caller.actor, "appliance.vtep", appliance):
+            if wrong:
+                raise InvalidValue(f"vtep: {wrong}")
+            for name, one in self.vteps.items():
+                if made is not None and name != appliance and one.address == made.address:
+                    raise InvalidValue(f"vtep: {made.address} is appliance {name}'s")
             key = f"vtep/{appliance}"
             version = self.store.commit(
                 {key: json.dumps(asdict(made)).encode()} if made is not None else {},
@@ -421,7 +436,7 @@ class Centre(CentreState):
                 for name in sorted(found)
             }
             self._run()
-            self._commit_containment({**self._contained.contained, **made})
+            self._commit_containment(self._containing({**self._contained.contained, **made}))
             self.note(
                 caller.actor, action, target, reason=reason,
                 after={"state": state.name.lower(), "workloads": sorted(found)[:100], "ttl_seconds": ttl},
@@ -447,10 +462,7 @@ class Centre(CentreState):
                 if name not in self._contained.contained:
                     raise NotFound(f"workload {name!r} is not contained")
             self._run()
-            gone = set(names)
-            self._commit_containment(
-                {name: one for name, one in self._contained.contained.items() if name not in gone}
-            )
+            self._commit_containment(self._without(names))
             self.note(caller.actor, "containment.release", ", ".join(names[:20]), reason=reason)
             return self._contained
 
@@ -470,36 +482,70 @@ class Centre(CentreState):
             for name, one in given.items():
                 old = now.get(name)
                 if old is None or old.origin == appliance or old.contained.state < one.contained.state:
-                    plain = replace(one.contained, keep=(), actor=f"{appliance}: {one.contained.actor}")
+                    plain = replace(
+                        one.contained, keep=(), baseline=self._bound_to(name, one.contained.baseline),
+                        actor=f"{appliance}: {one.contained.actor}",
+                    )  # fmt: skip
                     if old is None or replace(old.contained, left=plain.left) != plain:
                         now[name] = ContainedAt(plain, appliance)
             if {n: (o.origin, o.contained.state) for n, o in now.items()} == {
                 n: (o.origin, o.contained.state) for n, o in self._contained.contained.items()
             }:
                 return
-            self._commit_containment(now)
+            self._commit_containment(self._containing(now))
             self.note(
                 caller.actor, "containment.merge", appliance,
                 after={name: one.contained.state.name.lower() for name, one in given.items()},
             )  # fmt: skip
 
+    def _bound_to(self, name: str, baseline: Sequence[Rule]) -> tuple[Rule, ...]:
+        """A baseline that an appliance tells, with the workload named on the side that means it: it opens nothing for
+        anybody else. What does not mean it goes, and all of it when it could not be brought into force.
+        """
+        me, workload, groups = named(name), self.workloads[name], self.rules.groups
+        made = []
+        try:
+            self._check_paths((), baseline)
+            for rule in baseline:
+                if means(flat(rule.source, groups), workload, State.RESTRICTED):
+                    made.append(replace(rule, source=me))
+                if means(flat(rule.target, groups), workload, State.RESTRICTED):
+                    made.append(replace(rule, target=me))
+        except (FlowError, ValueError):
+            return ()
+        return tuple(dict.fromkeys(made))
+
     def tick(self) -> None:
-        """Ends of containment fall due; the audit log's head."""
+        """Ends of containment fall due; the audit log's head; changes that are forgotten."""
+        failed: FlowError | None = None
         with self.lock:
             self._run()
             due = [name for name, one in self._contained.contained.items() if 0 < one.contained.left <= OVER]
             if due:
-                self._commit_containment(
-                    {name: one for name, one in self._contained.contained.items() if name not in due}
-                )
+                self._commit_containment(self._without(due))
                 for name in due:
-                    self.note(_SELF.actor, "containment.release", name, reason="its time is up")
+                    try:
+                        self.note(_SELF.actor, "containment.release", name, reason="its time is up")
+                    except FlowError as error:  # the others are told, or counted as lost, all the same
+                        failed = error
         self.audit.tick()
+        self._compact()
+        if failed is not None:
+            raise failed
 
-    def _commit_containment(self, contained: Mapping[str, ContainedAt]) -> None:
+    def _containing(self, contained: Mapping[str, ContainedAt]) -> FleetContainment:
+        """The next containment."""
         places = {name: peer for name in contained if (peer := self._slicer.peer(name)) is not None}
-        made = FleetContainment(self._contained.number + 1, dict(contained), places)
-        version = self.store.commit({"containment": wire.containment_to(made).SerializeToString()})
+        return FleetContainment(self._contained.number + 1, dict(contained), places)
+
+    def _without(self, names: Iterable[str]) -> FleetContainment:
+        gone = set(names)
+        return self._containing(
+            {name: one for name, one in self._contained.contained.items() if name not in gone}
+        )
+
+    def _commit_containment(self, made: FleetContainment) -> None:
+        version = self.store.commit(_containment_item(made))
         self._contained = made
         self._changed(version, contained=True)
 
@@ -537,6 +583,11 @@ _SELF: Final = Caller("centre", Role.ADMIN, "centre")
 def digest(text: str) -> str:
     """Tells one text from another."""
     return Policy(text).digest.hex()
+
+
+def _containment_item(made: FleetContainment) -> dict[str, bytes]:
+    """For the store."""
+    return {"containment": wire.containment_to(made).SerializeToString()}
 
 
 def _names(given: Sequence[Network] | Sequence[inv.Criterion]) -> str:

@@ -178,18 +178,13 @@ def network_from_bytes(data: bytes) -> Network:
     return Network(**found)
 
 
-def changed_names(before: Mapping[str, Workload], after: Mapping[str, Workload]) -> list[str]:
-    """Names of workloads that are other ones, or gone, or new."""
-    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
-
-
-def duplicates(workloads: Iterable[Workload]) -> None:
-    """``InvalidValue``: two declarations of one name."""
+def duplicates(workloads: Iterable[Workload], remove: Iterable[str]) -> None:
+    """``InvalidValue``: a name that is declared or removed twice, or both."""
     seen: set[str] = set()
-    for one in workloads:
-        if one.name in seen:
-            raise InvalidValue(f"workload {one.name}: it comes twice")
-        seen.add(one.name)
+    for name in (*(one.name for one in workloads), *remove):
+        if name in seen:
+            raise InvalidValue(f"workload {name}: it comes twice")
+        seen.add(name)
 
 
 def stand_in(network: str, places: Iterable[str]) -> str:

@@ -46,6 +46,8 @@ OVER: Final = 1e-9
 """Seconds that are left of a containment whose time is up."""
 KEEP_CHANGES: Final = 10_000
 """Commits that a watcher may be behind."""
+COMPACT_EVERY: Final = 1000
+"""Commits."""
 
 
 class CentreState:
@@ -86,6 +88,8 @@ class CentreState:
         """Told the appliances whose slices may be others now (None: all), and whether containment is another."""
         self.failed = ""
         """What could not be written since ``upkeep`` looked; empty: everything could."""
+        self._compacted = 0
+        """Version of the store when changes were forgotten last."""
         self._load()
 
     # -- what there is
@@ -194,8 +198,13 @@ class CentreState:
         self._slicer, touched = self._slicer.next(self._fleet())
         for told in self.on_change:
             told(touched, contained)
-        if version % 1000 == 0:
+
+    def _compact(self) -> None:
+        """Forget changes that no watcher needs, now and then; whoever made them."""
+        version = self.store.version
+        if version - self._compacted >= COMPACT_EVERY:
             self.store.compact(version - KEEP_CHANGES)
+            self._compacted = version
 
     def revisions(self, limit: int) -> list[pol.Revision]:
         """The newest first."""

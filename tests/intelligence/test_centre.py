@@ -10,18 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import BadState, FlowError, InvalidValue, NotFound
+from appliance.errors import BadState, Code, FlowError, InvalidValue, NotFound
+from appliance.intelligence import state
 from appliance.intelligence.access import LOCAL
+from appliance.intelligence.authority import new_key, read_certificate, signing_request
 from appliance.intelligence.centre import Centre
 from appliance.intelligence.directory import Directory, read_file
-from appliance.intelligence.fleet import Book
+from appliance.intelligence.fleet import MAX_ALARMS, Book
 from appliance.intelligence.inventory import Criterion
 from appliance.intelligence.relevance import Slicer
 from appliance.intelligence.slices import ContainedAt
+from appliance.intelligence.store import Compacted
+from appliance.intelligence.trust import ENROLMENTS_PER_SECOND
+from appliance.policy.audit import Actor
 from appliance.policy.containment import Contained
-from appliance.policy.model import Interface, Network, State, Workload
+from appliance.policy.model import Band, Interface, Network, Rule, State, Workload
 from appliance.policy.reading import read_policy
 from appliance.policy.refusal import Refused
+from appliance.policy.selector import Selector, parse_selector
 from appliance.run.document import MAX_ALIASES, MAX_DEPTH, ConfigError
 from tests.intelligence.test_receiver import POLICY, workload
 
@@ -189,6 +195,112 @@ def test_local_containment_tightens_and_is_taken_back(centre: Centre) -> None:
     assert "w2" in centre.containment.contained
     centre.report_local("dpu2", [], LOCAL)
     assert "w2" not in centre.containment.contained
+
+
+def test_what_an_appliance_contains_opens_nothing_for_others(centre: Centre) -> None:
+    """The baseline that it tells is bound to the workload, or goes when it could not be brought into force."""
+    centre.publish("base", POLICY, LOCAL, "first")
+    any_, web, db = (parse_selector(text) for text in ("any", "app=web", "app=db"))
+
+    def told(source: Selector, target: Selector, service: str = "tcp/80") -> list[tuple[str, str]]:
+        rule = Rule(name="r", band=Band.SYSTEM, source=source, target=target, services=(service,))
+        one = Contained("w2", State.RESTRICTED, 1.0, 0.0, "here", "somebody", baseline=(rule,))
+        centre.report_local("dpu2", [ContainedAt(one)], LOCAL)
+        found = centre.containment.contained["w2"].contained.baseline
+        centre.program()
+        centre.report_local("dpu2", [], LOCAL)
+        return [(str(one.source), str(one.target)) for one in found]
+
+    assert told(any_, any_) == [("name=w2", "any"), ("any", "name=w2")]
+    assert told(web, db) == [("app=web", "name=w2")]
+    assert told(web, web) == []
+    assert told(web, db, "nonsense") == []
+    assert told(web, parse_selector("group=nobody")) == []
+
+
+def test_who_is_removed_is_contained_no_more_in_the_same_step(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    centre.contain(["w1", "w2"], "", State.QUARANTINED, LOCAL, reason="a test")
+    one, number = workload(1, "dpu1", "web"), centre.number
+    for put, remove in (([one], ["w1"]), ([], ["w1", "w1"])):
+        with pytest.raises(InvalidValue, match="workload w1: it comes twice"):
+            centre.apply_workloads(put, remove, LOCAL)
+    assert (centre.number, sorted(centre.containment.contained)) == (number, ["w1", "w2"])
+
+    written: list[str] = []
+
+    def unwritten(actor: Actor, action: str, *rest: object, **more: object) -> None:
+        written.append(action)
+        raise FlowError("no room", Code.IO_FAILED)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(centre.audit, "append", unwritten)
+        with pytest.raises(FlowError, match="it is done, but"):
+            centre.apply_workloads([], ["w1"], LOCAL)
+    assert written == ["workload.apply", "containment.release"]
+    assert (centre.number, sorted(centre.containment.contained)) == (number + 1, ["w2"])
+
+
+def test_every_end_is_told_and_changes_are_forgotten(centre: Centre, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "COMPACT_EVERY", 3)
+    monkeypatch.setattr(state, "KEEP_CHANGES", 2)
+    centre.contain(["w1", "w2"], "", State.QUARANTINED, LOCAL, reason="a test", ttl=1e-6)
+    centre.trust.enrolment_token("x", 0)  # a commit like any other
+    written: list[str] = []
+
+    def unwritten(actor: Actor, action: str, target: str, **more: object) -> None:
+        written.append(target)
+        raise FlowError("no room", Code.IO_FAILED)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(centre.audit, "append", unwritten)
+        with pytest.raises(FlowError, match="it is done, but"):
+            centre.tick()
+    assert (written, dict(centre.containment.contained)) == (["w1", "w2"], {})
+    last = centre.store.version
+    assert len(centre.store.changes(last - 2)) > 0
+    with pytest.raises(Compacted):
+        centre.store.changes(last - 3)
+
+
+def test_no_tunnels_end_at_who_was_revoked(centre: Centre) -> None:
+    _, key = new_key()
+    token = centre.trust.enrolment_token("dpu1", 0)
+    centre.trust.enrol(token.text, signing_request(key, "dpu1"))
+    centre.tell_vtep("dpu1", "192.0.2.1", "", LOCAL)
+    centre.trust.revoke("appliance/dpu1", "a test")
+    centre.tell_vtep("dpu1", "", "", LOCAL)
+    centre.tell_vtep("dpu1", "192.0.2.1", "", LOCAL)  # it said so before, and it is looked at late
+    assert centre.vteps == {}
+
+
+def test_who_has_no_token_keeps_nobody_from_another_certificate(tmp_path: Path, centre: Centre) -> None:
+    _, key = new_key()
+    request = signing_request(key, "dpu1")
+    token = centre.trust.enrolment_token("dpu1", 0)
+    _, pem = centre.trust.enrol(token.text, request)
+
+    def stranger() -> str:
+        try:
+            centre.trust.enrol("nonsense", request)
+        except FlowError as error:
+            return error.reason
+        return ""
+
+    said = [stranger() for _ in range(10 * ENROLMENTS_PER_SECOND)]
+    assert "too many enrolments" in said[-1]
+    caller = centre.trust.by_certificate(read_certificate(pem))
+    assert read_certificate(centre.trust.renew(caller, request)).name == "dpu1"
+
+
+def test_alarms_of_one_push_out_no_others() -> None:
+    book = Book()
+    book.alarm("drift", "dpu1", "look")
+    for number in range(2 * MAX_ALARMS):
+        book.alarm("refusal", "dpu2", str(number))
+    assert [one.kind for one in book.alarms if one.appliance == "dpu1"] == ["drift"]
+    assert book.alarms[0].text == str(2 * MAX_ALARMS - 1)
 
 
 def test_the_directory_is_watched(centre: Centre, tmp_path: Path) -> None:
