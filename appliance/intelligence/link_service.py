@@ -75,6 +75,8 @@ class Session:
         self.told_containment = (0, 0)
         self.carried = (0, 0)
         """Generation and number of the containment that is part of what was sent."""
+        self.contain_again = False
+        """It refused the containment that it was told last."""
         self.overtaken = False
         """A newer containment was told since: what was sent may be refused for that alone."""
         self.snapshot = False
@@ -85,6 +87,8 @@ class Session:
         """When what was refused is told again (monotonic; 0: nothing is)."""
         self.unmerged: list[ContainedAt] | None = None
         """What it contained that could not be written down here yet."""
+        self.untold: tuple[str, str] | None = None
+        """Where its tunnels end, address and MAC, which could not be written down here yet."""
         self.key = self.pinned = b""
         """What it was told to pin, and what it is known to have pinned."""
         self.ping = False
@@ -119,7 +123,7 @@ class Session:
             self.stale = False
             made = await self.service.made(self._next)
             if made is None:
-                if not self.stale:
+                if not self.stale and self.refused is None:
                     self.record.behind_since = 0.0
                 continue
             data, wanted, self.carried = made
@@ -143,6 +147,7 @@ class Session:
             containment, generation = centre.containment, centre.generation
         behind = record.generation < generation or self.snapshot
         if wanted is None or (wanted.digest == record.digest and not behind):
+            self.refused = None  # it has what it is to have
             return None
         if self.refused == (generation, wanted.digest):
             return None
@@ -166,20 +171,23 @@ class Session:
         now = centre.generation, centre.containment_number
         if now[1] == 0 or now <= self.told_containment or self.record.detached:
             return
-        self.told_containment = now
-        self.overtaken = now > self.carried
-        signed = await self.service.made(self._signed_containment, urgent=True)
+        # What is signed may be newer than what there was to tell a moment ago.
+        signed, self.told_containment = await self.service.made(self._signed_containment, urgent=True)
+        self.contain_again = False
+        self.overtaken = self.told_containment > self.carried
         await context.write(link_service_pb2.ConnectResponse(down=Down(containment=signed)))
 
-    def _signed_containment(self) -> statement_pb2.SignedStatement:
+    def _signed_containment(self) -> tuple[statement_pb2.SignedStatement, tuple[int, int]]:
+        """With its generation and number. In the core's thread."""
         centre = self.service.centre
-        payload, number, digest = self.service.containment_payload()
-        return centre.signer.sign(
+        payload, generation, number, digest = self.service.containment_payload()
+        signed = centre.signer.sign(
             statement_pb2.Statement(
-                centre=centre.id, generation=centre.generation, appliance=self.name, number=number, payload=payload,
+                centre=centre.id, generation=generation, appliance=self.name, number=number, payload=payload,
                 kind=statement_pb2.STATEMENT_KIND_CONTAINMENT, result_digest=digest,
             )
         )  # fmt: skip
+        return signed, (generation, number)
 
     async def _key_change(self, context: grpc.aio.ServicerContext[object, object]) -> None:
         centre = self.service.centre
@@ -237,6 +245,8 @@ class Session:
                 self._heartbeat(up.heartbeat)
                 if self.unmerged is not None:
                     await self._merge(self.unmerged)
+                if self.untold is not None:
+                    await self._tell_vtep()
             case "local":
                 if len(up.local.contained) > MAX_LOCAL:
                     self.end(grpc.StatusCode.INVALID_ARGUMENT, f"at most {MAX_LOCAL} contained workloads")
@@ -251,9 +261,9 @@ class Session:
         record, book, centre = self.record, self.service.book, self.service.centre
         now = book.monotonic()
         record.connected, record.heard, record.version = True, now, hello.version[:64]
-        record.generation, record.number, record.digest = hello.generation, hello.number, hello.digest
+        record.generation, record.number, record.digest = hello.generation, hello.number, hello.digest[:32]
         record.refusal, record.fault = "", ""
-        self.key = self.pinned = hello.statement_key
+        self.key = self.pinned = hello.statement_key[:32]
         if hello.detached:
             record.detached = hello.detach_reason[:256] or "no reason given"
             book.alarm("detached", self.name, record.detached)
@@ -261,21 +271,18 @@ class Session:
             record.detached = ""
         record.uplink = hello.uplink[:64]
 
-        def look() -> tuple[Slice | None, str]:
-            try:
-                centre.tell_vtep(self.name, hello.vtep, hello.vtep_mac, self.caller)
-            except FlowError as error:
-                return centre.wanted(self.name)[1], error.reason
-            return centre.wanted(self.name)[1], ""
-
-        wanted, wrong = await self.service.made(look)
-        if wrong:
-            book.alarm("vtep", self.name, wrong)
-        if wanted is not None and wanted.digest == hello.digest:
+        self.untold = hello.vtep[:64], hello.vtep_mac[:64]
+        await self._tell_vtep()
+        _, wanted = await self.service.made(lambda: centre.wanted(self.name))
+        if wanted is not None and wanted.digest == record.digest:
             record.slice = wanted
-        elif record.slice is not None and record.slice.digest != hello.digest:
+        elif record.slice is not None and record.slice.digest != record.digest:
             record.slice = None
-        self.told_containment = record.containment = (hello.generation, hello.containment_number)
+        known = record.containment
+        if known[1] != hello.containment_number or known[0] < hello.generation:
+            known = hello.generation, hello.containment_number
+        # Else it has acknowledged that number of a generation of which it has no slice yet.
+        self.told_containment = record.containment = known
         number = centre.number
         if (hello.generation, hello.number) > (centre.generation, number):
             why = (
@@ -287,6 +294,20 @@ class Session:
         self.service.mark_behind(record, now)
         self.greeted = True
         self._look()
+
+    async def _tell_vtep(self) -> None:
+        """Where its tunnels end. What cannot be written is tried again with the next heartbeat."""
+        centre = self.service.centre
+        address, mac = self.untold or ("", "")
+        try:
+            await self.service.made(lambda: centre.tell_vtep(self.name, address, mac, self.caller))
+            self.untold = None
+        except FlowError as error:
+            if no_room(error):
+                centre.failed = error.reason
+                return
+            self.untold = None
+            self.service.book.alarm("vtep", self.name, error.reason)
 
     def _look(self) -> None:
         """The writer is to see whether there is something to tell."""
@@ -313,7 +334,7 @@ class Session:
         self.snapshot, self.refused = False, None
         self.again_seconds = AGAIN_SECONDS[0]
         record.apply_seconds = now - (record.behind_since or self.sent_at)
-        self.service.told(self.name, said.number, now)
+        self.service.moved()
         record.behind_since = now if self.stale else 0.0
         self.wake.set()
 
@@ -324,6 +345,12 @@ class Session:
         if said.refusal not in (link_pb2.REFUSAL_KIND_DETACHED, link_pb2.REFUSAL_KIND_WRONG_BASE):
             self.again_at = book.monotonic() + self.again_seconds
             self.again_seconds = min(AGAIN_SECONDS[1], 2 * self.again_seconds)
+        last = said.kind == statement_pb2.STATEMENT_KIND_CONTAINMENT and (
+            (said.generation, said.number) == self.told_containment
+        )
+        # Of what it could not read, or did not believe, it does not say what it was.
+        if last or said.kind == statement_pb2.STATEMENT_KIND_UNSPECIFIED:
+            self.contain_again = record.containment < self.told_containment
         if said.kind in (statement_pb2.STATEMENT_KIND_CONTAINMENT, statement_pb2.STATEMENT_KIND_KEY):
             record.refusal = reason
             book.alarm("refusal", self.name, reason)
@@ -344,7 +371,8 @@ class Session:
         record.enforced, record.fault = said.enforced, said.fault[:256]
         if self.again_at and book.monotonic() >= self.again_at:
             self.again_at, self.refused, self.key = 0.0, None, self.pinned
-            self.told_containment = record.containment
+            if self.contain_again:  # what it has not answered yet is on its way
+                self.told_containment = record.containment
             self._look()
         if said.ping_time:
             trip = max(0.0, book.clock() - said.ping_time)
@@ -398,9 +426,7 @@ class LinkService:
         self.centre, self.book, self._executor, self._loop = centre, book, executor, loop
         self.sessions: dict[str, Session] = {}
         self.delay = DelayMeter()
-        self.acknowledged: list[Callable[[str, int, float], None]] = []
-        """Told name, number and monotonic time of each acknowledgement."""
-        self._payload: tuple[tuple[int, int], bytes, bytes] | None = None
+        self._payload: tuple[tuple[int, int, int], bytes, bytes] | None = None
         self._delta: tuple[tuple[object, ...], FleetContainment, bytes] | None = None
         """What deltas were made of last, and as bytes."""
         self._asked: deque[Asked] = deque()
@@ -431,8 +457,9 @@ class LinkService:
         """For as long as something is asked for."""
         while self._urgent or self._asked:
             some: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
-            while len(some) < AT_ONCE and (self._urgent or self._asked):
-                some.append((self._urgent or self._asked).popleft())
+            queue = self._urgent or self._asked  # what is urgent waits for nothing else
+            while len(some) < AT_ONCE and queue:
+                some.append(queue.popleft())
             calls = [call for call, _ in some]
             made = await self.core(lambda calls=calls: [_attempt(call) for call in calls])  # type: ignore[misc]
             for (_, future), (found, error) in zip(some, made, strict=True):
@@ -492,25 +519,22 @@ class LinkService:
             except TimeoutError:
                 continue
 
-    def told(self, name: str, number: int, at: float) -> None:
-        """An acknowledgement."""
-        for one in self.acknowledged:
-            one(name, number, at)
-        self.moved()
-
     def mark_behind(self, record: Record, now: float) -> None:
         """It has something to catch up with, as far as is known; the writer finds out."""
         if not record.behind_since:
             record.behind_since = now
 
-    def containment_payload(self) -> tuple[bytes, int, bytes]:
-        """The containment as bytes, its number and digest; made once for all sessions. In the core's thread."""
+    def containment_payload(self) -> tuple[bytes, int, int, bytes]:
+        """The containment as bytes, its generation, number and digest; made once for all sessions, or once a second
+        while time runs. In the core's thread.
+        """
         with self.centre.lock:
-            now = self.centre.containment
-            key = self.centre.generation, now.number
+            now, generation = self.centre.containment, self.centre.generation
+            runs = any(one.contained.left for one in now.contained.values())
+            key = generation, now.number, int(self.book.monotonic()) if runs else 0
             if self._payload is None or self._payload[0] != key:
                 self._payload = key, wire.containment_to(now).SerializeToString(), now.digest
-            return self._payload[1], now.number, self._payload[2]
+            return self._payload[1], generation, now.number, self._payload[2]
 
     def delta_payload(self, change: Delta, containment: FleetContainment) -> bytes:
         """A delta as bytes: made once for all to whom the same peers become others. In the core's thread."""

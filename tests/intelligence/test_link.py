@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,17 +17,23 @@ from typing import Any
 import grpc
 import pytest
 
-from appliance.intelligence import enrol, link_service, simulated
+from appliance.errors import Code, FlowError, InvalidValue
+from appliance.intelligence import context, enrol, link_service, simulated
 from appliance.intelligence.access import LOCAL
+from appliance.intelligence.authority import new_key, signing_request
 from appliance.intelligence.context import Door
 from appliance.intelligence.link_service import Session
 from appliance.intelligence.receiver import Held
 from appliance.intelligence.server import CentreConfig, CentreServer
 from appliance.intelligence.simulated import Simulated, prepare
+from appliance.intelligence.store import NoSpace
 from appliance.intelligence.v1 import (
+    enrolment_service_pb2,
+    enrolment_service_pb2_grpc,
     link_pb2,
     link_service_pb2,
     link_service_pb2_grpc,
+    statement_pb2,
 )
 from appliance.policy.model import Network, State
 from tests.intelligence.test_receiver import POLICY, workload
@@ -162,6 +169,163 @@ def test_what_could_not_be_brought_into_force_is_told_again(
             centre.set_labels("w2", {"app": "cache"}, [], LOCAL)
             await current()
             assert one.receiver.held.key == centre.signer.public
+            full[0] = 1  # the key is refused, and so nobody believes what is signed with it
+            centre.rotate_key(LOCAL, "a test")
+            centre.contain(["w1"], "", State.WATCHED, LOCAL, reason="a test")
+            await current()
+            assert one.receiver.held.key == centre.signer.public
+
+    asyncio.run(main())
+
+
+def test_containment_that_is_overtaken_before_it_is_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with serving(tmp_path) as (server, one):
+            made, late = Session._signed_containment, threading.Event()
+
+            def signed(session: Session) -> Any:
+                if not late.is_set():
+                    late.set()
+                    server.centre.contain(["w1"], "", State.WATCHED, LOCAL, reason="a test")
+                return made(session)
+
+            monkeypatch.setattr(Session, "_signed_containment", signed)
+            contain(server)
+            one.connect(at(server))
+            await is_current(server)
+            contain(server)  # an answer to what was told twice would come before this one's
+            await is_current(server)
+            assert one.receiver.held.containment.number == 3
+            # It has the containment of a generation of which it has no slice yet, when its stream breaks.
+            await one.disconnect()
+            await until("the end", lambda: not server.book.of("dpu1").connected)
+            one.receiver.held = replace(one.receiver.held, containment_generation=2)
+            server.book.of("dpu1").containment = 2, 3
+            server.centre.raise_generation(LOCAL, "a test")
+            one.connect(at(server))
+            await is_current(server)
+
+    asyncio.run(main())
+
+
+def test_what_is_urgent_waits_for_nothing_else(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(tmp_path) as (server, _):
+            first, others = threading.Event(), threading.Event()
+            begun = threading.Event()
+            given = [
+                asyncio.create_task(server.link.made(lambda: begun.set() or first.wait(TIMEOUT)))  # type: ignore[func-returns-value]
+            ]
+            await until("its turn", begun.is_set)
+            given += [asyncio.create_task(server.link.made(lambda: others.wait(TIMEOUT))) for _ in range(2)]
+            urgent = asyncio.create_task(server.link.made(lambda: "here", urgent=True))
+            await asyncio.sleep(0)  # all have asked
+            first.set()
+            try:
+                assert await asyncio.wait_for(urgent, TIMEOUT / 2) == "here"
+            finally:
+                others.set()
+                await asyncio.gather(*given)
+
+    asyncio.run(main())
+
+
+def test_time_that_is_left_runs_on(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(tmp_path) as (server, _):
+            centre, later = server.centre, 0.0
+            centre._monotonic = server.book.monotonic = lambda: time.monotonic() + later
+
+            def left() -> float:
+                payload = server.link.containment_payload()[0]
+                return statement_pb2.ContainmentState.FromString(payload).contained[0].seconds_left
+
+            centre.contain(["w2"], "", State.QUARANTINED, LOCAL, reason="a test", ttl=3600)
+            assert 3500 < left() <= 3600
+            later = 3000.0
+            assert left() <= 600
+
+    asyncio.run(main())
+
+
+def test_who_refuses_is_behind(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(tmp_path) as (server, one):
+
+            def impose(before: Held, after: Held) -> None:
+                raise InvalidValue("no")
+
+            one.receiver._impose = impose
+            one.connect(at(server))
+            record = server.book.of("dpu1")
+            await until("the refusal", lambda: record.refusal)
+            session = server.link.sessions["dpu1"]
+            await until("the writer's look", lambda: not session.stale)
+            await server.link.made(lambda: None)
+            await asyncio.sleep(0)
+            assert record.behind_since
+
+    asyncio.run(main())
+
+
+def test_an_end_of_tunnels_that_could_not_be_written_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulated, "HEARTBEAT_SECONDS", 0.05)
+
+    async def main() -> None:
+        async with serving(tmp_path) as (server, one):
+            told: list[tuple[str, str]] = []
+
+            def tell(name: str, address: str, mac: str, caller: object) -> None:
+                told.append((address, mac))
+                if len(told) < 3:
+                    raise NoSpace("no room")
+
+            hello = Held.hello
+
+            def greeting(held: Held, *rest: Any) -> link_pb2.LinkUp:
+                made = hello(held, *rest)
+                made.hello.vtep = "1" * 99
+                return made
+
+            monkeypatch.setattr(server.centre, "tell_vtep", tell)
+            monkeypatch.setattr(Held, "hello", greeting)
+            one.connect(at(server))
+            await until("another try", lambda: len(told) >= 3)
+            assert not [one for one in server.book.alarms if one.kind == "vtep"]
+            assert told == [("1" * 64, "")] * 3
+
+    asyncio.run(main())
+
+
+def test_a_token_against_a_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strangers fill no log, and a token that is used up has led to a certificate, though that could not be told."""
+    monkeypatch.setattr(context, "REFUSALS_AT_ONCE", 3.0)
+    monkeypatch.setattr(context, "REFUSALS_PER_SECOND", 1e-6)
+
+    async def main() -> None:
+        async with serving(tmp_path) as (server, _):
+            centre, (_, key) = server.centre, new_key()
+            options = grpc.ssl_channel_credentials(centre.authority.pem)
+            address = f"127.0.0.1:{server.ports[Door.TOKEN]}"
+            async with grpc.aio.secure_channel(address, options, enrol.OPTIONS) as channel:
+                stub: Any = enrolment_service_pb2_grpc.EnrolmentServiceStub(channel)
+                ask = enrolment_service_pb2.EnrolRequest(signing_request=signing_request(key, "x"))
+                for _ in range(10):
+                    with pytest.raises(grpc.aio.AioRpcError, match="token: it is none"):
+                        await stub.Enrol(ask, timeout=TIMEOUT)
+                written = [one.action for one in centre.audit.entries() if one.refusal]
+                assert written == ["call.EnrolmentService/Enrol"] * 3
+                ask.token = centre.trust.enrolment_token("x", 0).text
+
+                def note(*what: object, **more: object) -> None:
+                    raise FlowError("no room", Code.IO_FAILED)
+
+                monkeypatch.setattr(centre, "note", note)
+                assert (await stub.Enrol(ask, timeout=TIMEOUT)).name == "x"
 
     asyncio.run(main())
 
