@@ -39,7 +39,6 @@ from appliance.policy.program import Numbers, Program
 from appliance.policy.refusal import Refused
 from appliance.policy.selecting import matches, means
 from appliance.policy.selector import named, parse_selector
-from appliance.policy.universe import flat
 
 
 class Centre(CentreState):
@@ -500,18 +499,21 @@ class Centre(CentreState):
 
     def _bound_to(self, name: str, baseline: Sequence[Rule]) -> tuple[Rule, ...]:
         """A baseline that an appliance tells, with the workload named on the side that means it: it opens nothing for
-        anybody else. What does not mean it goes, and all of it when it could not be brought into force.
+        anybody else. What does not mean it goes, and all of it when it could not be brought into force, or speaks of
+        groups and services of the policy, which another revision may not have.
         """
-        me, workload, groups = named(name), self.workloads[name], self.rules.groups
-        made = []
+        me, workload, made = named(name), self.workloads[name], []
         try:
-            self._check_paths((), baseline)
-            for rule in baseline:
-                if means(flat(rule.source, groups), workload, State.RESTRICTED):
+            checked(
+                PolicySet(rules=tuple(replace(one, name=f"baseline[{n}]") for n, one in enumerate(baseline)))
+            )
+            for one in baseline:
+                rule = replace(one, name=one.name[:63] or "baseline")
+                if means(rule.source, workload, State.RESTRICTED):
                     made.append(replace(rule, source=me))
-                if means(flat(rule.target, groups), workload, State.RESTRICTED):
+                if means(rule.target, workload, State.RESTRICTED):
                     made.append(replace(rule, target=me))
-        except (FlowError, ValueError):
+        except FlowError:
             return ()
         return tuple(dict.fromkeys(made))
 
