@@ -16,6 +16,7 @@ from appliance.policy.audit import (
     HEAD,
     LOCAL,
     LOG,
+    MAX_REFUSED,
     SIGN_SECONDS,
     Actor,
     AuditLog,
@@ -261,3 +262,12 @@ def test_a_cut_tail_shows_after_the_log_has_gone_on_too(tmp_path: Path, cut: int
     log.close()
     after = verify(tmp_path)
     assert (after.fault, after.entry, after.good) == (Fault.MISSING, ENTRIES - cut + 1, ENTRIES - cut)
+
+
+def test_who_is_refused_fills_no_log(tmp_path: Path) -> None:
+    log, long = AuditLog(tmp_path), "x" * 100_000
+    with pytest.raises(InvalidValue), log.refusals(LOCAL, "policy.publish", long, long):
+        raise InvalidValue(long)
+    (one,) = log.entries()
+    assert {len(text) for text in (one.target, one.reason, one.refusal)} == {MAX_REFUSED}
+    log.close()
