@@ -313,7 +313,8 @@ class Segmentation:
 
     def forget_confirm(self) -> None:
         """No revision waits to be confirmed any more."""
-        self._set_confirm(None)
+        self._wait_for(None)
+        self._keep_confirm(None)
 
     def _set_confirm(self, confirm: Confirm | None) -> None:
         self._keep_confirm(confirm)

@@ -218,8 +218,10 @@ class Enforcement:
         """States alone have changed: other identity numbers for some addresses, and nothing is compiled."""
         self._post_rows(*self._flipped(self._in_force))
 
-    def relabel(self, after: Inventory) -> bool:
-        """Brings other labels of workloads into force if nothing needs to be compiled for it; whether that was so."""
+    def relabel(self, after: Inventory, written: Callable[[], None] = lambda: None) -> bool:
+        """Brings other labels of workloads into force if nothing needs to be compiled for it; whether that was so.
+        ``written`` is called before packets feel it, if so.
+        """
         now = self._in_force
         old = now.workloads
         if len(old) != len(after.workloads) or any(one.name not in old for one in after.workloads):
@@ -230,6 +232,7 @@ class Enforcement:
             return False
         program, rows, concerned = found
         workloads = {one.name: one for one in after.workloads}
+        written()
         self._post_rows(replace(now, program=program, inventory=after, workloads=workloads), rows, concerned)
         return True
 

@@ -10,7 +10,7 @@ there is a centre, local writes are refused (``Segmentation.check_master``); loc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from appliance.errors import FlowError
@@ -66,20 +66,27 @@ class Imposing:
                 moved = _moved(old, wanted.contained)
                 force.pending = {name: before.states.get(name, State.NORMAL) for name in moved}
             bound: Sequence[tuple[str, int]] = ()
+
+            def written() -> None:
+                """Before packets feel it: what cannot be told is not done."""
+                control.audit.append(
+                    actor, "central.impose", target, before={"revision": before.revision},
+                    after={"revision": wanted.revision, "workloads": len(workloads),
+                           "contained": len(wanted.contained)},
+                    revision=wanted.revision,
+                )  # fmt: skip
+
             with self._or_back(old, back):
-                if not self._quick(before.policy is policy, wanted.revision, inventory, moved):
+                if not self._quick(before.policy is policy, wanted.revision, inventory, moved, written):
                     made = force.made(wanted.revision, policy, inventory, before.program)
                     with force.lock:
+                        written()
                         force.pending = {}
                         bound = force.bound_anew(made)
                         force.post_or_keep(made)
             force.adopt_connections(bound)
-            control.forget_confirm()
-            control.audit.append(
-                actor, "central.impose", target, before={"revision": before.revision},
-                after={"revision": wanted.revision, "workloads": len(workloads), "contained": len(wanted.contained)},
-                revision=wanted.revision,
-            )  # fmt: skip
+            with suppress(FlowError):  # it is in force all the same; the next one tries again
+                control.forget_confirm()
         force.tell()
 
     def _ours(self, network: Network) -> Network:
@@ -91,7 +98,14 @@ class Imposing:
             self._read = text, self._control.read(text, "centre")
         return self._read[1]
 
-    def _quick(self, same_policy: bool, revision: int, after: Inventory, moved: Iterable[str]) -> bool:
+    def _quick(
+        self,
+        same_policy: bool,
+        revision: int,
+        after: Inventory,
+        moved: Iterable[str],
+        written: Callable[[], None],
+    ) -> bool:
         """Labels alone have changed, and nothing has to be compiled for it."""
         force = self._control.force
         now = force.in_force
@@ -101,14 +115,18 @@ class Imposing:
             return False
         with force.at_once():
             force.pending = {}
-            return force.relabel(after)
+            return force.relabel(after, written)
 
     def contain(
         self, contained: Mapping[str, Contained], strangers: Sequence[Workload], actor: Actor
     ) -> None:
         """Containment alone. ``strangers``: contained workloads that may not be in the inventory yet."""
         control, force = self._control, self._control.force
-        with control.changes:
+        target = ", ".join(sorted(contained)[:20])
+        with (
+            control.changes,
+            control.audit.refusals(actor, "central.contain", target, "", control.revision),
+        ):
             with force.at_once():
                 known = force.in_force.workloads
                 old = control.contained.impose(contained)
@@ -116,11 +134,11 @@ class Imposing:
                 moved = _moved(old, contained)
                 if not missing and not any(_rules(old.get(name), contained.get(name)) for name in moved):
                     try:
+                        self._note(contained, actor, target)
                         force.flip_now()
-                    except FlowError:
+                    except BaseException:
                         control.contained.impose(old)
                         raise
-                    self._note(contained, actor)
                     return
                 force.pending = {name: force.in_force.states.get(name, State.NORMAL) for name in moved}
             now = force.in_force
@@ -129,9 +147,9 @@ class Imposing:
             with self._or_back(old, back):
                 made = force.made(now.revision, now.policy, control.workloads.inventory, now.program)
                 with force.lock:
+                    self._note(contained, actor, target)
                     force.pending = {}
                     force.post_or_keep(made)
-            self._note(contained, actor)
         force.tell()
 
     @contextmanager
@@ -140,17 +158,18 @@ class Imposing:
         control, force = self._control, self._control.force
         try:
             yield
-        except FlowError:
+        except BaseException:
             with force.lock:
                 force.pending = {}
                 control.contained.impose(contained)
             workloads()
             raise
 
-    def _note(self, contained: Mapping[str, Contained], actor: Actor) -> None:
+    def _note(self, contained: Mapping[str, Contained], actor: Actor, target: str) -> None:
+        """Before packets feel it."""
         control = self._control
         control.audit.append(
-            actor, "central.contain", ", ".join(sorted(contained)[:20]),
+            actor, "central.contain", target,
             after={name: one.state.name.lower() for name, one in sorted(contained.items())[:100]},
             revision=control.revision,
         )  # fmt: skip

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from appliance.errors import BadState, InvalidValue, NotFound
+from appliance.errors import BadState, Code, FlowError, InvalidValue, NotFound
 from appliance.policy.keys import Key
 
 FILE: Final = "segmentation.db"
@@ -139,22 +139,26 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Everything inside becomes durable in one step, or not at all."""
+        """Everything inside becomes durable in one step, or not at all. ``FlowError``: it cannot be written."""
         with self._lock:
-            if self._depth == 0:
-                self._sql.execute("BEGIN IMMEDIATE")
-            self._depth += 1
             try:
-                yield
-            except BaseException:
-                self._depth -= 1
                 if self._depth == 0:
+                    self._sql.execute("BEGIN IMMEDIATE")
+                self._depth += 1
+                try:
+                    yield
+                finally:
+                    self._depth -= 1
+                if self._depth == 0:
+                    self._sql.execute("COMMIT")
+                    self._flushed = False
+            except BaseException as error:
+                if self._depth == 0 and self._sql.in_transaction:
                     self._sql.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):
+                    why = f"{self.path} cannot be written, nothing was changed: {error}"
+                    raise FlowError(why, Code.IO_FAILED) from error
                 raise
-            self._depth -= 1
-            if self._depth == 0:
-                self._sql.execute("COMMIT")
-                self._flushed = False
 
     def _all(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._lock:
@@ -164,8 +168,12 @@ class Store:
         """What was committed so far survives the death of the machine. Keeps nobody waiting who writes."""
         with self._flushing:
             if not self._flushed:
-                self._flushed = True
-                self._disk.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                self._flushed = True  # before it is: a commit meanwhile sets it back
+                try:
+                    self._disk.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                except sqlite3.Error:
+                    self._flushed = False
+                    raise
 
     # -- small things
 

@@ -3,6 +3,8 @@
 """Containment whose appliance dies, or whose fast path refuses, in the midst of it."""
 
 import os
+import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,8 +12,9 @@ import pytest
 
 from appliance.errors import FlowError, NotConnected
 from appliance.policy.audit import LOCAL, LOG, Outcome
-from appliance.policy.containment import KeptPath
+from appliance.policy.containment import Contained, KeptPath
 from appliance.policy.control import Segmentation
+from appliance.policy.imposed import Imposed, Imposing
 from appliance.policy.model import State, Workload
 from appliance.policy.operation import Settings
 
@@ -83,4 +86,46 @@ def test_what_cannot_be_told_is_not_done(tmp_path: Path, monkeypatch: pytest.Mon
     assert control.in_force.states == {}
     control.containment.contain([AGENT], State.QUARANTINED, LOCAL, reason="it scans")
     assert control.in_force.states == {"agent": State.QUARANTINED}
+    control.close()
+
+
+@pytest.mark.parametrize("error", [FlowError("no room"), sqlite3.OperationalError("disk is full")])
+@pytest.mark.parametrize("what", ["all", "labels", "state", "path"])
+def test_what_a_centre_says_and_cannot_be_told_or_kept_is_not_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, error: Exception
+) -> None:
+    control = appliance(tmp_path)
+    imposing = Imposing(control)
+    twin = replace(AGENT, name="twin", labels={"app": "other"})
+    first = Imposed(
+        revision=5, networks=(), policy="default: allow\n", workloads=(AGENT, twin), contained={}, vteps={}
+    )
+    imposing.impose(first, LOCAL)
+    before, audited = control.in_force, control.audit.count
+    kept = (KeptPath(source="app=other", services=("tcp/22",)),) if what == "path" else ()
+    contained = {"agent": Contained("agent", State.QUARANTINED, 0.0, 0.0, "it scans", "centre", kept)}
+
+    def change() -> None:
+        if what == "all":
+            imposing.impose(replace(first, revision=6, workloads=(AGENT,), contained=contained), LOCAL)
+        elif what == "labels":
+            same = replace(AGENT, labels=twin.labels)
+            imposing.impose(replace(first, workloads=(same, twin)), LOCAL)
+        else:
+            imposing.contain(contained, (), LOCAL)
+
+    def full(*given: object, **more: object) -> NoReturn:
+        raise error
+
+    with monkeypatch.context() as changed:
+        changed.setattr(control.audit, "append", full)
+        with pytest.raises(type(error)):
+            change()
+    assert control.in_force is before
+    assert control.workloads.inventory == before.inventory
+    assert (control.contained.states, control.force.pending, control.audit.count) == ({}, {}, audited)
+    change()
+    assert control.in_force is not before
+    assert control.in_force.states == ({} if what == "labels" else {"agent": State.QUARANTINED})
+    assert control.audit.count == audited + 1
     control.close()

@@ -201,3 +201,47 @@ def test_kill_in_between_leaves_the_old_or_the_new_one_whole(tmp_path: Path, sec
     assert store.meta("twin") == str(running.number)
     assert publish(store, "next").number == running.number + 1
     store.close()
+
+
+def test_a_flush_that_failed_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path)
+    there = store._disk
+    asked = []
+
+    class Disk:
+        """Full, the first time."""
+
+        def execute(self, query: str) -> object:
+            asked.append(query)
+            if len(asked) == 1:
+                raise sqlite3.OperationalError("disk I/O error")
+            return there.execute(query)
+
+    monkeypatch.setattr(store, "_disk", Disk())
+    with pytest.raises(sqlite3.OperationalError):
+        store.flush()
+    store.flush()
+    store.flush()
+    assert len(asked) == 2
+    monkeypatch.undo()
+    store.close()
+
+
+def test_a_full_disk_is_told_in_words_and_changes_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    pages = store._sql.execute("PRAGMA page_count").fetchone()[0]
+    store._sql.execute(f"PRAGMA max_page_count={pages}")
+
+    def change() -> None:
+        with store.transaction():
+            store.set_meta("small", "one")
+            store.set_meta("large", "x" * 1_000_000)
+
+    with pytest.raises(FlowError, match="cannot be written, nothing was changed"):
+        change()
+    assert store.meta("small") == ""
+    assert not store._sql.in_transaction
+    store._sql.execute("PRAGMA max_page_count=1000000")
+    change()
+    assert store.meta("small") == "one"
+    store.close()
