@@ -25,6 +25,8 @@ _MISSING: Final[Any] = object()
 MAX_BYTES: Final = 16 << 20
 MAX_DEPTH: Final = 16
 MAX_ALIASES: Final = 1000
+MAX_STOOD_FOR: Final = 1_000_000
+"""Values that all aliases of a document stand for."""
 
 
 class ConfigError(BadConfig):
@@ -221,26 +223,41 @@ def read_document(path: Path) -> Node:
 
 
 class _Bounded(Composer, CParser, SafeConstructor, Resolver):
-    """The safe reader, with bounds on depth and on aliases, so that a small file is a small document. What reads
-    letters is libyaml: Python's own takes seconds for ten thousand rules.
+    """The safe reader, with bounds on depth, aliases and what they stand for, so that a small file is a small document,
+    and none contains itself. What reads letters is libyaml: Python's own takes seconds for ten thousand rules.
     """
 
-    depth = aliases = 0
+    depth = aliases = values = stood_for = 0
 
     def __init__(self, stream: str) -> None:
         CParser.__init__(self, stream)
         Composer.__init__(self)
         SafeConstructor.__init__(self)
         Resolver.__init__(self)
+        self.sizes: dict[str | None, int] = {}
+        """Values of what an anchor names, aliases in it resolved."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self.depth += 1
         event: Any = self.peek_event()
-        self.aliases += isinstance(event, yaml.AliasEvent)
-        if self.depth > MAX_DEPTH + 1 or self.aliases > MAX_ALIASES:
-            what = f"nested deeper than {MAX_DEPTH}, or more than {MAX_ALIASES} aliases"
+        before = self.values
+        if isinstance(event, yaml.AliasEvent):
+            self.aliases += 1
+            if event.anchor in self.anchors:  # without a size yet: it contains itself
+                size = self.sizes.get(event.anchor, MAX_STOOD_FOR + 1)
+                self.values += size
+                self.stood_for += size
+        else:
+            self.values += 1
+        if self.depth > MAX_DEPTH + 1 or self.aliases > MAX_ALIASES or self.stood_for > MAX_STOOD_FOR:
+            what = (
+                f"nested deeper than {MAX_DEPTH}, more than {MAX_ALIASES} aliases, or aliases of more than "
+                f"{MAX_STOOD_FOR} values"
+            )
             raise yaml.MarkedYAMLError(problem=what, problem_mark=event.start_mark)
         node = super().compose_node(parent, index)
+        if event.anchor is not None:
+            self.sizes.setdefault(event.anchor, self.values - before)
         self.depth -= 1
         return node
 
