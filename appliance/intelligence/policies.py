@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, TypeVar
 
+from appliance.intelligence.authority import check_name
 from appliance.policy.check import check
 from appliance.policy.model import Default, Inventory, PolicySet, State, Workload
 from appliance.policy.reading import read_policy, write_policy
@@ -115,18 +117,31 @@ def _outside(selector: Selector, policy: PolicySet, workloads: Iterable[Workload
 
 
 _read: dict[str, tuple[str, PolicySet]] = {}
+_reading = threading.Lock()
+MOST_READ: Final = 100
+MOST_LETTERS: Final = 16 << 20
+"""What is remembered of sets that were read: anybody who may look asks for drafts of any name."""
 
 
 def read(name: str, text: str) -> PolicySet:
-    """A set's policy, checked but for what only an inventory can tell. The last text of each set is read once."""
+    """A set's policy, checked but for what only an inventory can tell. What was read last is not read again."""
     known = _read.get(name)
     if known is None or known[0] != text:
-        known = _read[name] = text, read_policy(text, name)
+        known = text, read_policy(text, name)
+        with _reading:
+            _read.pop(name, None)
+            _read[name] = known
+            letters = sum(len(one) for one, _ in _read.values())
+            while len(_read) > 1 and (len(_read) > MOST_READ or letters > MOST_LETTERS):
+                letters -= len(_read.pop(next(iter(_read)))[0])
     return known[1]
 
 
 def read_for(name: str, text: str, inventory: Inventory) -> PolicySet:
-    """The same, with an inventory: labels and names that nobody has are problems too. ``Refused``."""
+    """The same, with an inventory: labels and names that nobody has are problems too. ``Refused``; ``InvalidValue``: no
+    set can have such a name.
+    """
+    check_name(name)
     policy = read(name, text)
     return read_policy(text, name, inventory) if check(policy, inventory) else policy
 
