@@ -145,6 +145,13 @@ class Slicer:
         self._members: list[set[str]] = []
         for name, seat in self._seats.items():
             self._sit(name, seat)
+        self._wide = [
+            (name, place)
+            for name, seat in self._seats.items()
+            for place in seat.peer.places
+            if place.length < BITS[place.version]
+        ]
+        """Prefixes, each with its workload; some may be gone."""
         self._inside = self._nested()
         self._index()
 
@@ -173,17 +180,11 @@ class Slicer:
         """By workload with prefixes: those that are bound inside of them. Whoever knows the one must know the other,
         or would take it for the one.
         """
-        wide = [
-            (name, place)
-            for name, seat in self._seats.items()
-            for place in seat.peer.places
-            if place.length < BITS[place.version]
-        ]
-        found: dict[str, set[str]] = {name: set() for name, _ in wide}
-        for name, around in wide:
+        found: dict[str, set[str]] = {}
+        for name, around in self._wide:
             for other, seat in self._seats.items():
                 if other != name and any(_within(place, around) for place in seat.peer.places):
-                    found[name].add(other)
+                    found.setdefault(name, set()).add(other)
         return found
 
     def _owner(self, workload: Workload) -> str:
@@ -387,14 +388,20 @@ class Slicer:
             or fleet.containment.baselines != now.containment.baselines
             or self._inside
             or any(
-                interface.prefixes
+                self._nests(one)
                 for name, one in fleet.workloads.items()
                 if now.workloads.get(name) is not one
-                for interface in one.interfaces
             )
         ):
             return Slicer(fleet, self), None
         return self._patched(fleet)
+
+    def _nests(self, workload: Workload) -> bool:
+        """Whether others may be inside of a workload that has changed, or it inside of others."""
+        if any(one.prefixes for one in workload.interfaces):
+            return True
+        places = _seat(workload).peer.places if self._wide else ()
+        return any(_within(place, around) for place in places for _, around in self._wide)
 
     def _patched(self, fleet: Fleet) -> tuple[Slicer, set[str] | None]:
         old = self.fleet.workloads
