@@ -43,6 +43,7 @@ from appliance.demo.fleet_data import (
 from appliance.errors import InitializationFailed
 from appliance.flow.launch import PID_FILE
 from appliance.intelligence import enrol, wire
+from appliance.intelligence.simulate import ready_words
 from appliance.intelligence.v1 import (
     fleet_service_pb2,
     fleet_service_pb2_grpc,
@@ -137,9 +138,11 @@ class Process:
     def ready(self) -> list[str]:
         """The words of its READY line, as soon as it has said so."""
         assert self._process.stdout is not None  # noqa: S101
-        for line in self._process.stdout:
-            if line.startswith("READY "):
-                return line.split()[1:]
+        try:
+            if words := ready_words(self._process.stdout, START_SECONDS):
+                return words
+        except TimeoutError as error:
+            raise InitializationFailed(f"{self.log.stem}: {error}; see {self.log}") from None
         last = self.log.read_text(errors="replace").strip().splitlines()
         raise InitializationFailed(f"{self.log.stem} ended: {last[-1] if last else 'it said nothing'}")
 

@@ -12,6 +12,7 @@ import gc
 import os
 import random
 import resource
+import select
 import statistics
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import grpc
 
@@ -46,6 +47,8 @@ FLAPS: Final = 3
 POLL_SECONDS: Final = 0.002, 0.1
 """Shortest and longest wait between two looks; in between a twentieth of what was waited."""
 SPARE_FILES: Final = 200
+START_SECONDS: Final = 60.0
+"""Of the centre."""
 PAGE_KIB: Final = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
@@ -140,6 +143,20 @@ def _raise_files(number: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def ready_words(said: IO[str], seconds: float) -> list[str]:
+    """Of the line that begins with READY, what follows; empty: none will come. ``TimeoutError``: not in time."""
+    end, lines = time.monotonic() + seconds, b""
+    while select.select([said], [], [], max(0.0, end - time.monotonic()))[0]:
+        some = os.read(said.fileno(), 4096)
+        if not some:
+            return []
+        lines += some
+        for line in lines.splitlines(keepends=True):
+            if line.startswith(b"READY ") and line.endswith(b"\n"):
+                return line.decode().split()[1:]
+    raise TimeoutError(f"not ready after {seconds:g} s")
+
+
 @contextmanager
 def running_centre(directory: Path, number: int) -> Iterator[tuple[CentreProcess, list[Simulated]]]:
     """A centre for a block, and appliances that belong to it. Nothing is left of it but the directory."""
@@ -151,10 +168,13 @@ def running_centre(directory: Path, number: int) -> Iterator[tuple[CentreProcess
     with said.open("w") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
-        words = process.stdout.readline().split() if process.stdout is not None else []
-        if words[:1] != ["READY"]:
+        try:
+            words = ready_words(process.stdout, START_SECONDS) if process.stdout is not None else []
+        except TimeoutError as error:
+            raise SimulationError(f"the centre does not start: {error}") from None
+        if not words:
             raise SimulationError(f"the centre does not start: {said.read_text()[-2000:]}")
-        yield CentreProcess(process.pid, Path(words[1]), f"127.0.0.1:{words[2]}"), appliances
+        yield CentreProcess(process.pid, Path(words[0]), f"127.0.0.1:{words[1]}"), appliances
     finally:
         process.terminate()
         try:
