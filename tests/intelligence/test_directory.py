@@ -147,9 +147,13 @@ def test_a_prefix_that_holds_nobody_leaves_changes_small(centre: Centre) -> None
     }
 
 
-def test_what_is_remembered_of_drafts_is_bounded(centre: Centre) -> None:
-    for number in range(policies.MOST_READ + 5):
+def test_what_is_remembered_of_drafts_is_bounded(centre: Centre, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policies, "MOST_READ", 3)
+    for number in range(6):
         centre.candidate(f"s{number}", POLICY)
-    assert len(policies._read) <= policies.MOST_READ
+    assert list(policies._read) == ["s3", "s4", "s5"]
+    monkeypatch.setattr(policies, "MOST_LETTERS", 2 * len(POLICY))
+    centre.candidate("s6", POLICY)
+    assert list(policies._read) == ["s5", "s6"]
     with pytest.raises(InvalidValue, match="cannot be a name"):
         centre.candidate("n" * 1000, POLICY)
