@@ -64,7 +64,7 @@ static uint16_t make_port(unsigned int index, const char *arguments, struct gen 
 	const struct rte_eth_conf conf = {0};
 	char name[32], why[CONFIG_WHY_MAX];
 	struct gen_spec spec;
-	uint16_t dev;
+	uint16_t dev = 0;
 
 	if (gen_parse(arguments, &spec, why) || gen_create(&spec, forward, 1, rte_get_tsc_hz(), gen, why))
 		fail("a generator", why);

@@ -75,9 +75,12 @@ static void check_own(struct rte_mbuf *m)
 
 static void speak(struct packet *p)
 {
-	struct rte_mbuf *refusal = reject_build(p, pool);
+	struct rte_mbuf *refusal;
 	struct ct_tuple tuple;
 
+	if (p->data[5] & 1)
+		p->reason = STEER_DROP_MTU;
+	refusal = reject_build(p, pool, 1400);
 	if (icmp_error_quotes(p, 0, &tuple) && (refusal || !icmp_error_is(p, 0)))
 		abort();
 	if (refusal) {

@@ -85,7 +85,7 @@ static void test_transactions(void)
 	// Abort brings a destroyed pipe back.
 	txn_begin(bed.space);
 	pipe_destroy(bed.space, root, NULL);
-	ok(!pipe_resize(bed.space, root, 9, NULL) == 0, "gone inside the transaction");
+	ok(pipe_resize(bed.space, root, 9, NULL) != 0, "gone inside the transaction");
 	txn_abort(bed.space);
 	send_udp(0, 0x09090909, 1);
 	poll_all();
