@@ -254,8 +254,7 @@ class Enforcement:
 
     def bound_anew(self, wanted: InForce) -> list[tuple[str, int]]:
         """Addresses (and zones) that are bound elsewhere than before: their connections may be adopted."""
-        before, after = (_places(one.program) for one in (self._in_force, wanted))
-        return [key for key, found in after.items() if before.get(key) != found]
+        return bound_anew(self._in_force.program, wanted.program)
 
     def adopt_connections(self, bound: Sequence[tuple[str, int]]) -> None:
         """Open connections of these addresses may go on here, for the configured window."""
@@ -268,6 +267,18 @@ class Enforcement:
                     dpu.ct_adopt(address, zone=zone, window=window)
         except FlowError as error:
             log.warning("connections of new bindings cannot be adopted", reason=error.reason)
+
+
+def bound_anew(before: Program, after: Program) -> list[tuple[str, int]]:
+    """Addresses (and zones) whose places have changed. Those that were and stay behind other appliances do not count:
+    there connections of who moves are adopted, not here.
+    """
+    old, new = _places(before), _places(after)
+    return [
+        key
+        for key, found in new.items()
+        if (was := old.get(key, [])) != found and any(port for port, _ in (*was, *found))
+    ]
 
 
 def _places(program: Program) -> dict[tuple[str, int], list[tuple[str, str]]]:

@@ -247,7 +247,8 @@ def address_map(
     }
     bindings = tuple(
         Binding(
-            bound.workload.name, bound.network.name, bound.zone, text, bound.interface.port, bound.interface.mac,
+            bound.workload.name, bound.network.name, bound.zone, text,
+            bound.interface.port if bound.port >= 0 else "", bound.interface.mac,
             identity[bound.network.name, (version, address, BITS[version])],
         )
         for bound in bounds

@@ -285,6 +285,8 @@ class Link:
             for end in made.peers.values():
                 key = (_L3[made.version], made.port, 0, end.mac, end.address)
                 whole = BITS[made.version]
+                if (key, whole) in prefix[made.version].found:
+                    continue  # it claims the address of a workload: only that peer is not heard
                 prefix[made.version].add(
                     key, (overlay.UNDERLAY_ZONE,), tunnel[made.version], whole, "overlay"
                 )
@@ -524,9 +526,10 @@ class Link:
             # Workloads do not reach what carries their tunnels.
             for version, address, length in self.tunnels.underlay if self.tunnels is not None else ():
                 key, lost = (_L3[version], zone, address), ly.to(f"lost{version}")
-                made[f"behind{version}"].add(
-                    (_L3[version], zone, mac, address), (), ly.NO_ROUTE, length, "overlay"
-                )
+                behind, row = made[f"behind{version}"], (_L3[version], zone, mac, address)
+                # What is there already reaches nobody either, or one of the workloads.
+                if (row, length) not in behind.found:
+                    behind.add(row, (), ly.NO_ROUTE, length, "overlay")
                 if router is not None and (key, length) not in made[f"fabric{version}"].found:
                     made[f"fabric{version}"].add(key, (), lost, length)
 

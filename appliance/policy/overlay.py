@@ -11,7 +11,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 from appliance.flow.types import parse_mac
@@ -79,7 +79,8 @@ class Tunnels:
 def check_vtep(address: str, mac: str = "") -> Vtep:
     """An end of tunnels that somebody tells of. ``ValueError``: no packets can go there."""
     made = ip_address(address)
-    if made.is_unspecified or made.is_multicast or made.is_loopback:
+    nobodys = made.is_unspecified or made.is_multicast or made.is_loopback
+    if nobodys or (made.version == 4 and made.is_reserved) or "%" in address:
         raise ValueError(f"{address} is not the address of one station")
     number = parse_mac(mac) if mac else 2 << 40
     if number >> 40 & 1 or not number:
@@ -101,21 +102,24 @@ def tunnel_mtu(overlay: Overlay | None, network: Network) -> int:
 
 def reaching(overlay: Overlay | None, vteps: Mapping[str, Vtep]) -> Overlay | None:
     """An overlay as configured, with what a centre says of other appliances: it names the addresses, the configuration
-    who takes frames for them. Appliances that it does not name stay as configured; those on an underlay of another IP
-    version are not reached.
+    who takes frames for them. Appliances that it does not name stay as configured, and nobody else has their addresses.
+    Those on an underlay of another IP version, or outside the prefixes configured for it, are not reached.
     """
     if overlay is None or not vteps:
         return overlay
-    taken = {one.address for one in vteps.values()}
-    version = ip_address(overlay.address).version
-    peers = {
-        name: one for name, one in overlay.peers.items() if name not in vteps and one.address not in taken
-    }
+    own = ip_address(overlay.address)
+    fabric = [ip_network(text) for text in overlay.prefixes]
+    peers = {name: one for name, one in overlay.peers.items() if name not in vteps}
+    taken = {own, *(ip_address(one.address) for one in peers.values())}
     for name, one in vteps.items():
+        address = ip_address(one.address)
+        if address.version != own.version or address in taken:
+            continue
+        if fabric and not any(address in prefix for prefix in fabric):
+            continue
         known = overlay.peers.get(name)
         mac = (known.next_hop_mac if known is not None else "") or overlay.next_hop_mac or one.next_hop_mac
-        if ip_address(one.address).version == version and one.address != overlay.address:
-            peers[name] = replace(one, next_hop_mac=mac)
+        peers[name] = replace(one, next_hop_mac=mac)
     return replace(overlay, peers=peers)
 
 
@@ -218,6 +222,7 @@ def _overlay_wrong(inventory: Inventory, overlay: Overlay) -> Iterator[Problem]:
     version = 0
     for name, vtep in (("this appliance", own), *overlay.peers.items()):
         try:
+            check_vtep(vtep.address, vtep.next_hop_mac)
             end = _end(vtep)
         except ValueError as error:
             yield Problem("overlay", "address" if vtep is own else f"peers[{name}]", str(error))
@@ -230,8 +235,6 @@ def _overlay_wrong(inventory: Inventory, overlay: Overlay) -> Iterator[Problem]:
         other = addresses.setdefault(end.address, name)
         if other != name:
             yield Problem("overlay", f"peers[{name}]", f"{vtep.address} is {other}'s already")
-        if end.mac >> 40 & 1 or not end.mac:
-            yield Problem("overlay", f"peers[{name}]", "its MAC is not the address of one station")
     for text in overlay.prefixes:
         try:
             parse_prefix(text)

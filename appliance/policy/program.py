@@ -193,6 +193,7 @@ class Binding:
     zone: int
     address: str
     port: str
+    """Empty: it is behind another appliance."""
     mac: str
     identity: int
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
 from typing import Final
@@ -27,7 +28,7 @@ from appliance.policy.model import (
     Vtep,
     Workload,
 )
-from appliance.policy.overlay import VNI_MAX
+from appliance.policy.overlay import VNI_MAX, check_vtep, own_vtep
 from appliance.run.document import Node, read_document
 
 MTU_DEFAULT: Final = 1500
@@ -259,7 +260,9 @@ def _overlay(node: Node | None, ports: Mapping[str, int], mtus: Mapping[str, int
     given = node.get("peers")
     for name, item in given.children() if given is not None else ():
         mac = item.get("mac")
-        peers[name] = Vtep(address=_address(item.need("address")), next_hop_mac=_mac(mac) if mac else "")
+        peer = Vtep(address=_address(item.need("address")), next_hop_mac=_mac(mac) if mac else "")
+        item.check(partial(check_vtep, peer.address, peer.next_hop_mac))
+        peers[name] = peer
         item.done()
     mac, next_hop = node.get("mac"), node.get("next_hop")
     port = _port(node, ports)
@@ -272,6 +275,7 @@ def _overlay(node: Node | None, ports: Mapping[str, int], mtus: Mapping[str, int
         next_hop_mac=_mac(next_hop) if next_hop else "",
         prefixes=node.list_of("prefixes", _prefix),
     )
+    node.check(partial(own_vtep, made))
     node.done()
     return made
 

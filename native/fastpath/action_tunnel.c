@@ -197,7 +197,12 @@ bool tunnel_back(uint8_t *h, uint32_t length, uint32_t frame_len)
 	memcpy(kept, src, bytes);
 	memcpy(src, dst, bytes);
 	memcpy(dst, kept, bytes);
-	return fill(h, length, frame_len, STEER_TUN_NONE, ETHERTYPE_TEB, 0);
+	if (!fill(h, length, frame_len, STEER_TUN_NONE, ETHERTYPE_TEB, 0))
+		return false;
+	// The checksum, if there was one, was of what came.
+	if (h[l3 + (bytes == 4 ? 9 : 6)] == IPPROTO_UDP)
+		put16(h + l3 + (bytes == 4 ? (h[l3] & 0xfu) * 4 : 40) + 6, 0);
+	return true;
 }
 
 static enum steer_drop encap(

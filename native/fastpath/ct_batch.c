@@ -49,7 +49,8 @@ static inline void count(
 static void fill(const struct job *j, const struct packet *p, struct ct_conn *c, bool reversed)
 {
 	c->epoch = j->epoch;
-	c->seen_ms = c->told_ms = c->opened_ms = (uint32_t)j->cw->now_ms;
+	c->seen_ms = c->told_ms = (uint32_t)j->cw->now_ms;
+	c->opened_ms = j->cw->now_ms;
 	c->id = (uint64_t)j->cw->index << 56 | ++j->cw->next_id;
 	c->first_ns = j->cw->now_ns;
 	ct_fill(c, p, reversed);

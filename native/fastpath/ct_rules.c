@@ -26,7 +26,7 @@ static bool may_adopt(const struct ct *ct, uint64_t now_ms, const struct packet 
 
 		if (a->until_ms <= now_ms)
 			continue;
-		if (older && (int32_t)((uint32_t)a->since_ms - older->opened_ms) < 0)
+		if (older && a->since_ms < older->opened_ms)
 			continue;
 		if (!a->version)
 			return true;
@@ -40,7 +40,9 @@ static bool may_adopt(const struct ct *ct, uint64_t now_ms, const struct packet 
 bool ct_rejoins(const struct ct *ct, uint64_t now_ms, const struct packet *p, const struct ct_key *key,
 	unsigned int direction, const struct ct_segment *segment, struct ct_conn *c)
 {
-	if (!may_adopt(ct, now_ms, p, key, c))
+	// What was closed was closed: a late segment does not make it live again.
+	if (c->state == STEER_CT_TCP_TIME_WAIT || c->state == STEER_CT_TCP_CLOSE ||
+		!may_adopt(ct, now_ms, p, key, c))
 		return false;
 	ct_tcp_adopt(c, direction, segment);
 	return true;

@@ -129,8 +129,8 @@ struct ct_conn {
 	uint32_t half_next; // half-open ones in order of age
 	uint32_t half_prev;
 	uint32_t mark[2];   // TCP: end of each side's SYN, later of its FIN
-	uint32_t opened_ms; // lower half of the clock
-	uint32_t spare[5];
+	uint64_t opened_ms; // whole: connections may be older than half of 32 bits
+	uint32_t spare[4];
 } __rte_cache_aligned;
 
 _Static_assert(sizeof(struct ct_conn) == 256, "four cache lines");

@@ -23,7 +23,8 @@ enum {
 struct frag_key {
 	uint8_t src[16];
 	uint8_t dst[16];
-	uint8_t from[16]; // inside of a tunnel: its sender, and its VNI
+	uint8_t from[16]; // inside of a tunnel: its ends, and its VNI
+	uint8_t to[16];
 	uint32_t vni;
 	uint32_t id;
 	uint16_t in_port;
@@ -292,10 +293,13 @@ static unsigned int layer_of(const struct packet *p)
 
 static void read_tunnel(const struct packet *p, struct frag_key *key)
 {
-	if (p->meta.layer[0].l3_type == L3_META_IPV6)
+	if (p->meta.layer[0].l3_type == L3_META_IPV6) {
 		memcpy(key->from, p->base[REGION_IP6] + 8, 16);
-	else
+		memcpy(key->to, p->base[REGION_IP6] + 24, 16);
+	} else {
 		memcpy(key->from, p->base[REGION_IP4] + 12, 4);
+		memcpy(key->to, p->base[REGION_IP4] + 16, 4);
+	}
 	memcpy(&key->vni, p->base[REGION_VXLAN] + 4, 4);
 }
 

@@ -239,14 +239,15 @@ static void refuse(struct fp_worker *w, struct packet *p, uint32_t mtu)
 }
 
 // What does not fit through the port it was to leave by. Where connections are tracked, its sender is told how large it may
-// be; not so in pipelines that are as a card would have them.
+// be; not so in pipelines that are as a card would have them, nor of one of several that a packet was flooded as: others may
+// have been delivered.
 static void too_big(struct fp_worker *w, struct packet *p)
 {
 	const struct ct *ct = fp_read_acquire(&ct_present);
 	uint32_t mtu = fp_read(&fp.ports[p->out_port].mtu), front = p->encap;
 
 	p->reason = STEER_DROP_MTU;
-	if (!ct || !ct_concerns(ct, p->in_port) || front >= mtu)
+	if (!ct || p->root != p || p->nr_copies || !ct_concerns(ct, p->in_port) || front >= mtu)
 		return;
 	if (front && !packet_pull(p, front))
 		return;

@@ -278,6 +278,32 @@ static void test_rejoining(void)
 	open_one();
 	ok(!from_client(ACK, 900000, 1, 10), "a younger one does not");
 	lab_wait(61000);
+	open_one();
+	ok(from_server(RST | ACK, 1, 1, 0) && state() == STEER_CT_TCP_CLOSE, "one that is closed");
+	lab_wait(1);
+	ok(!ct_adopt(1, &adopt, NULL) && !from_client(ACK, 900000, 1, 10) && state() == STEER_CT_TCP_CLOSE,
+		"stays closed");
+	lab_wait(61000);
+}
+
+// Half of what 32 bits count in milliseconds is less than 25 days.
+static void test_rejoining_late(void)
+{
+	enum { DAY_MS = 24 * 3600 * 1000 };
+	struct steer_ct_adopt adopt = {.window_ms = 60000};
+	struct steer_ct_cfg cfg = lab_cfg();
+
+	cfg.timeout_ms[STEER_CT_TIMER_TCP_ESTABLISHED] = 7 * DAY_MS;
+	lab_build(&cfg);
+	lab_allow(80);
+	open_one();
+	for (unsigned int days = 0; days < 30; days += 6) {
+		lab_wait(6 * DAY_MS);
+		ok(from_client(ACK, 1, 1, 0), "it is alive");
+	}
+	ok(!ct_adopt(1, &adopt, NULL), "30 days later");
+	ok(from_client(ACK, 900000, 1, 10), "it goes on elsewhere");
+	lab_tear_down();
 }
 
 static void test_pass_invalid(void)
@@ -313,6 +339,7 @@ int main(void)
 	test_adoption();
 	test_rejoining();
 	lab_tear_down();
+	test_rejoining_late();
 	test_pass_invalid();
 	bed_conserves(0);
 	bed_stop();

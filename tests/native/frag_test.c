@@ -35,6 +35,23 @@ static uint32_t put_fragment(unsigned int id, uint32_t at, uint32_t bytes, bool 
 	return 34 + bytes;
 }
 
+// The same, carried between VTEPs.
+static uint32_t put_tunnelled(uint32_t target, unsigned int id, uint32_t at, uint32_t bytes, bool more)
+{
+	static const uint8_t vxlan[8] = {8, 0, 0, 0, 0, 0, 7, 0};
+	uint32_t length = put_fragment(id, at, bytes, more);
+
+	memmove(frame + 50, frame, length);
+	put_eth(frame, 0x0800);
+	put_ip4(frame + 14, 0xc0000201, target, 17, 16 + length);
+	put16(frame + 34, 49152);
+	put16(frame + 36, 4789);
+	put16(frame + 38, 16 + length);
+	put16(frame + 40, 0);
+	memcpy(frame + 42, vxlan, 8);
+	return 50 + length;
+}
+
 static uint32_t put_fragment6(uint32_t id, uint32_t at, uint32_t bytes, bool more)
 {
 	put_eth(frame, 0x86dd);
@@ -61,7 +78,8 @@ static enum frag_verdict judge_on(uint16_t port, uint32_t bytes, uintptr_t numbe
 	packet_init(&packet);
 	packet.in_port = port;
 	packet_load(&packet, copy, bytes, bytes);
-	if (packet_parse(&packet) || !packet.meta.layer[0].ip_fragmented)
+	if (packet_parse(&packet) ||
+		!(packet.meta.layer[0].ip_fragmented || packet.meta.layer[1].ip_fragmented))
 		abort();
 	return frag_judge(table, &packet, (void *)number, MOST, now);
 }
@@ -202,6 +220,16 @@ static void test_keys(void)
 	ok(judge(bytes + 4, 2) == FRAG_HELD, "another VLAN");
 	ok(learnt(judge(put_fragment(11, 8, 8, true), 2)), "the same");
 	empty("keys");
+}
+
+// One datagram that was sent to two VTEPs is two.
+static void test_tunnelled(void)
+{
+	ok(judge(put_tunnelled(0xc0000202, 21, 0, 8, true), 1) == FRAG_GOES_ON, "in a tunnel");
+	ok(judge(put_tunnelled(0xc0000203, 21, 0, 8, true), 2) == FRAG_GOES_ON, "and in another");
+	ok(learnt(judge(put_tunnelled(0xc0000202, 21, 8, 8, false), 3)), "each has its ports");
+	ok(learnt(judge(put_tunnelled(0xc0000203, 21, 8, 8, false), 4)), "and its end");
+	empty("tunnels");
 }
 
 static void test_ip6(void)
@@ -347,6 +375,7 @@ int main(void)
 	test_overlaps();
 	test_bad();
 	test_keys();
+	test_tunnelled();
 	test_ip6();
 	test_large();
 	test_time();

@@ -157,6 +157,12 @@ static void test_copies(void)
 	while (bed_receive(1, out, sizeof(out)))
 		n++;
 	ok(n == 4, "each twice (%u)", n);
+	fp.ports[1].mtu = 100;
+	bed_send(0, frame, frame_udp(frame, CLIENT, SERVER, 1000, 53, 200));
+	lab_poll();
+	ok(!bed_receive(0, out, sizeof(out)) && bed_drops(0, STEER_DROP_MTU) == 2,
+		"the sender is not told of copies that are too big");
+	fp.ports[1].mtu = 1500;
 	ok(!pipe_destroy(bed.space, zone, NULL) && !pipe_destroy(bed.space, flood, NULL), "destroyed");
 	lab.root = lab_root(lab.ct);
 	lab_tear_down();

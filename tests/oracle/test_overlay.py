@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from appliance.policy.compiler import compile as compile_policy
-from appliance.policy.model import Interface, Inventory, Network, vtep_mac
+from appliance.policy.enforcement import bound_anew
+from appliance.policy.model import Interface, Inventory, Network, Overlay, Uplink, Vtep, Workload, vtep_mac
+from appliance.policy.overlay import check_vtep, reaching
 from appliance.policy.refusal import Refused
 from tests.oracle import packets as pc
 from tests.oracle.sides import (
@@ -233,6 +235,70 @@ WRONG: dict[str, tuple[Callable[[Any], Inventory], str]] = {
         "16777216 is not between",
     ),
 }
+
+
+@pytest.mark.parametrize(
+    "address", ["255.255.255.255", "240.0.0.1", "2001:db8::9%x", "127.0.0.1", "::", "ff02::1"]
+)
+def test_addresses_that_no_tunnel_can_end_at(address: str) -> None:
+    """Neither told nor configured."""
+    with pytest.raises(ValueError, match="not the address of one station"):
+        check_vtep(address)
+    made = inventory("east")
+    assert made.overlay is not None
+    for wrong in (
+        replace(made.overlay, address=address),
+        replace(made.overlay, peers={"west": Vtep(address=address)}),
+    ):
+        with pytest.raises(Refused, match="not the address of one station"):
+            compile_policy(POLICY, replace(made, overlay=wrong))
+
+
+@pytest.mark.parametrize("claimed", ["10.0.0.10", "10.77.0.1", "169.254.7.7", "10.0.0.1"])
+def test_who_claims_an_address_that_is_in_use_harms_nobody_else(claimed: str) -> None:
+    """A workload's, one's outside of the network's prefixes, a link's own, a gateway's: the rest is in force."""
+    made = inventory("east")
+    assert made.overlay is not None
+    outside = Interface(network="red", port="pf0vf2", mac="02:00:00:00:00:05", addresses=("10.77.0.1",))
+    uplink = Uplink(port="p0", next_hop_mac=vtep_mac(claimed))
+    made = replace(
+        made,
+        networks=(replace(NETWORKS[0], uplink=uplink),),
+        workloads=(*made.workloads, Workload(name="out", interfaces=(outside,))),
+        overlay=reaching(made.overlay, {"thief": Vtep(address=claimed, next_hop_mac=vtep_mac(claimed))}),
+    )
+    compile_policy(POLICY, made)
+
+
+def test_whom_a_centre_names_is_believed_within_bounds() -> None:
+    """In the underlay's prefixes, where they are configured, and not with an address that another has."""
+    told = {"x": Vtep(address="192.0.2.9"), "y": Vtep(address="8.8.8.8"), "z": Vtep(address="2001:db8::1")}
+    plain = inventory("east").overlay
+    assert plain is not None
+    fenced = replace(plain, prefixes=("192.0.2.0/24",))
+
+    def names(overlay: Overlay, vteps: dict[str, Vtep]) -> dict[str, str]:
+        made = reaching(overlay, vteps)
+        assert made is not None
+        return {name: one.address for name, one in made.peers.items()}
+
+    west = VTEPS["west"]
+    assert names(plain, told) == {"west": west, "x": "192.0.2.9", "y": "8.8.8.8"}
+    assert names(fenced, told) == {"west": west, "x": "192.0.2.9"}
+    assert names(plain, {"x": Vtep(address=west)}) == {"west": west}
+    assert names(plain, {"x": Vtep(address=VTEPS["east"])}) == {"west": west}
+    assert names(plain, {"west": Vtep(address="192.0.2.7")}) == {"west": "192.0.2.7"}
+
+
+def test_only_who_comes_or_goes_here_is_adopted_here() -> None:
+    """Peers behind other appliances are not, wherever they are."""
+    few = inventory("east")
+    none = compile_policy(POLICY, replace(few, workloads=()))
+    east, west = (compile_policy(POLICY, inventory(side)) for side in ("east", "west"))
+    assert {address for address, _ in bound_anew(none, east)} == {"10.0.0.10", "fd00::10", "10.0.0.11"}
+    assert bound_anew(east, east) == []
+    # All change places.
+    assert len(bound_anew(east, west)) == 6
 
 
 @pytest.mark.parametrize("what", WRONG)

@@ -154,9 +154,13 @@ def test_a_refusal_goes_back_into_the_tunnel(fleet: dict[str, Side]) -> None:
         for protocol, sport in ((17, 42000), (6, 42001)):
             asked = pc.question(DB, WEB, "10.0.0.10", "10.0.0.20", protocol, 54, sport=sport)
             _, outer = east.passes("pf0vf0", asked)
+            # Other senders give the tunnel's UDP a checksum.
+            pseudo = outer[26:34] + bytes([0, 17]) + outer[38:40]
+            outer = outer[:40] + pk.checksum(pseudo + outer[34:]).to_bytes(2, "big") + outer[42:]
             out, drops = west.send("p0", outer)
             assert ([port for port, _ in out], drops) == (["p0"], {"policy": 1})
             back = out[0][1]
+            assert back[40:42] == b"\0\0"
             assert back[:12] == pc.mac(vtep_mac(VTEPS["east"])) + pc.mac(vtep_mac(VTEPS["west"]))
             assert (pk.checksum(back[14:34]), int.from_bytes(back[16:18], "big")) == (0, len(back) - 14)
             assert inside(back)[:12] == pc.mac(WEB) + pc.mac(DB)

@@ -50,6 +50,13 @@ WRONG = {
     "no such port": ("port: p0, address", "port: p9, address", "there is no port 'p9'"),
     "no address": ("address: 192.0.2.1, ", "", "segmentation.overlay: 'address' is missing"),
     "a peer without address": ("west: {address: 192.0.2.2}", "west: {}", "peers.west: 'address' is missing"),
+    "a loopback address": ("address: 192.0.2.1, ", "address: 127.0.0.1, ", "not the address of one station"),
+    "a peer at a group": ("{address: 192.0.2.2}", "{address: 224.0.0.5}", "not the address of one station"),
+    "a MAC of a group": (
+        "{port: p0, ",
+        "{port: p0, mac: '03:00:00:00:00:01', ",
+        "not the address of one station",
+    ),
     "an unknown key": ("prefixes: [192.0.2.0/24]", "prefixs: []", "prefixs"),
     "no overlay": (OVERLAY.splitlines()[1], "", "network lab has a vni: 'overlay' is missing"),
     "a VNI too large": ("vni: 7", "vni: 16777216", "vni"),
