@@ -326,9 +326,10 @@ def _views(client: Client, context: Context, interval: float, *, with_identities
     busiest = _Identities(client, context.timeout) if with_identities else tuple
     snapshots = client.stats.WatchStats(request)
     try:
-        before = next(snapshots).stats
+        before: stats_pb2.Stats | None = None
         for response in snapshots:
-            yield view(response.stats, before, busiest())
+            if before is not None:
+                yield view(response.stats, before, busiest())
             before = response.stats
     finally:
         snapshots.cancel()

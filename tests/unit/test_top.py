@@ -3,11 +3,16 @@
 """What `ringfield top` makes of two snapshots, and that it fits a terminal of 80 columns."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from pathlib import Path
 
+import grpc
+from click.testing import CliRunner
 from rich.console import Console
 
 from appliance.cli import top
+from appliance.cli.main import main
 from appliance.v1 import entry_pb2, observer_pb2, stats_pb2
 
 STAGES = {
@@ -115,3 +120,21 @@ def test_short_numbers() -> None:
 
 def test_a_view_is_plain_for_programs() -> None:
     assert asdict(NOW)["ports"][0]["port"] == "p0"
+
+
+def test_a_stream_that_ends_at_once_is_no_view(tmp_path: Path) -> None:
+    """As when the appliance is taken down before the first snapshot."""
+    ends: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_stream_rpc_method_handler(
+        lambda request, context: iter(())
+    )
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler("appliance.v1.StatsService", {"WatchStats": ends})]
+    )
+    server.add_insecure_port(f"unix:{tmp_path / 'it.sock'}")
+    server.start()
+    try:
+        done = CliRunner().invoke(main, ["--target", str(tmp_path / "it.sock"), "--json", "top"])
+    finally:
+        server.stop(None).wait()
+    assert (done.exit_code, done.output) == (0, "")
