@@ -83,6 +83,7 @@ def run(file: Path, how: str, verbose: bool) -> None:
     from appliance.intelligence.garbage import look_rarely
     from appliance.intelligence.server import CentreServer
     from appliance.run.central import read_centre
+    from appliance.run.lock import hold
 
     async def main(server: CentreServer) -> None:
         stopped = asyncio.Event()
@@ -100,7 +101,8 @@ def run(file: Path, how: str, verbose: bool) -> None:
         config = read_centre(file)
         set_up_logging(how, "debug" if verbose else "info")
         sys.setswitchinterval(SWITCH_SECONDS)
-        asyncio.run(main(CentreServer(config)))
+        with hold(config.state_dir / "centre.lock", "a centre"):
+            asyncio.run(main(CentreServer(config)))
 
 
 # -- who belongs to it

@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final
+from typing import Final
 
 import structlog
 
@@ -44,6 +44,7 @@ from appliance.run.central import Central
 from appliance.run.config import RunConfig
 from appliance.run.declare import declared, fastpath_ports, reserves
 from appliance.run.lab import Lab, remove, remove_taps
+from appliance.run.lock import hold
 from appliance.run.segmentation import FLOW_RING_BYTES, Runtime
 from appliance.run.telemetry import Exports, make_telemetry
 from appliance.telemetry import NameBook
@@ -73,7 +74,7 @@ class Appliance:
         self._dpu: Dpu | None = None
         self._found = False
         self._stop = threading.Event()
-        self._lock_file = self._lock()
+        self._lock_file = hold(config.runtime_dir / "appliance.lock", "an appliance")
         self.lab: Lab | None = None
         self.server: Server | None = None
         self.hub: PacketHub | None = None
@@ -90,21 +91,6 @@ class Appliance:
             # What was there before this start goes on as it was.
             self.close(linger=self._found)
             raise
-
-    def _lock(self) -> IO[str]:
-        self.config.runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (self.config.runtime_dir / "appliance.lock").open("a+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            pid = file.read().strip() or "?"
-            file.close()
-            raise InUse(f"an appliance (pid {pid}) runs in {self.config.runtime_dir} already") from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        return file
 
     @property
     def _state_file(self) -> Path:

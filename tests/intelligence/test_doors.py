@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,17 @@ def command(made: Centre, *words: str, status: int = 0) -> str:
     result = CliRunner().invoke(main, ["--json", "central", "--at", str(made.unix), *words])
     assert result.exit_code == status, result.output
     return result.output
+
+
+def test_a_second_centre_on_the_same_state_is_refused(lab: tuple[Centre, Path]) -> None:
+    """At whatever ports: it says who runs there already, and takes nothing away from it."""
+    made, where = lab
+    second = [sys.executable, "-m", "appliance", "central", "run", "-c", str(where / "c" / "central.yaml")]
+    done = subprocess.run(second, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert f"a centre (pid {made.process.pid}) runs in {where / 'c' / 'state'} already" in done.stderr
+    assert "READY" not in done.stdout
+    command(made, "fleet", "list")
 
 
 def test_health_and_reflection(lab: tuple[Centre, Path]) -> None:
