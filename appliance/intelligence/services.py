@@ -19,19 +19,16 @@ from appliance.intelligence.v1 import containment_service_pb2 as contain_pb
 from appliance.intelligence.v1 import enrolment_service_pb2 as enrol_pb
 from appliance.intelligence.v1 import fleet_service_pb2 as fleet_pb
 from appliance.policy import audit
-from appliance.policy.model import Band, Rule, State
-from appliance.policy.selector import parse_selector
+from appliance.policy.model import State
 from appliance.rpc.convert.audit import entry_to, finding_to
-from appliance.rpc.convert.base import BadField, at
-from appliance.rpc.convert.workload import STATES, keep_from
+from appliance.rpc.convert.base import BadField
+from appliance.rpc.convert.workload import STATE_OF, keep_from
 from appliance.v1 import audit_service_pb2 as audit_pb
-from appliance.v1 import containment_service_pb2
 
 AT_ONCE: Final = 50
 """Appliances that are looked at in one go."""
 MAX_ENTRIES: Final = 10_000
 """Of the audit log, in one answer."""
-_STATE_OF: Final = {number: state for state, number in STATES.items()}
 
 
 class Service:
@@ -231,21 +228,8 @@ class ContainmentService(Service):
     async def Contain(self, request: contain_pb.ContainRequest, context: Any) -> contain_pb.ContainResponse:  # noqa: N802
         """Put into a state."""
         caller = CALLER.get()
-        state = _STATE_OF.get(request.state, State.NORMAL)
-        keep = keep_from(
-            [
-                containment_service_pb2.KeptPath(source=one.source, target=one.target, services=one.services)
-                for one in request.keep
-            ]
-        )
-        with at("baseline"):
-            baseline = [
-                Rule(
-                    name=one.name, band=Band.SYSTEM, source=parse_selector(one.source or "any"),
-                    target=parse_selector(one.target or "any"), services=tuple(one.services) or ("any",),
-                )
-                for one in request.baseline
-            ]  # fmt: skip
+        state = STATE_OF.get(request.state, State.NORMAL)
+        keep, baseline = keep_from(request.keep), wire.baseline_from(request.baseline)
         made = await self._link.core(
             lambda: self._centre.contain(
                 list(request.workloads), request.selector, state, caller, reason=request.reason,

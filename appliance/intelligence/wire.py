@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -22,12 +23,12 @@ from appliance.intelligence.slices import (
     Slice,
 )
 from appliance.intelligence.v1 import statement_pb2
-from appliance.policy.containment import Contained, KeptPath
+from appliance.policy.containment import Contained
 from appliance.policy.model import KINDS, ORIGINS, Band, Network, Rule, State, Vtep
 from appliance.policy.overlay import check_vtep
 from appliance.policy.selector import parse_selector
 from appliance.rpc.convert.base import BadField, at
-from appliance.rpc.convert.workload import STATES, spec_to, workload_from
+from appliance.rpc.convert.workload import STATE_OF, STATES, keep_from, spec_to, workload_from
 from appliance.v1 import workload_pb2
 
 ROW: Final = np.dtype(
@@ -38,7 +39,6 @@ ROW: Final = np.dtype(
 )  # fmt: skip
 MAX_POLICY: Final = 64 << 20
 MAX_PEERS: Final = 1_000_000
-_STATE_OF: Final = {number: state for state, number in STATES.items()}
 
 
 # --- networks ---------------------------------------------------------------------------------------------------------
@@ -60,12 +60,7 @@ def network_from(message: statement_pb2.SliceNetwork, path: str = "network") -> 
         name=message.name, vlan=message.vlan, vni=message.vni, prefixes=tuple(message.prefixes),
         gateways=tuple(message.gateways),
     )  # fmt: skip
-    if not message.gateway_mac:
-        return made
-    return Network(
-        name=made.name, vlan=made.vlan, vni=made.vni, prefixes=made.prefixes, gateways=made.gateways,
-        gateway_mac=message.gateway_mac,
-    )  # fmt: skip
+    return replace(made, gateway_mac=message.gateway_mac) if message.gateway_mac else made
 
 
 # --- workloads and peers ----------------------------------------------------------------------------------------------
@@ -307,24 +302,28 @@ def contained_to(one: ContainedAt) -> statement_pb2.ContainedWorkload:
     )  # fmt: skip
 
 
-def contained_from(message: statement_pb2.ContainedWorkload, path: str = "contained") -> ContainedAt:
-    """The inverse."""
-    state = _STATE_OF.get(message.state, State.NORMAL)
-    if not message.workload or state is State.NORMAL:
-        raise BadField(path, "a contained workload needs a name and a state")
-    with at(f"{path}.baseline"):
-        baseline = tuple(
+def baseline_from(messages: Iterable[statement_pb2.BaselineRule], path: str = "baseline") -> tuple[Rule, ...]:
+    """What a restricted workload may still do."""
+    with at(path):
+        return tuple(
             Rule(
                 name=one.name, band=Band.SYSTEM, source=parse_selector(one.source or "any"),
                 target=parse_selector(one.target or "any"), services=tuple(one.services) or ("any",),
             )
-            for one in message.baseline
+            for one in messages
         )  # fmt: skip
+
+
+def contained_from(message: statement_pb2.ContainedWorkload, path: str = "contained") -> ContainedAt:
+    """The inverse."""
+    state = STATE_OF.get(message.state, State.NORMAL)
+    if not message.workload or state is State.NORMAL:
+        raise BadField(path, "a contained workload needs a name and a state")
+    baseline = baseline_from(message.baseline, f"{path}.baseline")
     with at(f"{path}.keep"):
         for one in message.keep:
             parse_selector(one.source or "any")
             parse_selector(one.target or "any")
-    keep = tuple(KeptPath(one.source, one.target, tuple(one.services) or ("any",)) for one in message.keep)
     contained = Contained(
         message.workload,
         state,
@@ -332,7 +331,7 @@ def contained_from(message: statement_pb2.ContainedWorkload, path: str = "contai
         message.seconds_left,
         message.reason,
         message.actor,
-        keep,
+        keep_from(message.keep),
         baseline,
     )
     return ContainedAt(contained, message.origin)

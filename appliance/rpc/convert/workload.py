@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from appliance.flow.values import parse_mac
+from appliance.intelligence.v1 import statement_pb2
 from appliance.policy.containment import Contained, KeptPath
 from appliance.policy.model import Interface, State, Workload
 from appliance.rpc.convert.base import BadField, at
@@ -22,6 +23,7 @@ STATES: Final = {
     State.RESTRICTED: workload_pb2.WORKLOAD_STATE_RESTRICTED,
     State.QUARANTINED: workload_pb2.WORKLOAD_STATE_QUARANTINED,
 }
+STATE_OF: Final = {number: state for state, number in STATES.items()}
 
 
 def timestamp(seconds: float) -> Timestamp:
@@ -81,7 +83,9 @@ def spec_to(workload: Workload) -> workload_pb2.WorkloadSpec:
     )  # fmt: skip
 
 
-def keep_from(messages: Sequence[containment_service_pb2.KeptPath]) -> tuple[KeptPath, ...]:
+def keep_from(
+    messages: Iterable[containment_service_pb2.KeptPath | statement_pb2.ContainedPath],
+) -> tuple[KeptPath, ...]:
     """Paths that stay open."""
     return tuple(KeptPath(one.source, one.target, tuple(one.services) or ("any",)) for one in messages)
 
