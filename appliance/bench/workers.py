@@ -7,6 +7,7 @@ to either one, which hands half of them over (unsplit).
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,14 +56,7 @@ def _ports(settings: Settings, flows: int, workers: int, *, split: bool) -> list
             rows[-1].append(path)
     made = segment.ports((rows[0][0], rows[1][0]))
     return [
-        PortConfig(
-            name=port.name,
-            backend=port.backend,
-            args=",".join([*(f"rx_pcap={path}" for path in paths), "infinite_rx=1"]),
-            pci=port.pci,
-            ibdev=port.ibdev,
-            representor=port.representor,
-        )
+        replace(port, args=",".join([*(f"rx_pcap={path}" for path in paths), "infinite_rx=1"]))
         for port, paths in zip(made, rows, strict=True)
     ]
 
