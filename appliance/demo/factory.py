@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import signal
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -29,14 +28,17 @@ from appliance.demo.stage import (
     PREFIX,
     Interrupts,
     Stage,
+    drops_of,
     example,
     interruptible,
+    invite,
     others,
     runtime_directory,
+    until_interrupted,
 )
 from appliance.rpc.client import Client, calls
 from appliance.run.config import RunConfig, read_config
-from appliance.v1 import observer_pb2, observer_service_pb2, stats_pb2
+from appliance.v1 import observer_pb2, observer_service_pb2
 
 RECORD_SECONDS: Final = 5.0
 """How long a record may take on a busy machine; first ones leave the fast path within 0.2 s."""
@@ -100,15 +102,6 @@ class FactoryDemo(Stage):
             if enough(found) or time.monotonic() > end:
                 return found
             time.sleep(0.1)
-
-
-def drops_of(stats: stats_pb2.Stats) -> dict[str, int]:
-    """Drops by reason, all ports."""
-    found: dict[str, int] = {}
-    for port in stats.ports:
-        for drop in port.drops:
-            found[drop.reason] = found.get(drop.reason, 0) + drop.packets
-    return found
 
 
 def expectations(more: Iterable[str]) -> dict[tuple[str, str], set[str]]:
@@ -202,36 +195,16 @@ def _run(
         if as_json:
             print_json(summary(demo, good, time.monotonic() - started))
         if keep:
-            invite(config.grpc.unix)
-            _until_interrupted()
+            invite(TRY, ringfield=f"./ringfield -t {config.grpc.unix}")
+            until_interrupted()
         return good
 
 
 def summary(demo: FactoryDemo, good: bool, seconds: float) -> dict[str, object]:
     """For programs."""
-    return {
-        "good": good,
-        "seconds": round(seconds, 2),
-        "steps": demo.seconds,
-        "checks": [dataclasses.asdict(check) for check in demo.checks],
+    return demo.summary(good, seconds) | {
         "matrix": demo.matrix,
         "evidence": [
             {"what": what, "figure": figure, "where": where} for what, figure, where in demo.evidence
         ],
     }
-
-
-def invite(socket: Path) -> None:
-    """Five commands to try while it runs."""
-    out.print("\nTry in another shell:")
-    for command, what in TRY:
-        out.print(f"  [bold]{command.format(ringfield=f'./ringfield -t {socket}')}[/]", soft_wrap=True)
-        out.print(f"      [dim]{what}[/]")
-    out.print("It runs until Ctrl-C.")
-
-
-def _until_interrupted() -> None:
-    try:
-        signal.pause()
-    except KeyboardInterrupt:
-        err.print("cleaning up", style="dim")

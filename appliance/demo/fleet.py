@@ -8,9 +8,7 @@ between namespaces; everything else over gRPC, as any client would get it.
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import signal
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -27,7 +25,18 @@ from appliance.demo.factory_data import Stream
 from appliance.demo.factory_lab import Factory, Try
 from appliance.demo.fleet_data import FIRST, Member, reaches
 from appliance.demo.fleet_lab import Fleet, Side, only_one, plug_all
-from appliance.demo.stage import SETTLE_SECONDS, Interrupts, Stage, conserved, example, interruptible, settled
+from appliance.demo.stage import (
+    SETTLE_SECONDS,
+    Interrupts,
+    Stage,
+    conserved,
+    drops_of,
+    example,
+    interruptible,
+    invite,
+    settled,
+    until_interrupted,
+)
 from appliance.rpc.client import calls
 
 PICTURE: Final = """\
@@ -49,8 +58,6 @@ TRY: Final = (
     ("{central} quarantine agent --reason 'tried it'", "cut a workload off, on both appliances"),
     ("{central} release agent --reason 'enough'", "and let it in again"),
 )
-
-
 NOISE: Final = ("link_control", "no_multicast")
 """Drops of what kernels send by themselves."""
 
@@ -89,7 +96,7 @@ class FleetDemo(Stage):
 
     def drops(self) -> dict[str, dict[str, int]]:
         """By appliance: drops by reason, all ports; but for what hosts send by themselves (link control)."""
-        return {side.name: drops_of(side) for side in self.sides}
+        return {side.name: drops_of(settled(side.client), NOISE) for side in self.sides}
 
     def drops_once(self, number: int, before: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
         """The same as soon as so many more were dropped, or it is clear that they will not be."""
@@ -128,17 +135,6 @@ class FleetDemo(Stage):
             not broken and not lost,
             ", ".join(broken[:3]),
         )
-
-
-def drops_of(side: Side) -> dict[str, int]:
-    """Drops by reason, all ports."""
-    found: dict[str, int] = {}
-    for port in settled(side.client).ports:
-        for drop in port.drops:
-            if drop.reason in NOISE:
-                continue
-            found[drop.reason] = found.get(drop.reason, 0) + drop.packets
-    return found
 
 
 def run(*, quiet: bool, keep: bool, as_json: bool) -> bool:
@@ -205,10 +201,11 @@ def _run(
     seconds = time.monotonic() - started
     demo.console.print(f"[dim]{seconds:.0f} s in all[/]")
     if as_json:
-        print_json(summary(demo, good, seconds))
+        print_json(demo.summary(good, seconds))
     if keep:
-        invite(fleet)
-        _until_interrupted()
+        words = {name: f"./ringfield -t {side.socket}" for name, side in fleet.sides.items()}
+        invite(TRY, central=f"./ringfield central --at {fleet.centre.socket}", **words)
+        until_interrupted()
     return good
 
 
@@ -224,31 +221,3 @@ def idle(pids: Iterable[int]) -> list[float]:
     time.sleep(1.0)
     per_second = os.sysconf("SC_CLK_TCK") * (time.monotonic() - started)
     return [(now - old) / per_second for now, old in zip(ticks(), before, strict=True)]
-
-
-def summary(demo: FleetDemo, good: bool, seconds: float) -> dict[str, object]:
-    """For programs."""
-    return {
-        "good": good,
-        "seconds": round(seconds, 2),
-        "steps": demo.seconds,
-        "checks": [dataclasses.asdict(check) for check in demo.checks],
-    }
-
-
-def invite(fleet: Fleet) -> None:
-    """Five commands to try while it runs."""
-    words = {name: f"./ringfield -t {side.socket}" for name, side in fleet.sides.items()}
-    words["central"] = f"./ringfield central --at {fleet.centre.socket}"
-    out.print("\nTry in another shell:")
-    for command, what in TRY:
-        out.print(f"  [bold]{command.format(**words)}[/]", soft_wrap=True)
-        out.print(f"      [dim]{what}[/]")
-    out.print("It runs until Ctrl-C.")
-
-
-def _until_interrupted() -> None:
-    try:
-        signal.pause()
-    except KeyboardInterrupt:
-        err.print("cleaning up", style="dim")

@@ -9,9 +9,9 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from appliance.cli import stats as stats_view
-from appliance.cli.common import DEADLINE_SECONDS, table
+from appliance.cli.common import DEADLINE_SECONDS, err, out, table
 from appliance.cli.doctor_checks import locked
 from appliance.rpc.client import Client
 from appliance.run.lab import NETNS
@@ -71,6 +71,16 @@ def conserved(stats: stats_pb2.Stats, where: str = "") -> Check:
         f"{missing:+d} of {packets:,}" if missing else f"0 missing of {packets:,}",
         not missing,
     )
+
+
+def drops_of(stats: stats_pb2.Stats, noise: Collection[str] = ()) -> dict[str, int]:
+    """Drops by reason, all ports; but for some reasons."""
+    found: dict[str, int] = {}
+    for port in stats.ports:
+        for drop in port.drops:
+            if drop.reason not in noise:
+                found[drop.reason] = found.get(drop.reason, 0) + drop.packets
+    return found
 
 
 class Stage:
@@ -129,6 +139,15 @@ class Stage:
         self.checks.append(conserved(stats))
         return stats
 
+    def summary(self, good: bool, seconds: float) -> dict[str, object]:
+        """For programs."""
+        return {
+            "good": good,
+            "seconds": round(seconds, 2),
+            "steps": self.seconds,
+            "checks": [asdict(check) for check in self.checks],
+        }
+
     def judge(self, *, everything: bool = True) -> bool:
         """The table of expected against measured, or only what is not as expected; whether all is."""
         self.section("Judgement")
@@ -160,6 +179,23 @@ def example(name: str) -> Path:
         return here
     with importlib.resources.as_file(importlib.resources.files("appliance.demo") / name) as path:
         return path
+
+
+def invite(commands: Iterable[tuple[str, str]], **words: str) -> None:
+    """Commands to try while it runs, and what each is for."""
+    out.print("\nTry in another shell:")
+    for command, what in commands:
+        out.print(f"  [bold]{command.format(**words)}[/]", soft_wrap=True)
+        out.print(f"      [dim]{what}[/]")
+    out.print("It runs until Ctrl-C.")
+
+
+def until_interrupted() -> None:
+    """Stay."""
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        err.print("cleaning up", style="dim")
 
 
 class Interrupts:

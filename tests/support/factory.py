@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from appliance.cli.run import set_up_logging
-from appliance.demo.factory import drops_of
 from appliance.demo.factory_data import HOSTS, Service
 from appliance.demo.factory_lab import Factory, Try
+from appliance.demo.stage import drops_of
 from appliance.rpc.client import Client
 from appliance.run.appliance import Appliance
 from appliance.run.config import RunConfig, read_config
