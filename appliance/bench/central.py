@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,14 +26,10 @@ PATIENCE_S = 130.0
 
 
 async def _plan(made: sim.Bed, size: tuple[int, int, int], rounds: dict[str, int]) -> sim.Figures:
-    figures = sim.Figures(size[0])
-    cpu, own = made.centre.cpu_seconds, time.process_time()
-    await sim.begin(made, figures, *size[1:])
-    await sim.label_changes(made, figures, rounds)
-    await sim.storm(made, figures)
-    figures.centre_cpu_seconds = made.centre.cpu_seconds - cpu
-    figures.own_cpu_seconds = time.process_time() - own
-    figures.refused = made.refused
+    with sim.counted(made) as figures:
+        await sim.begin(made, figures, *size[1:])
+        await sim.label_changes(made, figures, rounds)
+        await sim.storm(made, figures)
     return figures
 
 

@@ -37,6 +37,7 @@ from appliance.demo.stage import (
     settled,
     until_interrupted,
 )
+from appliance.intelligence.simulate import cpu_seconds
 from appliance.rpc.client import calls
 
 PICTURE: Final = """\
@@ -211,13 +212,8 @@ def _run(
 
 def idle(pids: Iterable[int]) -> list[float]:
     """Of each process: the part of a core that it uses during a second."""
-
-    def ticks() -> list[int]:
-        fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in which]
-        return [int(one[11]) + int(one[12]) for one in fields]
-
     which = list(pids)
-    before, started = ticks(), time.monotonic()
+    before, started = [*map(cpu_seconds, which)], time.monotonic()
     time.sleep(1.0)
-    per_second = os.sysconf("SC_CLK_TCK") * (time.monotonic() - started)
-    return [(now - old) / per_second for now, old in zip(ticks(), before, strict=True)]
+    passed = time.monotonic() - started
+    return [(now - old) / passed for now, old in zip(map(cpu_seconds, which), before, strict=True)]

@@ -114,6 +114,12 @@ class Figures:
         return told | {"fan_out": {reach: one.to_dict() for reach, one in self.fan_out.items()}}
 
 
+def cpu_seconds(pid: int) -> float:
+    """What a process has used of processors, user and system."""
+    parts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class CentreProcess:
     """The process that is measured, from outside."""
 
@@ -122,9 +128,8 @@ class CentreProcess:
 
     @property
     def cpu_seconds(self) -> float:
-        """User and system."""
-        parts = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+        """See the function."""
+        return cpu_seconds(self._pid)
 
     @property
     def kib(self) -> int:
@@ -462,23 +467,30 @@ async def flapping(made: Bed, figures: Figures) -> None:
     await made.current()
 
 
-async def run(made: Bed, scenario: str, workloads: int, rules: int, rounds: int) -> Figures:
-    """One scenario."""
+@contextmanager
+def counted(made: Bed) -> Iterator[Figures]:
+    """Figures for a block, at its end with what all of it has used, and what was refused."""
     figures = Figures(len(made.appliances))
     cpu, own = made.centre.cpu_seconds, time.process_time()
-    for one in made.appliances[: DEAF if scenario == "stalled" else 0]:
-        one.deaf = True
-    await begin(made, figures, workloads, rules)
-    if scenario == "storm":
-        await storm(made, figures)
-    else:
-        if scenario == "flapping":
-            await flapping(made, figures)
-        await label_changes(made, figures, dict.fromkeys(REACH, rounds))
-        await made.current()
+    yield figures
     figures.centre_cpu_seconds = made.centre.cpu_seconds - cpu
     figures.own_cpu_seconds = time.process_time() - own
     figures.refused = made.refused
+
+
+async def run(made: Bed, scenario: str, workloads: int, rules: int, rounds: int) -> Figures:
+    """One scenario."""
+    with counted(made) as figures:
+        for one in made.appliances[: DEAF if scenario == "stalled" else 0]:
+            one.deaf = True
+        await begin(made, figures, workloads, rules)
+        if scenario == "storm":
+            await storm(made, figures)
+        else:
+            if scenario == "flapping":
+                await flapping(made, figures)
+            await label_changes(made, figures, dict.fromkeys(REACH, rounds))
+            await made.current()
     return figures
 
 
