@@ -9,7 +9,6 @@ work), and says what was found and what to do.
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import importlib.resources
 import os
 import platform
@@ -32,6 +31,7 @@ from cryptography import x509
 from appliance.errors import FlowError
 from appliance.flow.launch import PID_FILE
 from appliance.run.config import RunConfig, read_config
+from appliance.run.lock import locked
 
 NETNS: Final = Path("/run/netns")
 TUN: Final = Path("/dev/net/tun")
@@ -224,18 +224,6 @@ def clock() -> Iterator[Finding]:
 # --- what runs, and what is left ------------------------------------------------------------------------------------
 
 
-def locked(path: Path) -> bool:
-    """Whether somebody holds a lock on a file or directory."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
 def fastpath_of(directory: Path) -> int:
     """Process id of the fast path that runs in a runtime directory; 0 when none does."""
     try:
@@ -266,7 +254,7 @@ def runtime(directory: Path) -> Iterator[Finding]:
             f"whoever reaches the socket commands the appliance: chmod 700 {directory}",
         )
     lock = directory / "appliance.lock"
-    running = lock.exists() and locked(lock)
+    running = locked(lock)
     pid = fastpath_of(directory)
     if running:
         yield good("runtime directory", f"{directory}: an appliance runs (pid {lock.read_text().strip()})")

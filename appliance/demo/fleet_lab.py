@@ -9,8 +9,6 @@ be killed and started again; what is left of a laboratory that was killed is fou
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import shutil
 import signal
 import subprocess
@@ -56,6 +54,7 @@ from appliance.policy.model import Network
 from appliance.rpc.client import Client
 from appliance.run.appliance import kill_recorded
 from appliance.run.lab import NETNS, ip, remove, set_sysctl
+from appliance.run.lock import hold, locked
 from appliance.v1 import audit_service_pb2_grpc, workload_pb2
 
 PREFIX: Final = "ringfield-fleet-"
@@ -446,31 +445,16 @@ def only_one() -> Iterator[tuple[Path, bool]]:
     left = _sweep()
     made = Path(tempfile.mkdtemp(prefix=PREFIX))
     try:
-        with (made / LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            lock.write(f"{os.getpid()}\n")
-            lock.flush()
+        with hold(made / LOCK, "a demonstration with two appliances"):
             yield made, left
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _free(file: Path) -> bool:
-    """Whether nobody holds a lock."""
-    try:
-        with file.open("r+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return True
-
-
 def _running() -> str:
     """Process id of a demonstration at work; empty: there is none."""
     for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
-        if not _free(lock):
+        if locked(lock):
             return lock.read_text().strip() or "?"
     return ""
 
@@ -483,7 +467,7 @@ def _sweep() -> bool:
     for directory in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         end = time.monotonic() + END_SECONDS
         for name in APPLIANCES:
-            while not _free(directory / name / "appliance.lock") and time.monotonic() < end:
+            while locked(directory / name / "appliance.lock") and time.monotonic() < end:
                 time.sleep(0.05)
             kill_recorded(directory / name)
         shutil.rmtree(directory, ignore_errors=True)

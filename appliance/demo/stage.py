@@ -23,9 +23,9 @@ from rich.text import Text
 
 from appliance.cli import stats as stats_view
 from appliance.cli.common import DEADLINE_SECONDS, err, out, table
-from appliance.cli.doctor_checks import locked
 from appliance.rpc.client import Client
 from appliance.run.lab import NETNS
+from appliance.run.lock import locked
 from appliance.v1 import stats_pb2, stats_service_pb2
 
 PREFIX: Final = "ringfield-demo-"

@@ -30,3 +30,18 @@ def hold(file: Path, who: str) -> IO[str]:
     with contextlib.suppress(OSError):  # a full disk: it is held all the same
         os.write(held.fileno(), f"{os.getpid()}\n".encode())
     return held
+
+
+def locked(path: Path) -> bool:
+    """Whether somebody holds a file or directory; nobody does if it is not there."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
