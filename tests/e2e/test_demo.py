@@ -8,26 +8,27 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 
 from appliance.demo.factory_data import HOSTS
+from tests.support.demo import COMMAND, begun, tried
 from tests.support.factory import alone
 from tests.support.fastpath import wait_for
 from tests.support.netns import ip
-from tests.support.tree import ROOT
 
 pytestmark = pytest.mark.root
-COMMAND = [sys.executable, "-m", "appliance"]
 NAMES = {host.namespace for host in HOSTS.values()}
 
 
 def namespaces() -> set[str]:
     return {line.split()[0] for line in ip("netns", "list").splitlines() if line} & NAMES
+
+
+def under_way() -> bool:
+    return len(namespaces()) == len(NAMES)
 
 
 def directories() -> set[Path]:
@@ -49,14 +50,8 @@ def test_the_factory_judges_itself_after_one_that_was_killed() -> None:
     """What a killed demonstration left is taken down; the walk is as expected; nothing is left then."""
     with alone():
         before = directories()
-        with subprocess.Popen(
-            [*COMMAND, "demo"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as killed:
-            try:
-                wait_for("the namespaces", lambda: len(namespaces()) == len(NAMES), 60.0)
-                time.sleep(1.0)
-            finally:
-                killed.kill()
+        with begun("demo", there=under_way, seconds=1.0):
+            pass  # killed
         assert directories() > before
         done = demo("--json", "demo")
         assert done.returncode == 0, done.stdout + done.stderr
@@ -102,14 +97,7 @@ def test_what_it_invites_to_try_works() -> None:
                 (0, "open"),
             )
             for command, (status, words) in zip(commands, expected, strict=True):
-                forever = "--follow" in command
-                done = subprocess.run(
-                    ["timeout", "-s", "INT", "4" if forever else "60", "bash", "-c", command], cwd=ROOT, text=True,
-                    capture_output=True, check=False, stdin=subprocess.DEVNULL,
-                )  # fmt: skip
-                assert forever or done.returncode == status, done.stdout + done.stderr
-                assert words in done.stdout, f"{command}: {done.stdout}{done.stderr}"
-                assert "Error" not in done.stderr, f"{command}: {done.stderr}"
+                tried(command, words, status)
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 0
         finally:
@@ -134,15 +122,8 @@ def test_a_wrong_expectation_is_a_failure() -> None:
 def test_interrupted_it_leaves_nothing(how: signal.Signals) -> None:
     with alone():
         before = directories()
-        process = subprocess.Popen([*COMMAND, "demo"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            wait_for("the namespaces", lambda: len(namespaces()) == len(NAMES), 60.0)
-            time.sleep(1.0)
+        with begun("demo", there=under_way, seconds=1.0) as process:
             process.send_signal(how)
             assert process.wait(60) == 1
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
         assert not namespaces()
         assert directories() == before

@@ -8,21 +8,18 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.demo import COMMAND, begun, tried
 from tests.support.factory import alone
 from tests.support.fastpath import wait_for
 from tests.support.netns import ip
-from tests.support.tree import ROOT
 
 pytestmark = pytest.mark.root
-COMMAND = [sys.executable, "-m", "appliance"]
 
 
 def left() -> set[str]:
@@ -32,19 +29,17 @@ def left() -> set[str]:
     return found | {str(path) for path in Path(tempfile.gettempdir()).glob("ringfield-fleet-*")}
 
 
+def under_way() -> bool:
+    return len(left()) > 10
+
+
 def test_it_judges_itself_after_one_that_was_killed_and_stays_to_be_tried() -> None:
     """What a killed demonstration left is taken down; the walk is as expected; the five commands that it invites to
     work as they are printed; nothing is left then.
     """
     with alone():
-        with subprocess.Popen(
-            [*COMMAND, "demo", "factory"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as killed:
-            try:
-                wait_for("the namespaces", lambda: len(left()) > 10, 60.0)
-                time.sleep(2.0)
-            finally:
-                killed.kill()
+        with begun("demo", "factory", there=under_way, seconds=2.0):
+            pass  # killed
         assert left()
         with tempfile.TemporaryDirectory() as where, (Path(where) / "told").open("w+") as told:
             process = subprocess.Popen(
@@ -55,7 +50,10 @@ def test_it_judges_itself_after_one_that_was_killed_and_stays_to_be_tried() -> N
                 wait_for("the invitation", lambda: "until Ctrl-C" in Path(told.name).read_text(), 250.0)
                 said, _, invited = Path(told.name).read_text().partition("\nTry in another shell:\n")
                 judged(json.loads(said))
-                tried([line.strip() for line in invited.splitlines()[:-1:2]])
+                commands = [line.strip() for line in invited.splitlines()[:-1:2]]
+                expected = ("connected", "inference-20", "", "1 contained", "released")
+                for command, words in zip(commands, expected, strict=True):
+                    tried(command, words)
                 process.send_signal(signal.SIGINT)
                 assert process.wait(60) == 0
             finally:
@@ -73,32 +71,10 @@ def judged(told: dict[str, Any]) -> None:
     assert [step.split()[0] for step in told["steps"]] == [str(number) for number in range(1, 8)]
 
 
-def tried(commands: list[str]) -> None:
-    """What it invites to, as it is printed."""
-    expected = ("connected", "inference-20", "", "1 contained", "released")
-    for command, words in zip(commands, expected, strict=True):
-        forever = "--follow" in command
-        done = subprocess.run(
-            ["timeout", "-s", "INT", "3" if forever else "60", "bash", "-c", command], cwd=ROOT, text=True,
-            capture_output=True, check=False, stdin=subprocess.DEVNULL, env=os.environ | {"COLUMNS": "160"},
-        )  # fmt: skip
-        assert forever or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-        assert words in done.stdout, f"{command}: {done.stdout}{done.stderr}"
-
-
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_leaves_nothing(how: signal.Signals) -> None:
     with alone():
-        process = subprocess.Popen(
-            [*COMMAND, "demo", "factory"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
-            wait_for("the namespaces", lambda: len(left()) > 10, 60.0)
-            time.sleep(2.0)
+        with begun("demo", "factory", there=under_way, seconds=2.0) as process:
             process.send_signal(how)
             assert process.wait(60) == 1
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
         assert not left()
