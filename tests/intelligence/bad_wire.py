@@ -23,7 +23,7 @@ from typing import Any, Final, TypeVar
 import grpc
 import pytest
 
-from appliance.intelligence import agent, enrol, link_service, server
+from appliance.intelligence import agent, enrol, server, session
 from appliance.intelligence.access import LOCAL
 from appliance.intelligence.authority import Authority, read_certificate
 from appliance.intelligence.centre import Centre
@@ -67,7 +67,7 @@ def brisk(parts: int = 700) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for (module, name), value in BRISK.items():
             patch.setattr(module, name, value)
-        patch.setattr(link_service, "PART_BYTES", parts)
+        patch.setattr(session, "PART_BYTES", parts)
         yield
 
 

@@ -18,13 +18,13 @@ import grpc
 import pytest
 
 from appliance.errors import Code, FlowError, InvalidValue
-from appliance.intelligence import context, enrol, link_service, simulated
+from appliance.intelligence import context, enrol, link_service, session, simulated
 from appliance.intelligence.access import LOCAL
 from appliance.intelligence.authority import new_key, signing_request
 from appliance.intelligence.context import Door
-from appliance.intelligence.link_service import Session
 from appliance.intelligence.receiver import Held
 from appliance.intelligence.server import CentreConfig, CentreServer
+from appliance.intelligence.session import Session
 from appliance.intelligence.simulated import Simulated, prepare
 from appliance.intelligence.store import NoSpace
 from appliance.intelligence.v1 import (
@@ -112,7 +112,7 @@ def test_containment_while_a_slice_is_made(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_containment_between_the_parts_of_a_slice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link_service, "PART_BYTES", 64)
+    monkeypatch.setattr(session, "PART_BYTES", 64)
 
     async def main() -> None:
         async with serving(tmp_path) as (server, one):
@@ -137,7 +137,7 @@ def test_what_could_not_be_brought_into_force_is_told_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A slice, containment and a new key, each refused twice by an appliance whose disk is full for a while."""
-    monkeypatch.setattr(link_service, "AGAIN_SECONDS", (0.05, 0.2))
+    monkeypatch.setattr(session, "AGAIN_SECONDS", (0.05, 0.2))
     monkeypatch.setattr(simulated, "HEARTBEAT_SECONDS", 0.05)
 
     async def main() -> None:
@@ -362,7 +362,7 @@ async def heard_out(call: Any) -> None:
 
 
 def test_who_says_nothing_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link_service, "IDLE_SECONDS", 1.0)
+    monkeypatch.setattr(session, "IDLE_SECONDS", 1.0)
 
     async def main() -> None:
         async with (
