@@ -17,6 +17,8 @@ from appliance.policy.reconciler import Reconciler
 from tests.oracle.factories import PORTS
 
 SECONDS: Final = 10.0
+CACHES: Final = (8192, 8, 0)
+"""Recorded walks that there is room for: the default, so few that it is full all the time, none."""
 
 
 class Segmented:
@@ -70,9 +72,11 @@ class Segmented:
 
 
 @contextmanager
-def segmented() -> Iterator[Segmented]:
-    """A private fast path with an uplink and three representors."""
-    with Dpu.launch(ports=len(PORTS), mode="switch", flow_ring_bytes=1 << 20) as dpu:
+def segmented(cache: int = CACHES[0]) -> Iterator[Segmented]:
+    """A private fast path with an uplink and three representors, and room for so many recorded walks."""
+    with Dpu.launch(
+        ports=len(PORTS), mode="switch", flow_ring_bytes=1 << 20, options={"cache": cache}
+    ) as dpu:
         ports = [dpu.port_start(name, number) for name, number in PORTS.items()]
         dpu.receive(software=True, wire=True)
         yield Segmented(dpu, ports[0])

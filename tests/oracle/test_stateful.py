@@ -3,7 +3,8 @@
 """Sequences of publish, roll back, label change and containment on the real fast path, with connections open all along.
 
 After each step the next packet of every connection has the fate that brute force says, its record names the rule that
-brute force names, and just those connections were judged again that the step concerns.
+brute force names, and just those connections were judged again that the step concerns. With a flow cache, with one that
+is full all the time, and without.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import ClassVar
 import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from appliance.flow.types import FlowEvent
 from appliance.policy import compiler
@@ -35,7 +36,7 @@ from appliance.policy.program import Program, base_of
 from tests.oracle import factories as fa
 from tests.oracle import packets as pc
 from tests.oracle.brute import Brute, Judgement
-from tests.oracle.fastpath import Segmented, segmented
+from tests.oracle.fastpath import CACHES, Segmented, segmented
 from tests.oracle.test_compiled import RELAXED, as_judgement
 from tests.support.fastpath import wait_for
 
@@ -276,14 +277,15 @@ class Operation(RuleBasedStateMachine):
         return {base_of(number) for number in numbers}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _fast() -> Iterator[None]:
-    with segmented() as made:
-        Operation.fast = made
-        yield
-
-
-TestOperation = Operation.TestCase
-TestOperation.settings = settings(
-    RELAXED, max_examples=6, stateful_step_count=8, phases=(Phase.explicit, Phase.generate)
-)
+@pytest.mark.parametrize("cache", CACHES)
+def test_operation(cache: int) -> None:
+    with segmented(cache) as made:
+        Operation.fast, Operation.left = made, {}
+        run_state_machine_as_test(
+            Operation,
+            settings=settings(
+                RELAXED, max_examples=6, stateful_step_count=8, phases=(Phase.explicit, Phase.generate)
+            ),
+        )
+        (worker,) = made.dpu.caches()
+        assert bool(worker.hits + worker.connections) is bool(cache)
