@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The Ringfield authors
 //
-// With a flow cache and without: the same packets, the same changes of tables between the bursts, and every frame, counter,
-// drop reason and record must be the same. Caches of one, two and eight walks are full all the time.
+// With a flow cache and without: the same packets, the same changes of tables between the bursts and, in transactions, in
+// the middle of one, and every frame, counter, drop reason and record must be the same. Caches of one, two and eight walks
+// are full all the time.
 
 #include "ct_bed.h"
 
@@ -327,12 +328,12 @@ static void reverse_miss(unsigned int pipe, uint32_t other)
 	note_number((uint64_t)pipe_set_miss(bed.space, pipes[pipe], &fwd, NULL));
 }
 
-static void change(uint64_t *revision)
+static void change(uint64_t *revision, bool at_once)
 {
 	struct steer_ct_epoch epoch = {.flags = any(2), .nr_identities = any(3)};
 	uint32_t identities[2] = {lab_identity(CLIENT + any(HOSTS)), lab_identity(CLIENT + any(HOSTS))};
 	struct steer_txn_reply reply;
-	bool at_once = any(2), undone = false;
+	bool undone = false;
 	uint32_t before[ROWS];
 
 	memcpy(before, rows, sizeof(before));
@@ -361,6 +362,27 @@ static void change(uint64_t *revision)
 		epoch.revision = ++*revision;
 		note_number((uint64_t)ct_epoch(1, &epoch, identities, NULL));
 	}
+}
+
+// The next packet that is routed finds that everything changes, while its burst goes on: one transaction, which no packet
+// of the burst may feel.
+static struct {
+	action_run routed; // what the action does
+	uint64_t *policy;  // revision; NULL: nothing is to change
+	unsigned int done; // changes that came into force while their burst went on
+} amid;
+
+static enum steer_drop change_amid(
+	struct walker *w, struct packet *p, const struct action *a, const uint8_t *value)
+{
+	uint64_t *policy = amid.policy;
+
+	if (policy) {
+		amid.policy = NULL;
+		change(policy, true);
+		amid.done += w->revision < fp.revision;
+	}
+	return amid.routed(w, p, a, value);
 }
 
 static void note_all(void)
@@ -404,6 +426,7 @@ static void note_all(void)
 static void run(uint32_t entries)
 {
 	struct fp_worker *worker = &fp.workers[0];
+	struct action *routed;
 	uint64_t revision = 1;
 	unsigned int i;
 
@@ -416,6 +439,10 @@ static void run(uint32_t entries)
 	ct_clock_skew_ms = 0;
 	build_pipes();
 	ct_present->tsc_scale = 0;
+	routed = &pipe_find(pipes[ROUTE])->templates[0]->actions[0];
+	amid.routed = routed->run;
+	amid.done = 0;
+	routed->run = change_amid;
 	build_rows();
 	for (i = 0; i < STEPS; i++, ct_clock_skew_ms++) {
 		uint8_t frame[512];
@@ -426,9 +453,12 @@ static void run(uint32_t entries)
 
 			bed_send(port, frame, bytes);
 		}
-		lab_poll();
 		if (!any(i < STEPS / 2 ? 200 : 20))
-			change(&revision);
+			amid.policy = &revision;
+		lab_poll();
+		amid.policy = NULL;
+		if (!any(i < STEPS / 2 ? 200 : 20))
+			change(&revision, any(2));
 		note_all();
 		rcu_poll();
 		if (!entries)
@@ -441,6 +471,7 @@ static void run(uint32_t entries)
 	known = worker->stats->cache.connections;
 	stale = worker->stats->cache.changed;
 	evicted = worker->stats->cache.evicted;
+	ok(amid.done > 100, "tables changed in the middle of %u bursts", amid.done);
 	printf("# %lu hits, %lu of connections, %lu misses, %lu stale, %lu evicted\n", (unsigned long)hits,
 		(unsigned long)known, (unsigned long)worker->stats->cache.misses, (unsigned long)stale,
 		(unsigned long)evicted);
