@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Ringfield authors
-"""Ends of tunnels that appliances tell the centre and the centre tells appliances: three real ones, and a move."""
+"""Ends of tunnels that appliances tell the centre and it tells appliances: real ones, moves, one that detaches."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 
-from appliance.intelligence.v1 import fleet_service_pb2, inventory_service_pb2
+from appliance.intelligence.v1 import fleet_service_pb2, inventory_service_pb2, link_pb2
 from appliance.run import frames
 from appliance.run.frames import Host
-from appliance.v1 import trace_pb2, trace_service_pb2, workload_pb2
+from appliance.v1 import centre_service_pb2, trace_pb2, trace_service_pb2, workload_pb2
+from tests.intelligence.test_security import enrolled, link
 from tests.support.central import APPLIANCE, POLICY, TIMEOUT, WEB, WORKLOADS, Centre, Obeying, centre, obeying
 from tests.support.fastpath import wait_for
 from tests.support.rig import directory
@@ -77,3 +78,21 @@ def test_tunnels_follow_workloads() -> None:
             move(made, "dpu1")
             made.current("dpu1")
             assert way(dpus["dpu1"]) == "p2"
+
+
+def test_a_detached_appliance_keeps_the_ends_of_tunnels() -> None:
+    text = overlay(1).replace("lab: {prefixes", "lab: {vni: 7, prefixes")
+    with directory() as where:
+        with centre(where / "c") as made, link(made, enrolled(made, where, "dpu2")) as other:
+            made.apply(SPAN)
+            made.publish(POLICY)
+            other.say(hello=link_pb2.Hello(version="t", vtep="192.0.2.2", vtep_mac="02:52:46:00:00:02"))
+            with obeying(where / "1", made.token("dpu1"), made.enrolment, text=text) as one:
+                wait_for("the end of tunnels", lambda: way(one) == "192.0.2.2")
+                one.client.centre.Detach(
+                    centre_service_pb2.DetachRequest(reason="the centre is mad"), timeout=TIMEOUT
+                )
+                assert way(one) == "192.0.2.2"
+        # Nobody else knows of it now: no centre, and no configuration.
+        with obeying(where / "1", text=text) as one:
+            assert way(one) == "192.0.2.2"
