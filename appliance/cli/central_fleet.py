@@ -66,6 +66,29 @@ def fleet_alarms(context: Context, limit: int) -> None:
     context.show(found, show)
 
 
+@fleet.command("load")
+@click.option(
+    "--seconds", type=click.FloatRange(0, 60), default=10.0, show_default=True,
+    help="Of which last seconds the delay is told.",
+)  # fmt: skip
+@pass_context
+def fleet_load(context: Context, seconds: float) -> None:
+    """How busy the centre is: its streams, and how late its event loop comes to things."""
+    from appliance.intelligence.v1 import fleet_service_pb2 as pb
+
+    with stub("FleetService") as service:
+        found = service.GetLoad(pb.GetLoadRequest(seconds=seconds), timeout=context.timeout)
+
+    def show() -> Any:
+        made = table("streams", "behind", "delay p50", "p99", "largest", right=["streams", "behind"])
+        delays = (found.delay_p50, found.delay_p99, found.delay_max)
+        told = (f"{one * 1000:.1f} ms" if seconds else "-" for one in delays)
+        made.add_row(str(found.streams), str(found.behind), *told)
+        return made
+
+    context.show(found, show)
+
+
 @fleet.command("raise-generation")
 @click.option("--reason", required=True)
 @pass_context

@@ -168,6 +168,9 @@ def test_the_inventory_by_commands(lab: tuple[Centre, Path], tmp_path: Path) -> 
     )
     assert isinstance(json.loads(command(made, "fleet", "list"))["generation"], str)
     assert "alarms" in json.loads(command(made, "fleet", "alarms"))
+    load = json.loads(command(made, "fleet", "load", "--seconds", "60"))
+    assert (load["streams"], load["behind"]) == (0, 0)
+    assert 0 <= load["delay_p50"] <= load["delay_p99"] <= load["delay_max"]
 
 
 def test_the_audit_log_is_shown_whole(lab: tuple[Centre, Path]) -> None:
