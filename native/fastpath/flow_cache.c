@@ -122,20 +122,13 @@ static inline uint16_t tag_of(uint32_t hash)
 	return tag ? tag : 1;
 }
 
-// Slots of a bucket that have a tag, as bits.
-static inline unsigned int matching(const struct flow_bucket *b, uint16_t tag)
+// A walk whose key has this hash's tag, likely the one; NULL: there is none.
+static inline struct flow_walk *guess(const struct flow_cache *c, uint32_t hash)
 {
-	unsigned int bits = 0;
+	const struct flow_bucket *b = &c->bucket[hash & c->bucket_mask];
+	unsigned int bits = tags_matching(b->tag, tag_of(hash));
 
-#ifdef __SSE2__
-	__m128i same = _mm_cmpeq_epi16(_mm_loadu_si128((const __m128i *)b->tag), _mm_set1_epi16((short)tag));
-
-	bits = (unsigned int)_mm_movemask_epi8(_mm_packs_epi16(same, _mm_setzero_si128()));
-#else
-	for (unsigned int i = 0; i < FLOW_SLOTS; i++)
-		bits |= (unsigned int)(b->tag[i] == tag) << i;
-#endif
-	return bits;
+	return bits ? &c->walks[b->number[__builtin_ctz(bits)] - 1] : NULL;
 }
 
 static inline bool same_key(
@@ -151,12 +144,12 @@ static inline bool same_key(
 	return !differ;
 }
 
-static inline struct flow_walk *find(
-	struct flow_cache *c, uint32_t hash, uint16_t mask_id, const uint8_t *key, unsigned int bytes)
+static struct flow_walk *find(
+	const struct flow_cache *c, uint32_t hash, uint16_t mask_id, const uint8_t *key, unsigned int bytes)
 {
 	const struct flow_bucket *b = &c->bucket[hash & c->bucket_mask];
 
-	for (unsigned int bits = matching(b, tag_of(hash)); bits; bits &= bits - 1) {
+	for (unsigned int bits = tags_matching(b->tag, tag_of(hash)); bits; bits &= bits - 1) {
 		struct flow_walk *k = &c->walks[b->number[__builtin_ctz(bits)] - 1];
 
 		if (likely(same_key(k, mask_id, key, bytes)))
@@ -172,6 +165,7 @@ static unsigned int find_masked(struct walker *w, struct flow_start *s, unsigned
 	struct flow_cache *c = w->cache;
 	struct flow_mask *m = &s->mask[s->order[at]];
 	unsigned int bytes = m->plan.bytes, on = 0, hits = 0;
+	struct flow_walk *guessed[FP_LOOKUP];
 	uint32_t hash[FP_LOOKUP];
 
 	key_build(&m->plan, packets, n, c->keys, FLOW_KEY);
@@ -180,20 +174,19 @@ static unsigned int find_masked(struct walker *w, struct flow_start *s, unsigned
 		rte_prefetch0(&c->bucket[hash[i] & c->bucket_mask]);
 	}
 	for (unsigned int i = 0; i < n; i++) {
-		const struct flow_bucket *b = &c->bucket[hash[i] & c->bucket_mask];
-		unsigned int bits = matching(b, tag_of(hash[i]));
-
-		if (bits) {
-			const struct flow_walk *k = &c->walks[b->number[__builtin_ctz(bits)] - 1];
-
-			rte_prefetch0(k);
-			rte_prefetch0(k->key);
-			rte_prefetch0(&k->last);
+		guessed[i] = guess(c, hash[i]);
+		if (guessed[i]) {
+			rte_prefetch0(guessed[i]);
+			rte_prefetch0(guessed[i]->key);
+			rte_prefetch0(&guessed[i]->last);
 		}
 	}
 	for (unsigned int i = 0; i < n; i++) {
-		struct flow_walk *k = find(c, hash[i], m->id, c->keys + i * FLOW_KEY, bytes);
+		const uint8_t *key = c->keys + i * FLOW_KEY;
+		struct flow_walk *k = guessed[i];
 
+		if (unlikely(k && !same_key(k, m->id, key, bytes)))
+			k = find(c, hash[i], m->id, key, bytes);
 		found[left[i]] = k;
 		if (likely(k != NULL)) {
 			hits++;

@@ -28,6 +28,7 @@
 #pragma once
 
 #include "generation.h"
+#include "tags.h"
 #include "walk.h"
 
 struct ct_conn;
@@ -43,7 +44,7 @@ enum {
 	FLOW_STARTS = 32,
 	FLOW_MASKS = 4, // of a start
 	FLOW_LOGS = 64, // packets that are logged at a time
-	FLOW_SLOTS = 8,
+	FLOW_SLOTS = TAGS,
 	FLOW_ZONES = 1024,
 	FLOW_WINDOW = 16, // bytes of the frame that are compared for connections: MACs, type, VLAN tag
 	FLOW_WORTH = 3,   // hops: shorter walks are not quicker when they are looked up
@@ -142,8 +143,8 @@ struct flow_start {
 };
 
 struct flow_bucket {
-	uint16_t tag[FLOW_SLOTS];    // 0 = free
-	uint16_t number[FLOW_SLOTS]; // of a walk, index + 1
+	uint16_t tag[FLOW_SLOTS] __rte_aligned(16); // 0 = free
+	uint16_t number[FLOW_SLOTS];                // of a walk, index + 1
 };
 
 // --- Logs -----------------------------------------------------------------------------------------------------------
