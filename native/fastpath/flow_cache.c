@@ -178,7 +178,7 @@ static unsigned int find_masked(struct walker *w, struct flow_start *s, unsigned
 		if (guessed[i]) {
 			rte_prefetch0(guessed[i]);
 			rte_prefetch0(guessed[i]->key);
-			rte_prefetch0(&guessed[i]->last);
+			rte_prefetch0(guessed[i]->word);
 		}
 	}
 	for (unsigned int i = 0; i < n; i++) {
@@ -237,7 +237,7 @@ void flow_find(struct walker *w, struct flow_start *s, struct packet *const *pac
 		if (unlikely(!(k->bits & FLOW_USED)))
 			k->bits |= FLOW_USED;
 		for (unsigned int at = 0; at < k->nr_counters; at++)
-			rte_prefetch0(&w->counters[flow_counter(k, at)]);
+			rte_prefetch0(&w->counters[k->counter[at]]);
 	}
 	s->hits += (uint32_t)hits;
 	s->stale += (uint32_t)stale;

@@ -37,9 +37,8 @@ enum {
 	FLOW_PATHS = 256,
 	FLOW_HOPS = 16,     // of one walk
 	FLOW_COUNTERS = 12, // that it counts, besides those of its pipes
-	FLOW_COUNTERS_NEAR = 3,
-	FLOW_WORDS = 10, // of metadata
-	FLOW_NEEDS = 20, // fields
+	FLOW_WORDS = 10,    // of metadata
+	FLOW_NEEDS = 20,    // fields
 	FLOW_KEY = 64,
 	FLOW_STARTS = 32,
 	FLOW_MASKS = 4, // of a start
@@ -69,15 +68,19 @@ enum flow_bits {
 	FLOW_USED = 1 << 0,    // since the hand was here
 	FLOW_TAGGED = 1 << 1,  // sets the tag
 	FLOW_DEFAULT = 1 << 2, // ends in the port's default miss
-	FLOW_LIVE = 1 << 4,    // its last hop is run anew
-	FLOW_TUPLE =
-		1 << 3, // for connections: their tuple, `window`, port and l2_type tell all that it needs
+	FLOW_LIVE = 1 << 3,    // its last hop is run anew
+	// For connections: their tuple, `window`, port and l2_type tell all that it needs.
+	FLOW_TUPLE = 1 << 4,
 };
 
-// Five cache lines. A packet reads the first three, which are fetched together.
+// Four cache lines. A packet reads the first three, which are fetched together; more than five words, and what connections
+// compare, are in the last.
 struct flow_walk {
 	uint64_t sum;
-	struct fwd fwd; // of the last hop, unless that is run anew
+	union {
+		struct fwd fwd;     // of the last hop
+		struct entry *last; // FLOW_LIVE: that hop itself
+	};
 	uint64_t tag;
 	uint16_t path;
 	uint16_t mask_id;
@@ -87,18 +90,12 @@ struct flow_walk {
 	uint8_t bits;
 	uint32_t serial; // no other walk has had it
 	uint32_t hash;
-	uint32_t counter[FLOW_COUNTERS_NEAR];
-
-	uint8_t key[FLOW_KEY] __rte_cache_aligned;
-
-	struct entry *last __rte_cache_aligned; // FLOW_LIVE: the last hop
-	uint32_t value[FLOW_WORDS];
+	uint32_t counter[FLOW_COUNTERS];
+	uint8_t key[FLOW_KEY];
 	uint8_t word[FLOW_WORDS];
-
-	uint32_t counter_far[FLOW_COUNTERS - FLOW_COUNTERS_NEAR] __rte_cache_aligned;
-
+	uint32_t value[FLOW_WORDS];
 	// For connections.
-	uint8_t mask[FLOW_WINDOW] __rte_cache_aligned;
+	uint8_t mask[FLOW_WINDOW];
 	uint8_t window[FLOW_WINDOW]; // masked
 	uint32_t start;              // number of the first pipe
 	uint16_t port_id;            // as in metadata
@@ -106,7 +103,7 @@ struct flow_walk {
 	uint8_t l2_type;
 } __rte_cache_aligned;
 
-_Static_assert(sizeof(struct flow_walk) == 5 * RTE_CACHE_LINE_SIZE, "five cache lines");
+_Static_assert(sizeof(struct flow_walk) == 256, "four cache lines");
 
 // The two walks of a connection and direction: index + 1 and serial of each; behind 0 = looked up each time.
 struct flow_pair {
@@ -266,11 +263,6 @@ static inline bool flow_fits(const struct flow_walk *k, const struct packet *p)
 	return !(((mine[0] & mask[0]) ^ window[0]) | ((mine[1] & mask[1]) ^ window[1])) &&
 	       !((k->port_id ^ p->meta.port_id) & k->port_mask) && k->l2_type == p->meta.layer[0].l2_type &&
 	       k->start == p->pipe->id;
-}
-
-static inline uint32_t flow_counter(const struct flow_walk *k, unsigned int i)
-{
-	return i < FLOW_COUNTERS_NEAR ? k->counter[i] : k->counter_far[i - FLOW_COUNTERS_NEAR];
 }
 
 static inline uint16_t flow_number(const struct flow_cache *c, const struct flow_walk *k)

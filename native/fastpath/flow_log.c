@@ -495,12 +495,15 @@ static void set_last(struct walker *w, struct flow_walk *k, const struct flow_lo
 	const struct flow_hop *last = &log->hop[log->nr - 1];
 	const struct fwd *fwd = forward_of(w, last);
 
-	k->last = last->hit;
-	k->bits = FLOW_USED | (log->live ? FLOW_LIVE : 0);
-	if (fwd)
+	k->bits = FLOW_USED;
+	if (log->live) {
+		k->last = last->hit;
+		k->bits |= FLOW_LIVE;
+	} else if (fwd) {
 		k->fwd = *fwd;
-	else
+	} else {
 		k->bits |= FLOW_DEFAULT;
+	}
 }
 
 static struct flow_walk *record(struct walker *w, struct flow_log *log)
@@ -522,7 +525,6 @@ static struct flow_walk *record(struct walker *w, struct flow_log *log)
 	set_last(w, k, log);
 	k->nr_counters = log->nr_counters;
 	memcpy(k->counter, log->counter, sizeof(k->counter));
-	memcpy(k->counter_far, log->counter + FLOW_COUNTERS_NEAR, sizeof(k->counter_far));
 	k->nr_words = 0;
 	for (unsigned int i = 0; i < FLOW_WORDS; i++)
 		if (log->touched >> i & 1) {

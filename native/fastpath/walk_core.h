@@ -223,7 +223,7 @@ static inline void core_repeat(struct walker *w, struct packet *p, const struct 
 	path->bytes += p->frame_len;
 	p->depth = (uint8_t)(p->depth + k->nr);
 	for (unsigned int i = 0; i < k->nr_counters; i++)
-		walker_count(w, p, flow_counter(k, i));
+		walker_count(w, p, k->counter[i]);
 	for (unsigned int i = 0; i < k->nr_words; i++)
 		p->meta.u32[k->word[i]] = k->value[i];
 	if (unlikely(k->bits & FLOW_TAGGED))
