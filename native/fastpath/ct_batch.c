@@ -443,8 +443,9 @@ static void look_up(struct job *j, struct packet **batch, unsigned int n)
 	for (unsigned int i = 0; i < n; i++)
 		if (guess[i])
 			ct_look_guess(t, &j->look[i]);
+	// What was found ahead was confirmed there.
 	for (unsigned int i = 0; i < n; i++)
-		if (likely(j->look[i].kind <= CT_KIND_ERROR))
+		if (guess[i] || unlikely(!j->look[i].number && j->look[i].kind <= CT_KIND_ERROR))
 			ct_look_confirm(t, &j->look[i]);
 	j->serial = t->serial;
 }
