@@ -38,8 +38,6 @@ from appliance.run.lab import NETNS, get_sysctl, ip, set_sysctl
 from appliance.v1 import port_pb2, port_service_pb2, workload_pb2, workload_service_pb2
 
 INTERFACES: Final = Path("/sys/class/net")
-NAME_BYTES: Final = 15
-"""The longest name of an interface in Linux."""
 REASON: Final = "ringfield adopt"
 MANY: Final = 4096
 """Addresses of a prefix that are looked at for a free one."""
@@ -58,9 +56,9 @@ class Place:
 
 
 def port_of(name: str) -> str:
-    """The port of an adopted namespace or interface: the same name each time, short enough for Linux."""
-    plain = re.sub(r"[^A-Za-z0-9]", "", name)[:8]
-    return f"ad-{plain}{hashlib.sha256(name.encode()).hexdigest()[:3]}"[:NAME_BYTES]
+    """The port of an adopted namespace or interface: the same name each time, of 15 bytes (Linux takes no more)."""
+    plain = re.sub(r"[^A-Za-z0-9]", "", name)[:4]
+    return f"ad-{plain}{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def mac_of(name: str) -> str:
