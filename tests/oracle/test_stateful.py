@@ -100,20 +100,23 @@ class Operation(RuleBasedStateMachine):
 
     fast: ClassVar[Segmented]
     left: ClassVar[dict[int, Flow]] = {}
+    known: ClassVar[Inventory]
+    """The ends of what is left; another inventory may bind them elsewhere, and their packets go unauthenticated."""
     ports: ClassVar[Iterator[int]] = iter(range(1024, 60000))
 
     @initialize(inventory=inventories(), policy=POLICIES, picks=PICKS)
     def begin(self, inventory: Inventory, policy: PolicySet, picks: list[Pick]) -> None:
+        self.end_all()
         self.inventory, self.policy, self.containment = inventory, policy, NO_CONTAINMENT
         self.published = [policy]
-        self.end_all()
         self.compiled()
         self.connect(picks)
 
     def end_all(self) -> None:
         """What the example before has left open ends at its next packet."""
         self.open: dict[int, Flow] = {}
-        self.program = compiler.compile(PolicySet(default=Default.BLOCK), self.inventory)
+        inventory = self.known if self.left else Inventory()
+        self.program = compiler.compile(PolicySet(default=Default.BLOCK), inventory)
         self.fast.load(self.program)
         for flow in self.left.values():
             self.fast.dpu.inject(flow.source.port, flow.frame())
@@ -259,7 +262,7 @@ class Operation(RuleBasedStateMachine):
             int(row["src_port"]): (int(row["src_identity"]), int(row["dst_identity"])) for row in listed
         }
         assert tags.keys() == self.open.keys()
-        Operation.left = self.open
+        Operation.left, Operation.known = self.open, self.inventory
         for port in passing:
             assert as_judgement(self.program.verdicts[tags[port]]) == verdicts[port]
 
