@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -32,12 +33,22 @@ def begun(*words: str, there: Callable[[], bool], seconds: float) -> Iterator[su
 
 
 def tried(command: str, words: str, status: int | None = 0) -> None:
-    """A command does what its invitation says, as it is printed; one that follows is ended after a while."""
-    forever = "--follow" in command
-    done = subprocess.run(
-        ["timeout", "-s", "INT", "4" if forever else "60", "bash", "-c", command], cwd=ROOT, text=True,
-        capture_output=True, check=False, stdin=subprocess.DEVNULL, env=os.environ | {"COLUMNS": "160"},
+    """A command does what its invitation says, as it is printed; one that follows is interrupted once it speaks."""
+    process = subprocess.Popen(
+        ["bash", "-c", f"exec {command}" if "--follow" in command else command], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=os.environ | {"COLUMNS": "160"},
     )  # fmt: skip
-    assert forever or done.returncode == status, f"{command}: {done.stdout}{done.stderr}"
-    assert words in done.stdout, f"{command}: {done.stdout}{done.stderr}"
-    assert "Error" not in done.stderr, f"{command}: {done.stderr}"
+    told = ""
+    try:
+        if "--follow" in command:
+            assert process.stdout is not None
+            told = process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    assert "--follow" in command or process.returncode == status, f"{command}: {rest}{errors}"
+    assert words in told + rest, f"{command}: {told}{rest}{errors}"
+    assert "Error" not in errors, f"{command}: {errors}"
