@@ -229,6 +229,50 @@ static void test_icmp(void)
 	lab_tear_down();
 }
 
+// A packet of a protocol, whose header begins as one with ports does.
+static bool other_protocol(
+	uint32_t src, uint32_t dst, unsigned int protocol, unsigned int sport, unsigned int dport)
+{
+	uint8_t f[256];
+
+	put_eth(f, 0x0800);
+	put_ip4(f + 14, src, dst, protocol, 28);
+	put_payload(f + 34, 28);
+	put16(f + 34, sport);
+	put16(f + 36, dport);
+	return cross(src, dst, f, 62);
+}
+
+// SCTP goes by ports like UDP, whatever its chunks say; all else by its two ends.
+static void test_others(void)
+{
+	enum { SCTP = 132, ESP = 50, UNKNOWN = 253 };
+	uint64_t before = lab_stats()->opened;
+	struct steer_ct_cfg cfg = lab_cfg();
+
+	lab_build(&cfg);
+	lab_allow(80);
+	ok(other_protocol(CLIENT, SERVER, SCTP, 1000, 80), "SCTP to an allowed port passes");
+	ok(lab_stats()->opened == before + 1 && lab_stats()->live == 1, "and opens a connection");
+	ok(other_protocol(SERVER, CLIENT, SCTP, 80, 1000), "its reply passes");
+	ok(!other_protocol(SERVER, CLIENT, SCTP, 81, 1000), "what is no reply does not");
+	ok(!other_protocol(CLIENT, SERVER, SCTP, 1000, 81), "nor does another port");
+	ok(lab_stats()->opened == before + 1 && counter_sum(lab.counter[80].counter).packets == 1,
+		"the policy was asked once");
+	ok(other_protocol(CLIENT, SERVER, SCTP, 1001, 80) && lab_stats()->live == 2, "ports tell them apart");
+	ok(!other_protocol(CLIENT, SERVER, UNKNOWN, 1, 2), "an unknown protocol has no port that is allowed");
+	lab_allow(0);
+	ok(other_protocol(CLIENT, OTHER, ESP, 1, 2) && lab_stats()->live == 3,
+		"a pair of addresses opens one");
+	ok(other_protocol(OTHER, CLIENT, ESP, 3, 4) && other_protocol(CLIENT, OTHER, ESP, 5, 6) &&
+			lab_stats()->live == 3 && counter_sum(lab.counter[0].counter).packets == 1,
+		"all between them belong to it, either way");
+	ok(other_protocol(CLIENT, OTHER, UNKNOWN, 1, 2) && lab_stats()->live == 4, "protocols are apart");
+	lab_wait(61000);
+	ok(lab_stats()->live == 0 && lab_balance(), "all end after their time");
+	lab_tear_down();
+}
+
 static void test_keys(void)
 {
 	struct ct_tuple t = {.src_port = 1, .dst_port = 2, .version = 6, .protocol = 17}, back = t, again;
@@ -305,6 +349,7 @@ int main(void)
 	test_successor();
 	test_pushed_out();
 	test_icmp();
+	test_others();
 	test_keys();
 	test_refusals();
 	bed_settle();
