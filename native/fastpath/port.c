@@ -399,7 +399,8 @@ int port_add(const struct steer_port_add *spec, bool persist, uint16_t *index, c
 	port->spec = *spec;
 	port->persist = persist;
 	port->backend = backend;
-	snprintf(port->device, sizeof(port->device), "%s_%s", spec->backend, spec->name);
+	// By number: drivers make names of it that must not be longer than 25 bytes (net_tap's buffers).
+	snprintf(port->device, sizeof(port->device), "%s_%u", spec->backend, port->index);
 	snprintf(port->detail, sizeof(port->detail), "%.63s", spec->args);
 	status = open_device(port, why);
 	if (status)

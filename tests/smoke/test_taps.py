@@ -62,6 +62,12 @@ def test_same_interface_name_in_two_namespaces(fastpath: START, netns: NETNS) ->
     assert (web.links(), db.links()) == ([], [])
 
 
+def test_names_may_be_as_long_as_they_are_documented(fastpath: START, netns: NETNS) -> None:
+    web, longest = netns("web"), "an-interface-15"  # Linux takes no more
+    fastpath({longest: {"backend": "net_tap", "netns": web.name}, "p" * 63: tap(web)})
+    assert sorted(web.links()) == sorted([longest, "eth0"])
+
+
 def test_mac_is_the_same_after_every_start(fastpath: START, netns: NETNS) -> None:
     web = netns("web")
     seen = set()
