@@ -129,6 +129,9 @@ static bool tuple_of_l4(const struct packet *p, struct ct_tuple *tuple)
 		tuple->icmp_type = p->frag_icmp_type;
 		return tuple->protocol;
 	}
+	// Extension headers whose end was not found: what is behind them must not pass as a protocol that nobody has forbidden.
+	if (unlikely(!tuple->protocol && tuple->version == 6))
+		return false;
 	switch (tuple->protocol) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:

@@ -114,7 +114,7 @@ struct packet {
 	bool inner_set;   // regions from REGION_INNER on are not all zero pages
 	bool stale;       // structure changed: parse again before fields are used
 	bool judged;      // packet_judge was done since the last change
-	uint16_t frag_at; // IPv6 that is fragmented, the innermost such layer: offset of its fragment header
+	uint16_t frag_at; // IPv6 that is fragmented, the outermost such layer: offset of its fragment header
 	uint16_t tunnel_end; // offset of what the tunnel carries (inner Ethernet or IP header), 0 = no tunnel
 	uint8_t sender
 		[6]; // the source MAC as it was: when ARP or neighbour discovery was first seen, or before it was set

@@ -245,7 +245,9 @@ static int parse_ip6_extensions(struct cursor *c, unsigned int layer, uint8_t pr
 			fragment = true;
 			meta->ip_fragmented = (be16(e + 2) & 0xfff9) != 0;
 			l->first = !(be16(e + 2) & 0xfff8);
-			p->frag_at = (uint16_t)c->at;
+			// What an outer fragment carries may be in fragments too: that is for who puts the outer ones together.
+			if (!layer || !p->meta.layer[0].ip_fragmented)
+				p->frag_at = (uint16_t)c->at;
 			bytes = 8;
 			break;
 		default:

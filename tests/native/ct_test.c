@@ -273,6 +273,37 @@ static void test_others(void)
 	lab_tear_down();
 }
 
+// IPv6 whose extension headers do not end, or not where we look: it could be anything.
+static void test_extensions(void)
+{
+	enum { HEADERS = 40, OPTIONS = 60, FRAGMENT = 44 };
+	struct steer_ct_cfg cfg = lab_cfg();
+	uint64_t before;
+	uint8_t f[14 + 40 + 8 * HEADERS + 20];
+
+	lab_build(&cfg);
+	before = lab_dropped(CLIENT, STEER_DROP_MALFORMED);
+	put_eth(f, 0x86dd);
+	put_ip6(f + 14, 1, 2, OPTIONS, 8 * HEADERS + 20);
+	memset(f + 54, 0, sizeof(f) - 54);
+	for (unsigned int i = 0; i < HEADERS; i++)
+		f[54 + 8 * i] = i + 1 < HEADERS ? OPTIONS : 6;
+	bed_send(0, f, sizeof(f));
+	lab_poll();
+	ok(lab_dropped(CLIENT, STEER_DROP_MALFORMED) == before + 1,
+		"TCP behind too many headers is malformed");
+	put_ip6(f + 14, 1, 2, FRAGMENT, 36);
+	memset(f + 54, 0, sizeof(f) - 54);
+	f[54] = FRAGMENT; // all of a datagram, within which is one in fragments
+	f[62] = 6;
+	f[65] = 1;
+	bed_send(0, f, 54 + 36);
+	lab_poll();
+	ok(lab_dropped(CLIENT, STEER_DROP_MALFORMED) == before + 2, "so is a fragment within a fragment");
+	ok(!lab_stats()->live && !lab_stats()->denied, "nothing is known of either");
+	lab_tear_down();
+}
+
 static void test_keys(void)
 {
 	struct ct_tuple t = {.src_port = 1, .dst_port = 2, .version = 6, .protocol = 17}, back = t, again;
@@ -350,6 +381,7 @@ int main(void)
 	test_pushed_out();
 	test_icmp();
 	test_others();
+	test_extensions();
 	test_keys();
 	test_refusals();
 	bed_settle();

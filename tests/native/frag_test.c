@@ -250,6 +250,17 @@ static void test_ip6(void)
 		put16(frame + 18, get16(frame + 18) + 8);
 		ok(judge(bytes + 8, 5) == FRAG_GOES_ON, "behind options");
 	}
+	// What the first one carries is IPv6, and a later fragment of something itself.
+	put_fragment6(4, 0, 64, true);
+	frame[54] = 41;
+	put_ip6(frame + 62, 3, 4, 44, 24);
+	frame[102] = 17;
+	frame[103] = 0;
+	put16(frame + 104, 800);
+	put32(frame + 106, 99);
+	ok(judge(62 + 64, 1) == FRAG_GOES_ON, "the outer header says where a fragment belongs");
+	ok(judge(put_fragment6(4, 64, 8, false), 2) == FRAG_GOES_ON && packet.frag_protocol == 41,
+		"and so do those behind it");
 	put_fragment6(2, 0, 8, true);
 	frame[54] = 60; // destination options that do not end here
 	frame[63] = 1;
