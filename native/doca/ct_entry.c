@@ -130,9 +130,12 @@ static bool wants_counter(const struct ct_conn *conn, enum ct_side side)
 static void fill_request(struct entry_request *request, struct ct_conn *conn, enum ct_side side,
 	uint16_t queue, uint16_t op, uint32_t flags)
 {
-	const struct ct_way *way = &conn->way[side];
+	struct ct_way *way = &conn->way[side];
 	const struct ct_pipe *p = conn->ct;
 
+	// A changed shared action may be one of another template.
+	if (way->shared != CT_NONE)
+		way->action_idx = p->actions[way->shared].action_idx;
 	memset(request, 0, sizeof(*request));
 	request->pipe = p->pipe;
 	request->queue = queue;
@@ -402,8 +405,10 @@ doca_error_t doca_flow_ct_entry_add_dir(uint16_t queue, struct doca_flow_pipe *p
 		take_way(&conn->way[side], &way);
 		conn->flags = settle_counters(conn,
 			conn->flags | (flags & (dir_flags[side] | six_flags[side] | counter_flags[side])));
-		conn->inline_actions[side] = is_inline;
+		// One that a failed attempt has taken goes back.
+		pipe->conns->used_actions -= conn->inline_actions[side];
 		pipe->conns->used_actions += is_inline;
+		conn->inline_actions[side] = is_inline;
 		ct_filter_note(conn);
 		begin(conn, DOCA_FLOW_ENTRY_OP_ADD);
 		result = post_add(conn, side, queue, push_flags(flags, true));

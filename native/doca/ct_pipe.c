@@ -487,6 +487,33 @@ doca_error_t doca_flow_ct_actions_update_shared(uint16_t ctrl_queue, struct doca
 	return result == DOCA_SUCCESS ? complete_process(pipe->port, ctrl_queue, 2000000, 0) : result;
 }
 
+// A connection that is posted again needs what a removed action was: whoever has it gets a copy of his own.
+static doca_error_t part_with(const struct doca_flow_pipe *pipe, uint32_t handle)
+{
+	struct ct_pipe *p = pipe->conns;
+	const struct ct_action *action = &p->actions[handle];
+	uint32_t bytes = action->args ? pipe->templates[action->action_idx].args_bytes : 0;
+
+	for (uint32_t i = 0; i < p->nr_chunks * CT_CHUNK; i++) {
+		struct ct_conn *conn = ct_conn_at(p, i);
+
+		for (int side = 0; conn && conn->state != CT_FREE && side < CT_SIDES; side++) {
+			struct ct_way *way = &conn->way[side];
+
+			if (way->shared != handle)
+				continue;
+			way->args = bytes ? malloc(bytes) : NULL;
+			if (bytes && !way->args)
+				return refuse(DOCA_ERROR_NO_MEMORY, AT(.pipe = pipe->name), "out of memory");
+			if (bytes)
+				memcpy(way->args, action->args, bytes);
+			way->action_idx = action->action_idx;
+			way->shared = CT_NONE;
+		}
+	}
+	return DOCA_SUCCESS;
+}
+
 doca_error_t doca_flow_ct_actions_rm_shared(
 	uint16_t ctrl_queue, struct doca_flow_pipe *pipe, uint32_t actions_handles[], uint32_t nb_actions)
 {
@@ -502,7 +529,11 @@ doca_error_t doca_flow_ct_actions_rm_shared(
 			result = unknown_handle(pipe, actions_handles[i]);
 	// Connections keep what they have.
 	for (uint32_t i = 0; i < nb_actions && result == DOCA_SUCCESS; i++)
-		drop_shared(p, actions_handles[i]);
+		if (p->actions[actions_handles[i]].used) {
+			result = part_with(pipe, actions_handles[i]);
+			if (result == DOCA_SUCCESS)
+				drop_shared(p, actions_handles[i]);
+		}
 	pthread_mutex_unlock(&p->lock);
 	return result;
 }

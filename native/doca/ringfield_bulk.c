@@ -116,9 +116,10 @@ static doca_error_t check(const char *function, struct run *run, struct doca_flo
 	result = entry_check(function, bulk->pipe_queue, pipe, pipe->type, 0);
 	if (result != DOCA_SUCCESS)
 		return result;
-	if (pipe->type == DOCA_FLOW_PIPE_CONTROL || pipe->type == DOCA_FLOW_PIPE_ORDERED_LIST)
+	if (pipe->type == DOCA_FLOW_PIPE_CONTROL || pipe->type == DOCA_FLOW_PIPE_ORDERED_LIST ||
+		pipe->type == DOCA_FLOW_PIPE_CT)
 		return refuse(DOCA_ERROR_NOT_SUPPORTED, AT(.pipe = pipe->name, .rule = "rows"),
-			"entries of control and ordered list pipes have no common layout");
+			"entries of control, ordered list and CT pipes have no common layout");
 	if (bulk->fwd_of_row && !bulk->fwds)
 		return refuse_argument(function, "fwds", "is NULL, but fwd_of_row is not");
 	memset(run, 0, sizeof(*run));

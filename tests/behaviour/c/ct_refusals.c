@@ -157,11 +157,12 @@ static void arguments(void)
 	struct doca_flow_ct_actions own = {.resource_type = DOCA_FLOW_RESOURCE_TYPE_NON_SHARED},
 				    shared = {.resource_type = DOCA_FLOW_RESOURCE_TYPE_SHARED};
 	struct doca_flow_pipe_entry *entry, *held[4];
+	struct doca_flow_ringfield_bulk bulk = {.entries = &entry, .nr = 1};
 	uint32_t handle = 0, room;
 
 	ct_rig_start(&rig_options, &options);
 	any = ct_any(rig.port[0], "ANY", rig_fwd_drop(), NULL);
-	ct = ct_pipe(rig.port[0], any, any);
+	bulk.pipe = ct = ct_pipe(rig.port[0], any, any);
 	icmp.ipv4.next_proto = 1;
 	same.ipv4.dst_ip = same.ipv4.src_ip;
 	same.ipv4.l4_port.dst_port = same.ipv4.l4_port.src_port;
@@ -188,6 +189,7 @@ static void arguments(void)
 	refused(DOCA_ERROR_INVALID_VALUE, add(CT_QUEUE, CT_BOTH, &tuple, &shared, 0));
 	refused(DOCA_ERROR_INVALID_VALUE,
 		add(CT_QUEUE, CT_BOTH, &tuple, &own, 0)); // the pipe has no template
+	refused(DOCA_ERROR_NOT_SUPPORTED, doca_flow_ringfield_bulk_add(&bulk));
 	refused(DOCA_ERROR_INVALID_VALUE, doca_flow_ct_actions_add_shared(CT_QUEUE, ct, &own, 1, &handle));
 	refused(DOCA_ERROR_INVALID_VALUE, doca_flow_ct_actions_add_shared(CT_QUEUE, ct, NULL, 1, &handle));
 	refused(DOCA_ERROR_INVALID_VALUE, doca_flow_ct_actions_rm_shared(CT_QUEUE, ct, &handle, 1));

@@ -176,6 +176,20 @@ static void actions(void)
 	ok(rig_take(DOCA_FLOW_RINGFIELD_PACKET_RSS, 0, &data, &got, NULL) && got == 7,
 		"origin has the new metadata: 0x%x", got);
 	ok(!status.updated, "which the connection is not called back for");
+	// Into one of another template, and back.
+	shared.data.action_idx = 1;
+	shared.data.l4_port = reply.data.l4_port;
+	shared.data.ip4.src_ip = IP(9, 9, 9, 9);
+	shared.data.ip4.dst_ip = IP(1, 1, 1, 1);
+	success(doca_flow_ct_actions_update_shared(CT_QUEUE + 1, ct, &shared, 1, &handle));
+	rig_send(0, &data);
+	rig_settle();
+	frame = data;
+	memcpy(frame.bytes + 26, (const uint8_t[]){9, 9, 9, 9}, 4);
+	rig_frame_checksums(&frame);
+	ct_soft(0, &frame);
+	shared.data.action_idx = 0;
+	success(doca_flow_ct_actions_update_shared(CT_QUEUE + 1, ct, &shared, 1, &handle));
 	success(doca_flow_ct_actions_rm_shared(CT_QUEUE + 1, ct, &handle, 1));
 	rig_send(0, &data);
 	rig_settle();
@@ -183,6 +197,14 @@ static void actions(void)
 		"a connection keeps what it has of a removed action");
 	refused(DOCA_ERROR_INVALID_VALUE,
 		doca_flow_ct_actions_update_shared(CT_QUEUE, ct, &shared, 1, &handle));
+
+	success(doca_flow_ct_update_entry(CT_QUEUE, ct, CT_NOW, entry, NULL, NULL, 0, 0, 0));
+	require(ct_process(rig.port[0], &status.updated, 1), "updated");
+	rig_send(0, &data);
+	rig_settle();
+	ok(rig_take(DOCA_FLOW_RINGFIELD_PACKET_RSS, 0, &data, &got, NULL) && got == 7,
+		"also when it is updated");
+	status.updated = 0;
 
 	// An update of the connection: another action, another forward of none, on origin only.
 	reply.data.ip4.src_ip = IP(7, 7, 7, 7);
