@@ -492,7 +492,7 @@ class Bulk:
 
 def adopt_pipes(port: Cdata) -> list[Cdata]:
     """Handles for the pipes that a durable session left on a port."""
-    room, number = 256, ffi.new("uint32_t *")
+    room, number = 1 << 14, ffi.new("uint32_t *")
     pipes = ffi.new("struct doca_flow_pipe *[]", room)
     check(lib.doca_flow_ringfield_adopt_pipes(port, pipes, room, number))
     return [pipes[i] for i in range(min(room, number[0]))]

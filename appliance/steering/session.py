@@ -22,6 +22,7 @@ from appliance.steering.structs import Arena, be
 PORT_ANY = 0xFFFF
 _BUFFER = 1 << 20
 _TRACE_BUFFER = 1 << 17  # an answer is at most 64 KiB
+_TRACE_OUTCOMES = 2048  # as many as fit into it
 _PACKETS = 256
 
 Row = dict[str, Any]
@@ -388,15 +389,17 @@ def trace(
     arena = Arena()
     out = arena.new("struct doca_flow_ringfield_trace *")
     out.max_hops, out.hops = hops, arena.new("struct doca_flow_ringfield_trace_hop[]", hops)
-    out.max_outcomes, out.outcomes = 64, arena.new("struct doca_flow_ringfield_trace_outcome[]", 64)
+    out.max_outcomes = _TRACE_OUTCOMES
+    out.outcomes = arena.new("struct doca_flow_ringfield_trace_outcome[]", _TRACE_OUTCOMES)
     out.buffer_bytes, out.buffer = _TRACE_BUFFER, arena.new("uint8_t[]", _TRACE_BUFFER)
     check(lib.doca_flow_ringfield_trace_frame(index, be(pkt_meta, 4), frame, len(frame), out))
     outcomes = []
-    for i in range(out.nr_outcomes):
+    # The numbers are of what there was, the arrays hold what there was room for.
+    for i in range(min(out.nr_outcomes, _TRACE_OUTCOMES)):
         row = plain(out.outcomes[i])
         row["pkt_meta"] = be(row["pkt_meta"], 4)
         outcomes.append((row, bytes(ffi.buffer(out.buffer + row["offset"], row["length"]))))
-    return [_hop(out.hops[i]) for i in range(out.nr_hops)], outcomes, int(out.revision)
+    return [_hop(out.hops[i]) for i in range(min(out.nr_hops, hops))], outcomes, int(out.revision)
 
 
 def _hop(hop: Cdata) -> Row:

@@ -2,6 +2,7 @@
 # Copyright (c) 2026 The Ringfield authors
 """LPM, ACL, hash and ordered-list pipes, conditions, sampling, ageing-free monitors."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -51,6 +52,7 @@ from appliance.flow.types import (
 from tests.behaviour import frames
 from tests.behaviour.frames import IP, TCP, UDP, IPv6, Raw, eth
 from tests.behaviour.rig import TCP4, TUPLE_TCP, MakeRig, Rig, peer, tuple4
+from tests.behaviour.stack import StackRig
 
 IPV4 = ParserMeta(outer_l3_type=L3Meta.IPV4)
 ANY_ADDRESS = ("0.0.0.0", 0)  # noqa: S104
@@ -799,6 +801,18 @@ def test_hash_flooding(rig: MakeRig) -> None:
     r.send(0, *sent)
     r.expect(wire={1: sent, 2: sent})
     assert [r.count(entry) for entry in entries] == [(2, sum(map(len, sent)))] * 2
+
+
+def test_trace_of_many_copies(stack_rig: Callable[..., StackRig]) -> None:
+    """Every copy is an outcome, however many there are."""
+    r = stack_rig(ports=3, mode="switch")
+    pipe, _ = hash_pipe(r, Match(), [1, 2] * 100, HashAlgorithm.FLOODING)
+    flood = FwdHash(pipe=pipe, algorithm=HashAlgorithm.FLOODING)
+    root = r.pipe(0, name="ROOT", is_root=True, match=Match(parser_meta=IPV4), fwd_miss=FwdDrop(), fwd=flood)
+    r.add(root)
+    found = r.dpu.trace(r.names[0], frames.udp())
+    assert [one.port for one in found.outcomes] == r.names[1:3] * 100
+    assert {one.frame for one in found.outcomes} == {frames.udp()}
 
 
 def flooding(r: Rig, name: str, domain: Domain, targets: list[Any], **spec: Any) -> tuple[Any, list[Any]]:
