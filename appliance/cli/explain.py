@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -163,7 +163,6 @@ class Explainer:
     def __init__(self, client: Client, timeout: float) -> None:
         self.client, self.timeout = client, timeout
         running = client.policy.GetPolicy(policy_service_pb2.GetPolicyRequest(), timeout=timeout)
-        self.policy: policy_pb2.PolicySet = running.policy
         self.revision: int = running.revision.number
         listed = client.containment.ListContainment(
             containment_service_pb2.ListContainmentRequest(), timeout=timeout
@@ -179,11 +178,12 @@ class Explainer:
         return sentence(question, verdict, self.revision, self.contained(question))
 
     def ask(
-        self, question: PolicyQuestion, policy: policy_pb2.PolicySet | None = None
+        self, question: PolicyQuestion, more: policy_pb2.PolicyRule | None = None
     ) -> policy_pb2.PolicyVerdict:
-        """The verdict under the running policy, or another."""
-        source = policy_pb2.PolicySource(file="running policy", policy=policy or self.policy)
-        request = policy_service_pb2.SimulatePolicyRequest(source=source, questions=[question])
+        """The verdict under what is in force, or with one more rule."""
+        request = policy_service_pb2.SimulatePolicyRequest(
+            in_force=True, more_rules=[more] if more is not None else [], questions=[question]
+        )
         answer = self.client.policy.SimulatePolicy(request, timeout=self.timeout)
         found: policy_pb2.PolicyVerdict = answer.answers[0].verdict
         return found
@@ -194,14 +194,28 @@ class Explainer:
         if made.rule is None:
             names = " ".join(self.contained(question)) or "NAME"
             return Remedy(None, made.words.replace("NAME", names))
-        changed = policy_pb2.PolicySet()
-        changed.CopyFrom(self.policy)
-        changed.rules.append(made.rule)
-        try:
-            after = self.ask(question, changed)
-        except CallError:
-            return made
-        return Remedy(made.rule, made.words, (after.action in PASSES) != (verdict.action in PASSES))
+        for rule in _stronger(made.rule):
+            try:
+                after = self.ask(question, rule)
+            except CallError:  # there is no room for it
+                return made
+            if (after.action in PASSES) != (verdict.action in PASSES):
+                return Remedy(rule, "", True)
+        return Remedy(None, f"one rule is not enough: see what {verdict.rule} says")
+
+
+def _stronger(rule: policy_pb2.PolicyRule) -> Iterator[policy_pb2.PolicyRule]:
+    """The rule, and then itself in the overriding band: network policies go before the plain ones."""
+    yield rule
+    over = {
+        policy_pb2.POLICY_BAND_ALLOW: policy_pb2.POLICY_BAND_OVERRIDE_ALLOW,
+        policy_pb2.POLICY_BAND_BLOCK: policy_pb2.POLICY_BAND_OVERRIDE_BLOCK,
+    }
+    if rule.band in over:
+        higher = policy_pb2.PolicyRule()
+        higher.CopyFrom(rule)
+        higher.band = over[rule.band]
+        yield higher
 
 
 def show(question: PolicyQuestion, told: str, verdict: policy_pb2.PolicyVerdict, remedy: Remedy) -> None:

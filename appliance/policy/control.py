@@ -13,7 +13,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +28,7 @@ from appliance.policy.containment import ContainmentBook
 from appliance.policy.enforcement import Enforcement
 from appliance.policy.guards import Sides, check_protect, cut, cut_off
 from appliance.policy.inventory import Workloads
-from appliance.policy.model import Default, Inventory, PolicySet, Workload
+from appliance.policy.model import Default, Inventory, PolicySet, Rule, Workload
 from appliance.policy.operation import Confirm, InForce, Publish, Settings, Status, Use
 from appliance.policy.reading import placed, read_policy, write_policy
 from appliance.policy.refusal import Refused
@@ -224,6 +224,14 @@ class Segmentation:
             made = self.force.made(0, policy, inventory)
         self._candidate = seen, made
         return made
+
+    def in_force_with(self, rules: Sequence[Rule]) -> InForce:
+        """What packets are judged by, with more rules; nothing is changed. ``Refused`` as of the compiler."""
+        now = self.in_force
+        if not rules:
+            return now
+        policy = replace(now.policy, rules=(*now.policy.rules, *rules))
+        return self.force.made(now.revision, policy, now.inventory)
 
     def publish(self, how: Publish, actor: Actor) -> Revision:
         """Bring a policy into force under a new number. Whatever is refused leaves the running one in force."""

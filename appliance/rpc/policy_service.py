@@ -76,6 +76,15 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
             return self._control.in_force
         return self._control.candidate(*self._given(has, source))
 
+    def _simulated(self, request: policy_service_pb2.SimulatePolicyRequest) -> InForce:
+        if not request.in_force:
+            if request.more_rules:
+                raise BadField("more_rules", "are added to what is in force: set in_force")
+            return self._candidate(request.HasField("source"), request.source)
+        return self._control.in_force_with(
+            [convert.rule_from(rule, f"more_rules[{n}]") for n, rule in enumerate(request.more_rules)]
+        )
+
     def _revision(self, revision: Revision) -> policy_pb2.PolicyRevision:
         status = self._control.status(revision)
         waiting = self._control.confirm
@@ -177,7 +186,7 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
         self, request: policy_service_pb2.SimulatePolicyRequest, context: grpc.ServicerContext
     ) -> policy_service_pb2.SimulatePolicyResponse:
         """Answers to questions, a truth table, or what-if over the flows that were seen."""
-        made = self._candidate(request.HasField("source"), request.source)
+        made = self._simulated(request)
         if request.flows_seconds:
             return self._advice.what_if(made, request.flows_seconds)
         if not request.questions:

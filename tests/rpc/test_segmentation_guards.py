@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import grpc
 from click.testing import CliRunner
@@ -20,6 +22,7 @@ from appliance.v1 import (
     policy_pb2,
     policy_service_pb2,
     trace_service_pb2,
+    workload_service_pb2,
 )
 from tests.support.fastpath import wait_for
 from tests.support.rig import TIMEOUT, Running, directory
@@ -141,6 +144,42 @@ def test_why_tells_of_a_record() -> None:
         assert "web-to-db" in allowed
         assert "22" in why("web", "db", "tcp/22")
         assert "web-to-db" in why(f"flow={_flows(rig, 'port=5432')[0].flow}")
+
+
+def test_can_answers_by_what_is_in_force() -> None:
+    """Not by a file: also under a canary, under network policies, and when nobody is left whom a rule speaks of."""
+    with running() as rig:
+        target = str(rig.appliance.config.grpc.unix)
+
+        def can(*words: str) -> dict[str, Any]:
+            done = CliRunner().invoke(main, ["-t", target, "--json", "can", *words])
+            assert done.exit_code in (0, 1), done.output
+            told: dict[str, Any] = json.loads(done.output)
+            assert told["allowed"] is (done.exit_code == 0)
+            return told
+
+        revision = publish(rig, POLICY.replace("tcp/22", "tcp/2222"), confirm_seconds=60, canary="app=db")
+        assert can("ops", "db", "tcp/2222")["allowed"]
+        assert not can("ops", "web", "tcp/2222")["allowed"], "no canary is concerned"
+        rig.client.policy.ConfirmPolicy(
+            policy_service_pb2.ConfirmPolicyRequest(number=revision.number), timeout=TIMEOUT
+        )
+        isolated = "network_policies:\n  - {name: shut, subjects: app=db, sides: [ingress], allows: []}\n"
+        publish(rig, POLICY + isolated)
+        told = can("web", "db", "tcp/5432")
+        assert told["verdict"]["rule"] == "shut"
+        assert "band: override-allow" in told["change"]["rule"], "a plain one would not do"
+        assert told["change"]["tried"]
+        publish(rig, POLICY)
+        rig.client.workloads.DeleteWorkload(
+            workload_service_pb2.DeleteWorkloadRequest(name="ops"), timeout=TIMEOUT
+        )
+        assert can("web", "db", "tcp/5432")["verdict"]["rule"] == "web-to-db"
+        assert can("web", "db", "tcp/1")["change"]["tried"]
+        question = policy_service_pb2.PolicyQuestion(source="web", target="db", service="tcp/1")
+        rule = policy_pb2.PolicyRule(name="r", band=policy_pb2.POLICY_BAND_ALLOW, source="any", target="any")
+        request = policy_service_pb2.SimulatePolicyRequest(questions=[question], more_rules=[rule])
+        refused(lambda: rig.client.policy.SimulatePolicy(request, timeout=TIMEOUT), "set in_force")
 
 
 def test_nothing_is_forwarded_from_one_network_to_another() -> None:
