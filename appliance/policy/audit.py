@@ -311,11 +311,15 @@ class AuditLog:
         return found[-last:] if last else found
 
     def verify(self) -> Finding:
-        """Whether the log is as it was written."""
+        """Whether the log is as it was written; who runs knows what that was, signed or not yet."""
+        written = self.count
         found = verify(self.directory)
         if found.fault is Fault.TORN:  # perhaps a line that is just being written
             with self._lock:
                 found = verify(self.directory)
+        if found.ok and found.good < written:
+            text = f"entries {found.good + 1} to {written} are gone at the end: this appliance has written {written}"
+            return Finding(found.good, found.signed, Fault.CUT, found.good + 1, text)
         return found
 
     def close(self) -> None:
@@ -414,6 +418,8 @@ def verify(directory: Path) -> Finding:
     if head is None:
         if good:
             return bad(Fault.UNSIGNED, 0, f"{good} entries, but no signed head: a cut tail would not show")
+        if not path.exists():
+            return bad(Fault.CUT, 0, f"there is no {LOG} in {directory}")
         return Finding(0, 0)
     if not _head_is_good(directory, head):
         return bad(Fault.FORGED, 0, "the head's signature is not that of this log's key")

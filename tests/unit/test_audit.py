@@ -84,6 +84,32 @@ def test_three_deeds_give_three_answers(tmp_path: Path) -> None:
     assert found(tmp_path, lines).ok
 
 
+def test_who_writes_the_log_misses_what_was_not_signed_yet(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path)
+    for number in range(3):
+        log.append(LOCAL, "test", reason=str(number))
+        if number == 1:
+            assert log.sign()
+    assert log.verify().ok
+    lines = (tmp_path / LOG).read_bytes().splitlines(keepends=True)
+    (tmp_path / LOG).write_bytes(b"".join(lines[:2]))
+    assert verify(tmp_path).ok, "the files do not tell"
+    finding = log.verify()
+    assert (finding.fault, finding.entry) == (Fault.CUT, 3)
+    (tmp_path / LOG).unlink()
+    (tmp_path / "audit.head").unlink()
+    assert (verify(tmp_path).fault, verify(tmp_path).text) == (
+        Fault.CUT,
+        f"there is no audit.log in {tmp_path}",
+    )
+    log.append(LOCAL, "test", reason="later")
+    (tmp_path / LOG).touch()
+    finding = log.verify()
+    assert (finding.fault, finding.entry) == (Fault.CUT, 1)
+    assert "this appliance has written 4" in finding.text
+    log.close()
+
+
 def test_every_flipped_byte_shows(tmp_path: Path) -> None:
     data = b"".join(filled(tmp_path))
     for at in range(0, len(data), 7):
