@@ -36,7 +36,7 @@ from appliance.policy.model import (
 )
 from appliance.policy.overlay import check_vtep, problems
 from appliance.policy.program import Numbers, Program
-from appliance.policy.refusal import Refused
+from appliance.policy.refusal import Refused, some_of
 from appliance.policy.selecting import matches, means
 from appliance.policy.selector import named, parse_selector
 
@@ -132,8 +132,7 @@ class Centre(CentreState):
     def _may_remove(self, caller: Caller, name: str) -> None:
         known = self.declared.get(name)
         if known is None:
-            near = ", ".join(sorted(self.declared)[:8]) or "none"
-            raise NotFound(f"there is no workload {name!r} (workloads: {near})")
+            raise NotFound(f"there is no workload {name!r} (workloads: {some_of(self.declared)})")
         self._may_touch(caller, name)
 
     def _commit_workloads(

@@ -142,6 +142,13 @@ def _selector(
             yield Problem(item, field, why)
 
 
+def nobody_has(selector: Selector, policy: PolicySet, inventory: Inventory) -> str:
+    """What a selector speaks of and nobody has, in words; empty: somebody has all of it."""
+    known = _Known(inventory)
+    parts = dict.fromkeys(part for term in selector.terms for part in term)
+    return next(filter(None, (_unknown(part, policy, known) for part in parts)), "")
+
+
 def contradiction(term: Term) -> str:
     """Why nobody can fulfil a term; empty: somebody can."""
     fields = {part.field for part in term}

@@ -11,12 +11,14 @@ from dataclasses import asdict, replace
 
 from appliance.errors import FlowError, InvalidValue
 from appliance.policy.audit import Actor, AuditLog
+from appliance.policy.check import nobody_has
 from appliance.policy.containment import Contained, ContainmentBook, KeptPath, check_keep, check_request
 from appliance.policy.enforcement import Enforcement
 from appliance.policy.flip import flip
 from appliance.policy.inventory import Workloads
 from appliance.policy.model import Rule, State, Workload
 from appliance.policy.operation import InForce
+from appliance.policy.selector import parse_selector
 
 
 class Containing:
@@ -62,6 +64,7 @@ class Containing:
         with self._audit.refusals(actor, action, target, reason, self._force.in_force.revision):
             check_request(reason, ttl)
             check_keep(keep)
+            self._check_ends(keep)
             old = {name: self._contained.get(name) for name in names}
 
             baseline = self._baseline(workloads, old) if state is State.RESTRICTED else ()
@@ -92,6 +95,14 @@ class Containing:
         seconds = self._monotonic() - started
         self._force.tell()
         return made, before, after, seconds
+
+    def _check_ends(self, keep: Sequence[KeptPath]) -> None:
+        """A path for somebody whom nobody is would not be open to those who need it."""
+        now = self._force.in_force
+        for number, path in enumerate(keep):
+            for side, text in (("source", path.source), ("target", path.target)):
+                if text and (why := nobody_has(parse_selector(text), now.policy, now.inventory)):
+                    raise InvalidValue(f"keep[{number}].{side}: {why}")
 
     def as_if(self, name: str, state: State) -> InForce:
         """What would be in force if a workload were in a state; nothing is changed."""

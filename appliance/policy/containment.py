@@ -113,7 +113,8 @@ def check_request(reason: str, ttl: float) -> None:
     if not reason.strip():
         raise InvalidValue("reason: say why; it goes into the audit log")
     if not 0 <= ttl <= MAX_TTL:
-        raise InvalidValue(f"ttl_seconds: {ttl:g} is not between 0 (never by itself) and {MAX_TTL:g}")
+        days = f"{MAX_TTL:.0f} ({MAX_TTL / 86400:.0f} days)"
+        raise InvalidValue(f"ttl_seconds: {ttl:g} is not between 0 (never by itself) and {days}")
 
 
 def kept_rules(contained: Contained) -> Iterable[Rule]:

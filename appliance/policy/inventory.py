@@ -30,6 +30,7 @@ from appliance.policy.model import (
 )
 from appliance.policy.overlay import reaching
 from appliance.policy.program import Numbers
+from appliance.policy.refusal import some_of
 from appliance.policy.store import Store
 
 MAX_LABELS: Final = 64
@@ -158,8 +159,7 @@ class Workloads:
         with self._lock:
             found = self._byname.get(name)
         if found is None:
-            near = ", ".join(sorted(self._byname)[:8]) or "none"
-            raise NotFound(f"there is no workload {name!r} (workloads: {near})")
+            raise NotFound(f"there is no workload {name!r} (workloads: {some_of(self._byname)})")
         return found
 
     def is_declared(self, name: str) -> bool:

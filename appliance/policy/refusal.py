@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from appliance.errors import BadConfig
+
+NAMED: Final = 8
+"""Names in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,15 @@ class Problem:
     def __str__(self) -> str:
         what = f"{self.item}: {self.field}" if self.item and self.field else self.item or self.field
         return ": ".join(part for part in (self.place, what, self.why) if part)
+
+
+def some_of(names: Iterable[str]) -> str:
+    """The first few of them, for a sentence."""
+    listed = sorted(names)
+    return (
+        ", ".join(listed[:NAMED]) + (f" and {len(listed) - NAMED} more" if len(listed) > NAMED else "")
+        or "none"
+    )
 
 
 class Refused(BadConfig):
