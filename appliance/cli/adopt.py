@@ -86,7 +86,10 @@ def free_addresses(
     if wanted:
         found = []
         for text in wanted:
-            address = ip_interface(text).ip
+            try:
+                address = ip_address(text.partition("/")[0])
+            except ValueError as error:
+                raise click.BadParameter(str(error), param_hint="--address") from None
             inside = next((one for one in prefixes if address in one), None)
             if inside is None:
                 raise click.ClickException(
@@ -131,14 +134,21 @@ class Adoption:
         known = ", ".join(one.name for one in networks) or "none"
         raise click.ClickException(f"there is no network {name!r} (networks: {known})")
 
+    def _interfaces(self) -> Iterator[tuple[str, workload_pb2.WorkloadInterface]]:
+        listed = self.client.workloads.ListWorkloads(
+            workload_service_pb2.ListWorkloadsRequest(), timeout=self.context.timeout
+        )
+        for one in listed.workloads:
+            for interface in one.spec.interfaces:
+                yield one.name, interface
+
     def taken(self) -> list[str]:
         """Addresses of all workloads."""
-        workloads = self.client.workloads.ListWorkloads(
-            workload_service_pb2.ListWorkloadsRequest(), timeout=self.context.timeout
-        ).workloads
-        return [
-            text for one in workloads for interface in one.spec.interfaces for text in interface.addresses
-        ]
+        return [text for _, interface in self._interfaces() for text in interface.addresses]
+
+    def plugged(self, port: str) -> list[str]:
+        """Workloads behind a port."""
+        return [name for name, interface in self._interfaces() if interface.port == port]
 
     @contextmanager
     def _call(self) -> Iterator[None]:
@@ -235,11 +245,12 @@ def is_namespace(name: str) -> bool:
     )
 
 
-def take_out(context: Context, adoption: Adoption, name: str, workload: str) -> None:
-    """Undo an adoption and say so."""
-    gone = [f"workload {workload}"] if adoption.remove_workload(workload) else []
-    if adoption.remove_port(port_of(name)):
-        gone.append(f"port {port_of(name)}")
+def take_out(context: Context, adoption: Adoption, name: str) -> None:
+    """Undo an adoption, under whatever name, and say so."""
+    port = port_of(name)
+    gone = [f"workload {one}" for one in adoption.plugged(port) if adoption.remove_workload(one)]
+    if adoption.remove_port(port):
+        gone.append(f"port {port}")
     if not gone:
         raise click.ClickException(f"{name} was not adopted here")
     if context.json:
@@ -278,7 +289,7 @@ def adopt(
     with context.client() as client:
         adoption = Adoption(client, context)
         if undo:
-            take_out(context, adoption, name, workload or name)
+            take_out(context, adoption, name)
             return
         if os.geteuid() != 0:
             raise click.ClickException("taps and namespaces need root: sudo ringfield adopt ...")

@@ -117,21 +117,30 @@ def styled(record: Mapping[str, Any]) -> Text:
 
 
 def flows_table(records: Iterable[Mapping[str, Any]]) -> Table:
-    """Records side by side."""
+    """Records side by side, in 80 columns; labels are in the other forms."""
     made = table("time", "from", "to", "service", "event", "verdict", "packets", "rule", right=["packets"])
+    for column in made.columns[:1]:
+        column.no_wrap = True
     for one in records:
         verdict = " ".join(filter(None, (one["verdict"], one["reason"])))
         made.add_row(
             text.clock(one["time_ns"]),
-            Text(text.endpoint(one, "src")),
-            Text(text.endpoint(one, "dst")),
-            text.service(one),
+            *(
+                Text(one[f"{side}_workload"] or one[f"{side}_ip"] or one[f"{side}_mac"])
+                for side in ("src", "dst")
+            ),
+            _service(one),
             one["event"],
             Text(verdict, style=COLOURS.get(one["verdict"], "")),
             number(one["initiator_packets"] + one["responder_packets"]),
-            Text(text.provenance(one)),
+            Text(one["rule"] or one["band"]),
         )
     return made
+
+
+def _service(record: Mapping[str, Any]) -> str:
+    named = text.service(record)
+    return f"{named}/{record['dst_port']}" if named in text.WITH_PORTS else named
 
 
 def _tell(lost: Mapping[str, int], output: str) -> None:
@@ -187,6 +196,7 @@ def observe(click_context: click.Context, context: Context, /, **options: Any) -
         last = LAST
     request = observer_service_pb2.GetFlowsRequest(**asked, last=last or 0, follow=follow)
     shown: list[dict[str, Any]] = []
+    came = 0
     with context.client() as client:
         stream = client.observer.GetFlows(request, timeout=None if follow else max(context.timeout, 60.0))
         try:
@@ -194,6 +204,7 @@ def observe(click_context: click.Context, context: Context, /, **options: Any) -
                 for answer in stream:
                     _tell(losses_from(answer.losses), output)
                     records = [flow_from(flow) for flow in answer.flows]
+                    came += len(records)
                     if output == "table":
                         shown += records
                     else:
@@ -202,6 +213,8 @@ def observe(click_context: click.Context, context: Context, /, **options: Any) -
             stream.cancel()
     if output == "table":
         out.print(flows_table(shown))
+    if not came and not follow and output != "json":
+        err.print("no record is like that", style="dim")
 
 
 def map_table(message: observer_service_pb2.GetFlowStatsResponse) -> Table:

@@ -161,7 +161,8 @@ def diff(context: Context, file: str | None, revision: int, limit: int) -> None:
         for line in response.text.splitlines():
             colour = "green" if line.startswith("+") else "red" if line.startswith("-") else "dim"
             out.print(f"[{colour}]{escape(line)}[/]", soft_wrap=True)
-        out.print(f"\n{number(response.verdicts_changed)} verdicts change", style="bold")
+        changed = response.verdicts_changed
+        out.print(f"\n{number(changed)} verdict{'s change' if changed != 1 else ' changes'}", style="bold")
         made = table("from", "to", "service", "now", "then")
         for one in response.verdicts:
             made.add_row(
@@ -187,8 +188,10 @@ def draft(context: Context, file: str | None) -> None:
             response = client.policy.GetDraft(policy_service_pb2.GetDraftRequest(), timeout=context.timeout)
             if context.json:
                 context.show(response, str)
-            else:
-                write_source(response.source)
+                return
+            if response.is_running:
+                err.print("there is no draft; what is running:", style="dim")
+            write_source(response.source)
             return
         kept = client.policy.UpdateDraft(
             policy_service_pb2.UpdateDraftRequest(source=source), timeout=context.timeout

@@ -16,7 +16,7 @@ from typing import Final
 import click
 import structlog
 
-from appliance.cli.common import err, failures, out, table
+from appliance.cli.common import default_target, err, failures, out, table
 from appliance.run.config import RunConfig, read_config
 
 SWITCH_SECONDS: Final = 0.0005
@@ -89,14 +89,19 @@ def banner(config: RunConfig, tcp_port: int) -> None:
             port.options.get("mac", "-"),
         )
     out.print(made)
-    entries = sum(len(pipe.entries) for pipe in config.pipes)
-    out.print(f"\n{len(config.pipes)} pipes, {entries} entries in force.")
+    if config.segmentation is None:
+        entries = sum(len(pipe.entries) for pipe in config.pipes)
+        out.print(f"\n{len(config.pipes)} pipes, {entries} entries in force.")
+    else:
+        out.print(f"\nWhat workloads open is judged by policy; {config.segmentation.state_dir} keeps it.")
     out.print(f"gRPC: unix:{config.grpc.unix}")
     if config.grpc.tcp is not None:
         out.print(
             f"gRPC: {config.grpc.tcp.address} (port {tcp_port}, {'TLS' if config.grpc.tcp.certificate else 'INSECURE'})"
         )
-    out.print(f"Try: [bold]./ringfield --target {config.grpc.unix} pipe show[/]   Ctrl-C ends.", style="dim")
+    where = "" if f"unix:{config.grpc.unix}" == default_target() else f"--target {config.grpc.unix} "
+    look = "pipe show" if config.segmentation is None else "status"
+    out.print(f"Try: [bold]./ringfield {where}{look}[/]   Ctrl-C ends.", style="dim", soft_wrap=True)
 
 
 @click.command()

@@ -209,7 +209,7 @@ def _segmentation(found: Snapshot) -> Iterator[Problem]:
         yield Problem(WRONG, found.policy.fault, "ringfield policy show --history; then publish a good one")
     if not revision.number:
         yield Problem(
-            LOOK, "no policy was published: the default alone decides", "ringfield policy publish -f FILE"
+            LOOK, "no policy was published: the default alone decides", "ringfield policy publish FILE"
         )
     elif revision.confirm_seconds:
         yield Problem(

@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
+import grpc
 from rich.markup import escape
 from rich.table import Table
 
 from appliance.cli.common import Context, fields_option, names_from, out, pass_context, table
 from appliance.rpc.client import Client
+from appliance.rpc.errors import CallError
 from appliance.v1 import workload_pb2, workload_service_pb2
 
 STATES = {
@@ -144,12 +148,31 @@ def remove_workload(context: Context, name: str, reason: str) -> None:
         out.print(f"workload {escape(name)} is gone")
 
 
+def _not_ready(context: Context, names: tuple[str, ...]) -> Iterator[str]:
+    with context.client() as client:
+        listed = client.workloads.ListWorkloads(
+            workload_service_pb2.ListWorkloadsRequest(), timeout=context.timeout
+        )
+    known = {one.name: one.status for one in listed.workloads}
+    for name in names:
+        if name not in known:
+            yield f"{name} (there is no such workload)"
+        elif not known[name].ready:
+            yield f"{name} ({known[name].reason or 'no reason is told'})"
+
+
 @workload.command("wait")
 @click.argument("names", nargs=-1, required=True, shell_complete=complete_workload)
 @pass_context
 def wait_ready(context: Context, names: tuple[str, ...]) -> None:
     """Wait until all of NAMES are ready, no longer than --timeout."""
     request = workload_service_pb2.WaitReadyRequest(names=names)
-    with context.client() as client:
-        response = client.workloads.WaitReady(request, timeout=context.timeout)
+    try:
+        with context.client() as client:
+            response = client.workloads.WaitReady(request, timeout=context.timeout)
+    except CallError as error:
+        if error.status is not grpc.StatusCode.DEADLINE_EXCEEDED:
+            raise
+        late = "; ".join(_not_ready(context, names)) or "they are now"
+        raise click.ClickException(f"not ready after {context.timeout:g} s: {late}") from None
     context.show(response, lambda: workloads_table(list(response.workloads)))

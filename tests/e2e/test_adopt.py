@@ -74,7 +74,7 @@ def test_a_namespace_is_adopted_and_let_go(
         again = shell(*words, status=1)
         assert "already" in again
         assert space.links() == [told["port"]], "what there was is not touched"
-        assert "mine" in shell("adopt", space.name, "--workload", "mine", "--undo")
+        assert "mine" in shell("adopt", space.name, "--undo")
         assert space.links() == []
         assert mine.do("probe", targets=targets[:1], timeout=0.5)["outcomes"] == ["unreachable"]
     assert "was not adopted" in shell("adopt", space.name, "--workload", "mine", "--undo", status=1)
@@ -98,7 +98,7 @@ def test_what_is_behind_an_interface_is_adopted(
         )
         assert told["addresses"] == [f"{address}/24"]
         far.run("ping", "-c", "1", "-W", "1", "10.80.1.1")
-        wait_for("the gateway's MAC", lambda: "02:52:46:00:00:01" in far.ip("neighbour", "show"), 5.0)
+        wait_for("the gateway's MAC", lambda: "02:52:46:00:00:01" in far.ip("neighbour", "show"))
         assert "No: far" in shell("can", "far", "tool", "tcp/7000", status=1)
         assert "far" in shell("adopt", near, "--workload", "far", "--undo")
     finally:
@@ -112,6 +112,7 @@ def test_what_cannot_be_adopted_is_told(
     assert "neither a namespace nor an interface" in shell("adopt", "nowhere", status=1)
     assert "not KEY=VALUE" in shell("adopt", space.name, "--labels", "app", status=2)
     assert "in none of the prefixes" in shell("adopt", space.name, "--address", "192.0.2.1", status=1)
+    assert "does not appear" in shell("adopt", space.name, "--address", "10.80.1.300", status=2)
     assert "say who is behind it" in shell("adopt", "lo", status=1)
     taken = shell("adopt", space.name, "--address", "10.80.1.20", status=1)
     assert "agent" in taken, "the address is the agent's"

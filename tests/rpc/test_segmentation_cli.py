@@ -72,6 +72,7 @@ def test_policy_commands(rig: Running, run: Run, tmp_path: Path) -> None:
     expectations = tmp_path / "expectations.yaml"
     expectations.write_text("- {from: web, to: db, service: tcp/3306, verdict: allow}\n")
     assert "1 of 1" in run("policy", "test", str(expectations))
+    assert "there is no draft; what is running:" in run("policy", "draft")
     expectations.write_text("- {from: web, to: db, service: tcp/3306, verdict: deny}\n")
     assert "0 of 1 as expected" in run("policy", "test", str(expectations), status=1)
     told = json.loads(run("--json", "policy", "test", str(expectations), status=1))
@@ -119,6 +120,8 @@ def test_workload_and_containment_commands(rig: Running, run: Run) -> None:
     assert "web-2" in run("workload", "add", "web-2", *place, "--label", "app=web")
     assert "bound twice" in run("workload", "add", "web-3", *place, status=1)
     run("workload", "wait", "web-2")
+    late = run("--timeout", "0.2", "workload", "wait", "web-2", "ghost", status=1)
+    assert "not ready after 0.2 s: ghost (there is no such workload)" in late
     run("workload", "label", "web-2", "app-", "tier=1")
     assert "web-2" in run("workload", "list", "tier")
     run("workload", "remove", "web-2")
@@ -129,12 +132,17 @@ def test_workload_and_containment_commands(rig: Running, run: Run) -> None:
     assert "scans" in run("contained")
     run("release", "-l", "app=web", "-m", "clean")
     assert passes(rig, WEB, DB, 5432)
+    nobody = run("quarantine", "web", "-m", "x", "--keep", "from app=nobody tcp/22", status=1)
+    assert "keep[0].source: no workload has app=nobody" in nobody
+    assert passes(rig, WEB, DB, 5432), "nothing was done"
+    assert "366 days" in run("quarantine", "web", "-m", "x", "--ttl", "-1", status=1)
     assert "--reason" in run("quarantine", "web", status=2)
     assert "not 'from SELECTOR" in run("quarantine", "web", "-m", "x", "--keep", "ops", status=2)
 
 
 def test_audit_commands(rig: Running, run: Run, tmp_path: Path) -> None:
     assert "good" in run("audit", "verify")
+    assert "there is no audit.log" in run("audit", "verify", "--dir", str(tmp_path), status=1)
     assert "quarantine" in json.dumps(json.loads(run("--json", "audit", "show", "-n", "100")))
     where = rig.appliance.segmentation.config.state_dir  # type: ignore[union-attr]
     for name in (LOG, "audit.head", "audit.pub"):
