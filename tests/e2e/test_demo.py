@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,60 +36,24 @@ def directories() -> set[Path]:
     return {path for path in Path(tempfile.gettempdir()).glob("ringfield-demo-*") if path.is_dir()}
 
 
-def demo(*options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *options],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-        env=os.environ | {"COLUMNS": "140"},
-    )
-
-
-def test_the_factory_judges_itself_after_one_that_was_killed() -> None:
-    """What a killed demonstration left is taken down; the walk is as expected; nothing is left then."""
-    with alone():
+def test_it_judges_itself_after_one_that_was_killed_and_stays_to_be_tried() -> None:
+    """What a killed demonstration left is taken down; the walk is as expected; `--keep` stays, and the five commands
+    that it prints work as they are printed; nothing is left then.
+    """
+    with alone(), tempfile.TemporaryDirectory() as where, (Path(where) / "told").open("w+") as file:
         before = directories()
         with begun("demo", there=under_way, seconds=1.0):
             pass  # killed
         assert directories() > before
-        done = demo("--json", "demo")
-        assert done.returncode == 0, done.stdout + done.stderr
-        told = json.loads(done.stdout)
-        assert told["good"]
-        assert all(check["good"] for check in told["checks"])
-        assert len(told["checks"]) >= 18
-        assert [step.split()[-1] for step in told["steps"]] == [
-            "Visibility",
-            "Policy",
-            "Enforcement",
-            "Containment",
-        ]
-        tried = {(one["source"], one["target"], one["service"], one["version"]) for one in told["matrix"]}
-        assert len(tried) == sum(2 * len(host.services) * (len(HOSTS) - 1) for host in HOSTS.values())
-        assert {"map", "policy in force", "audit log", "conservation law"} <= {
-            one["what"] for one in told["evidence"]
-        }
-        assert not namespaces()
-        assert directories() == before
-
-
-def test_what_it_invites_to_try_works() -> None:
-    """`demo --keep` stays after its walk; the five commands that it prints are run as they are printed."""
-    with alone(), tempfile.TemporaryDirectory() as where:
-        told = Path(where) / "told"
-        with told.open("w") as file:
-            process = subprocess.Popen(
-                [*COMMAND, "demo", "--keep", "--quiet"], stdout=file, stderr=subprocess.STDOUT,
-                env=os.environ | {"COLUMNS": "300"},
-            )  # fmt: skip
+        process = subprocess.Popen(
+            [*COMMAND, "--json", "demo", "--keep"], stdout=file, stderr=subprocess.STDOUT,
+            env=os.environ | {"COLUMNS": "300"},
+        )  # fmt: skip
         try:
-            wait_for("the invitation", lambda: "until Ctrl-C" in told.read_text(), 180.0)
-            lines = told.read_text().splitlines()
-            after = lines[lines.index("Try in another shell:") + 1 : -1]
-            commands = [line.strip() for line in after[::2]]
-            assert len(commands) == 5
+            wait_for("the invitation", lambda: "until Ctrl-C" in Path(file.name).read_text(), 250.0)
+            said, _, invited = Path(file.name).read_text().partition("\nTry in another shell:\n")
+            judged(json.loads(said))
+            commands = [line.strip() for line in invited.splitlines()[:-1:2]]
             expected = (
                 (0, "revision"),
                 (None, ""),
@@ -99,18 +64,40 @@ def test_what_it_invites_to_try_works() -> None:
             for command, (status, words) in zip(commands, expected, strict=True):
                 tried(command, words, status)
             process.send_signal(signal.SIGINT)
-            assert process.wait(60) == 0
+            assert process.wait(120) == 0
         finally:
             if process.poll() is None:
                 process.kill()
                 process.wait()
         assert not namespaces()
+        assert directories() == before
+
+
+def judged(told: dict[str, Any]) -> None:
+    """All four steps were walked, all is as expected, and all that should be shown is."""
+    assert told["good"], told["checks"]
+    assert all(check["good"] for check in told["checks"])
+    assert len(told["checks"]) >= 18
+    assert [step.split()[-1] for step in told["steps"]] == [
+        "Visibility",
+        "Policy",
+        "Enforcement",
+        "Containment",
+    ]
+    asked = {(one["source"], one["target"], one["service"], one["version"]) for one in told["matrix"]}
+    assert len(asked) == sum(2 * len(host.services) * (len(HOSTS) - 1) for host in HOSTS.values())
+    assert {"map", "policy in force", "audit log", "conservation law"} <= {
+        one["what"] for one in told["evidence"]
+    }
 
 
 def test_a_wrong_expectation_is_a_failure() -> None:
     """The judge is not asleep: what is expected to work and does not turns the exit status."""
     with alone():
-        done = demo("demo", "--expect", "agent>dataset=tcp/2049")
+        done = subprocess.run(
+            [*COMMAND, "demo", "--expect", "agent>dataset=tcp/2049"], capture_output=True, text=True, check=False,
+            timeout=250, env=os.environ | {"COLUMNS": "140"},
+        )  # fmt: skip
         assert done.returncode == 1, done.stdout + done.stderr
         assert "1 of " in done.stdout
         assert "agent → dataset tcp/2049" in done.stdout
@@ -124,6 +111,6 @@ def test_interrupted_it_leaves_nothing(how: signal.Signals) -> None:
         before = directories()
         with begun("demo", there=under_way, seconds=1.0) as process:
             process.send_signal(how)
-            assert process.wait(60) == 1
+            assert process.wait(120) == 1
         assert not namespaces()
         assert directories() == before

@@ -55,7 +55,7 @@ def test_it_judges_itself_after_one_that_was_killed_and_stays_to_be_tried() -> N
                 for command, words in zip(commands, expected, strict=True):
                     tried(command, words)
                 process.send_signal(signal.SIGINT)
-                assert process.wait(60) == 0
+                assert process.wait(120) == 0
             finally:
                 if process.poll() is None:
                     process.kill()
@@ -76,5 +76,5 @@ def test_interrupted_it_leaves_nothing(how: signal.Signals) -> None:
     with alone():
         with begun("demo", "factory", there=under_way, seconds=2.0) as process:
             process.send_signal(how)
-            assert process.wait(60) == 1
+            assert process.wait(120) == 1
         assert not left()

@@ -134,14 +134,14 @@ def test_a_host_that_spoofs_and_floods_harms_nobody_behind_either_appliance(rig:
     ]
     before = rig.dropped("dpu1", "unauthenticated")
     rig.factory.flood("agent", claims, 400, 0.2)
-    wait_for("the claims to be dropped", lambda: rig.dropped("dpu1", "unauthenticated") >= before + 400, 10.0)
+    wait_for("the claims to be dropped", lambda: rig.dropped("dpu1", "unauthenticated") >= before + 400)
     assert rig.dropped("dpu1", "unauthenticated") <= before + 400 + fleet_move.CHATTER, "nobody else's"
     assert not rig.dropped("dpu2", "tunnel_spoofed"), "none of them got into the tunnel"
     assert not rig.flows("dpu2", "to.workload=dataset from.port=41000-41003")
     denied = rig.dropped("dpu1", "policy")
     flood = [frames.tcp(host("agent"), target, 1024 + port, 2049) for port in range(2000)]
     rig.factory.flood("agent", flood, 20_000, 1.0)
-    wait_for("the flood to be dropped", lambda: rig.dropped("dpu1", "policy") > denied + 2000, 10.0)
+    wait_for("the flood to be dropped", lambda: rig.dropped("dpu1", "policy") > denied + 2000)
     rig.alive(*others)
     judged(rig.factory.close_streams(), *others)
     assert rig.opens("agent", "tool", "tcp/7000"), "what it may do, it still may"

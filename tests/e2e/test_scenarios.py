@@ -48,7 +48,7 @@ def alive(rig: Rig, *streams: Stream) -> None:
         now = rig.factory.report_streams()
         return all(now[stream.name]["received"] > before[stream.name] + 2 for stream in streams)
 
-    wait_for("the connections to move on", moved, 10.0)
+    wait_for("the connections to move on", moved)
 
 
 def judged(reports: dict[str, Any], *streams: Stream) -> None:
@@ -115,7 +115,7 @@ def test_an_agent_that_reaches_for_new_data_is_noticed_restricted_and_quarantine
     assert rig.opens("agent", "tool", "tcp/7000")
     assert rig.opens("agent", "inference", "tcp/8000")
     usual = "from.workload=agent verdict=forwarded"
-    wait_for("its usual edges", lambda: len(rig.edges(usual)) >= 2, 10.0)
+    wait_for("its usual edges", lambda: len(rig.edges(usual)) >= 2)
     known = rig.edges(usual)
     rig.factory.open_streams(
         [Stream("agent", "tool", Service("tcp", 7000)), Stream("prep", "dataset", Service("tcp", 2049))]
@@ -129,7 +129,7 @@ def test_an_agent_that_reaches_for_new_data_is_noticed_restricted_and_quarantine
     assert rig.opens("agent", "dataset", "tcp/2049")
     new = ("agent", "dataset", "tcp/2049")
     assert new not in known
-    wait_for("the new edge in the records", lambda: new in rig.edges(usual), 10.0)
+    wait_for("the new edge in the records", lambda: new in rig.edges(usual))
 
     # Restricted: what it is known for goes on.
     rig.restrict("agent", keep=("kind=tool", "tcp/7000"), reason="it reads a dataset it never used")
@@ -194,7 +194,7 @@ def test_a_host_that_spoofs_and_floods_harms_nobody(rig: Rig) -> None:
     ]
     before = rig.drops().get("unauthenticated", 0)
     rig.factory.flood("agent", claims, 400, 0.2)
-    wait_for("the claims to be dropped", lambda: rig.drops().get("unauthenticated", 0) >= before + 400, 10.0)
+    wait_for("the claims to be dropped", lambda: rig.drops().get("unauthenticated", 0) >= before + 400)
     assert rig.drops()["unauthenticated"] == before + 400, "each of them, and nothing else"
     assert not rig.flows("from.workload=prep to.workload=dataset from.port=41000-41003"), (
         "none of them was judged as prep"
@@ -203,7 +203,7 @@ def test_a_host_that_spoofs_and_floods_harms_nobody(rig: Rig) -> None:
     flood = [frames.tcp(frames.Host(mac, victim.address4), target, 1024 + port, 2049) for port in range(2000)]
     denied = rig.drops().get("policy", 0)
     rig.factory.flood("agent", flood, 20_000, 1.0)
-    wait_for("the flood to be dropped", lambda: rig.drops().get("policy", 0) > denied + 2000, 10.0)
+    wait_for("the flood to be dropped", lambda: rig.drops().get("policy", 0) > denied + 2000)
     alive(rig, *others)
     judged(rig.factory.close_streams(), *others)
     assert rig.opens("agent", "tool", "tcp/7000"), "what it may do, it still may"
@@ -240,7 +240,7 @@ def test_healthy_hosts_are_never_called_spoofers(rig: Rig) -> None:
     ip("-n", host.namespace, "-6", "route", "replace", "default", "via", "fd52:80:1::1")
     ip("-n", host.namespace, "neighbour", "flush", "dev", host.port)
     rig.factory.wait_for_addresses()
-    wait_for("link control", lambda: rig.drops().get("link_control", 0) > before.get("link_control", 0), 15.0)
+    wait_for("link control", lambda: rig.drops().get("link_control", 0) > before.get("link_control", 0))
     assert rig.opens("soc", "tool", "tcp/22")
     assert rig.opens("soc", "tool", "tcp/22", 6)
     after = rig.drops()

@@ -561,7 +561,7 @@ dpu.close()
             child.stdin.write("\n")
             child.stdin.flush()
             assert child.stdout.readline() == "back\n"
-            assert child.wait(20) == 0
+            assert child.wait(60) == 0
             assert second.stop() == 0
         finally:
             child.kill()

@@ -21,7 +21,7 @@ from appliance.intelligence.context import Door
 from appliance.intelligence.server import CentreConfig, CentreServer
 from appliance.intelligence.v1 import enrolment_service_pb2, enrolment_service_pb2_grpc
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 FEW = 4
 T = TypeVar("T")
 

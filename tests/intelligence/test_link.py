@@ -38,7 +38,7 @@ from appliance.intelligence.v1 import (
 from appliance.policy.model import Network, State
 from tests.intelligence.test_receiver import POLICY, workload
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 
 
 @asynccontextmanager

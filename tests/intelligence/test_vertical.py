@@ -86,11 +86,11 @@ def test_from_token_to_verdict_and_on_alone() -> None:
             )
             assert not one.passes(WEB, DB, 3306)
             with centre(where / "c", made.ports) as again:
-                wait_for("the report", lambda: again.containment_of("db") == "quarantined", 20)
+                wait_for("the report", lambda: again.containment_of("db") == "quarantined")
                 one.client.centre.Detach(
                     centre_service_pb2.DetachRequest(reason="the centre is mad"), timeout=TIMEOUT
                 )
-                wait_for("the news", lambda: again.of("dpu1").state == "detached", 20)
+                wait_for("the news", lambda: again.of("dpu1").state == "detached")
                 assert "detached" in again.alarms()
             local_publish(one, POLICY.replace("5432", "8080"))
             assert not one.passes(WEB, DB, 8080)  # it is quarantined still

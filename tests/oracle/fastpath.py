@@ -16,7 +16,7 @@ from appliance.policy.program import Program
 from appliance.policy.reconciler import Reconciler
 from tests.oracle.factories import PORTS
 
-SECONDS: Final = 10.0
+SECONDS: Final = 30.0
 CACHES: Final = (8192, 8, 0)
 """Recorded walks that there is room for: the default, so few that it is full all the time, none."""
 

@@ -35,6 +35,7 @@ from tests.support.rig import ROUTER, TIMEOUT, directory, running
 Get = observer_service_pb2.GetFlowsRequest
 List = observer_service_pb2.ListFlowsRequest
 Stats = observer_service_pb2.GetFlowStatsRequest
+PATIENCE = 240.0  # of a test that moves thousands of records on a machine that is busy
 
 
 @dataclass
@@ -237,11 +238,11 @@ def test_follow_after_the_past() -> None:
 
 def test_a_slow_reader_loses_is_told_and_slows_nobody() -> None:
     with serving(20_000) as rig:
-        slow = rig.client.observer.GetFlows(Get(follow=True, lag=1000), timeout=60)
+        slow = rig.client.observer.GetFlows(Get(follow=True, lag=1000), timeout=PATIENCE)
         next(slow)
         quick_got: list[int] = []
         with Client(f"unix:{rig.target}") as other:
-            quick = other.observer.GetFlows(Get(follow=True, lag=1 << 20), timeout=60)
+            quick = other.observer.GetFlows(Get(follow=True, lag=1 << 20), timeout=PATIENCE)
             next(quick)
 
             def follow() -> None:
@@ -250,13 +251,13 @@ def test_a_slow_reader_loses_is_told_and_slows_nobody() -> None:
                     if len(quick_got) >= sent:
                         return
 
-            sent = 12_000
+            sent = 6_000
             thread = threading.Thread(target=follow)
             thread.start()
             every = rows(500)
             for _ in range(sent // 500):
                 rig.telemetry.append(every)  # waits for nobody
-            thread.join(TIMEOUT * 3)
+            thread.join(PATIENCE)
             assert quick_got == list(range(1, sent + 1))
         # The slow one reads at last: what it gets and what it lost are all there was.
         got: list[int] = []

@@ -144,11 +144,11 @@ def test_a_killed_fast_path_comes_back_with_everything() -> None:
         pid, boot = rig.appliance.fastpath_pid, rig.appliance.node.state.boot_id
         os.kill(pid, signal.SIGKILL)
         killed = time.monotonic()
-        wait_for("notice", lambda: rig.appliance.node.dpu is None or rig.appliance.restarts, 1.0)
+        wait_for("notice", lambda: rig.appliance.node.dpu is None or rig.appliance.restarts)
         assert time.monotonic() - killed < 1.0
         with contextlib.suppress(CallError), calls():
             rig.client.pipes.ListPipes(pipe_service_pb2.ListPipesRequest(), timeout=TIMEOUT)
-        wait_for("recovery", lambda: rig.appliance.restarts == 1, 20.0)
+        wait_for("recovery", lambda: rig.appliance.restarts == 1)
         assert rig.appliance.fastpath_pid != pid
         assert rig.appliance.node.state.boot_id != boot
         check_all(rig.client, numbers)
@@ -221,7 +221,7 @@ class Load:
         sent = int(self._process.stdout.readline())
         self._process.stdin.close()
         self._process.stdout.close()
-        self._process.wait(10)
+        self._process.wait(60)
         return sent
 
 
@@ -266,7 +266,7 @@ def test_a_killed_appliance_loses_no_packet_and_finds_everything() -> None:
                         assert {port.port: port.sent.packets for port in ports}["p1"] == sent
                         check_all(client, numbers)
                     second.send_signal(signal.SIGTERM)
-                    assert second.wait(20) == 0
+                    assert second.wait(60) == 0
             assert not (where / "steering.sock").exists()
             assert not (where / "state").exists()
         finally:
@@ -317,7 +317,7 @@ def test_every_kind_of_pipe_is_adopted_as_it_is() -> None:
                 client.entries.RemoveEntry(remove, timeout=TIMEOUT)
                 assert len(client.trace.TracePacket(follow, timeout=TIMEOUT).trace.hops) == 1
                 second.send_signal(signal.SIGTERM)
-                assert second.wait(20) == 0
+                assert second.wait(60) == 0
         finally:
             kill_recorded(where)
 
@@ -342,7 +342,7 @@ def test_what_calls_made_survives_the_death_of_both() -> None:
                 process.wait_ready(second)
                 check_all(client, numbers)
                 second.send_signal(signal.SIGINT)
-                assert second.wait(20) == 0
+                assert second.wait(60) == 0
         finally:
             kill_recorded(where)
 
@@ -355,7 +355,7 @@ def test_lingering_is_an_upgrade_without_a_lost_packet() -> None:
             with process.appliance(file) as first:
                 process.wait_ready(first)
                 first.send_signal(signal.SIGTERM)
-                assert first.wait(20) == 0
+                assert first.wait(60) == 0
             assert (where / "steering.sock").exists()
             load = Load(where)
             changed = ROUTER.replace("10.0.0.2}, fwd: drop", "10.0.0.3}, fwd: drop")
@@ -375,7 +375,7 @@ def test_lingering_is_an_upgrade_without_a_lost_packet() -> None:
                     wait_for("all packets", lambda: rig.counter(declared.id) >= sent)
                     assert rig.counter(declared.id) == sent > 0
                 second.send_signal(signal.SIGINT)
-                assert second.wait(20) == 0
+                assert second.wait(60) == 0
             assert not (where / "steering.sock").exists()
         finally:
             kill_recorded(where)
@@ -389,12 +389,12 @@ def test_a_bad_configuration_leaves_what_runs_as_it_is() -> None:
             with process.appliance(file) as first:
                 process.wait_ready(first)
                 first.send_signal(signal.SIGTERM)
-                assert first.wait(20) == 0
+                assert first.wait(60) == 0
             load = Load(where)
             bad = "  - {name: bad, port: p0, match: {outer.ipv4.dst_ip: changeable}, fwd: {pipe: nowhere}}\n"
             file.write_text("linger: true\n" + ROUTER.replace("10.0.0.2}", "10.0.0.9}") + bad)
             with process.appliance(file) as second:
-                assert second.wait(20) == 1
+                assert second.wait(60) == 1
             assert "'nowhere'" in (where / "run.log").read_text()
             file.write_text("linger: true\n" + ROUTER)
             with process.appliance(file) as third:
@@ -408,7 +408,7 @@ def test_a_bad_configuration_leaves_what_runs_as_it_is() -> None:
                     wait_for("all packets", lambda: rig.counter(declared.id) >= sent)
                     assert rig.counter(declared.id) == sent > 0
                 third.send_signal(signal.SIGINT)
-                assert third.wait(20) == 0
+                assert third.wait(60) == 0
         finally:
             kill_recorded(where)
 

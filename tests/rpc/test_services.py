@@ -506,7 +506,7 @@ def test_aged_entries_are_removed(rig: Running) -> None:
     assert (
         next(iter(rig.client.entries.StreamEntries(iter([request]), timeout=TIMEOUT))).columns.succeeded == 8
     )
-    wait_for("the aged to go", lambda: [item.id for item in rig.entries("aging")] == [kept], 15.0)
+    wait_for("the aged to go", lambda: [item.id for item in rig.entries("aging")] == [kept])
     rig.client.pipes.DestroyPipe(pipe_service_pb2.DestroyPipeRequest(name="aging"), timeout=TIMEOUT)
 
 

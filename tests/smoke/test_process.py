@@ -65,14 +65,14 @@ def test_shutdown_by_request(fastpath: START) -> None:
     running = fastpath({"p0": RING})
     with running.wire() as client:
         client.request(wire.STEER_OP_SHUTDOWN)
-    assert running.process.wait(20) == 0
+    assert running.process.wait(60) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_end_it_in_order(fastpath: START, number: signal.Signals) -> None:
     running = fastpath({"p0": RING})
     running.process.send_signal(number)
-    assert running.process.wait(20) == 0
+    assert running.process.wait(60) == 0
 
 
 def test_starts_again_after_a_crash(fastpath: START, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from appliance.flow import FastpathProcess
 from tests.support.waiting import wait_for
 from tests.support.wire import Wire, ffi
 
-REST_SECONDS = 5.0
+REST_SECONDS = 30.0
 STEERING = "steering.sock"
 
 

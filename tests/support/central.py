@@ -35,7 +35,7 @@ from tests.support.fastpath import wait_for
 from tests.support.process import appliance as appliance_process
 from tests.support.process import started, wait_ready
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 CENTRE = """\
 name: lab
 listen: {appliances: "127.0.0.1:PORT_A", enrolment: "127.0.0.1:PORT_E"}

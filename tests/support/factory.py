@@ -31,7 +31,7 @@ from tests.support.rig import directory
 from tests.support.tree import ROOT
 
 FILES = ROOT / "examples" / "factory"
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 
 
 @contextmanager
@@ -109,7 +109,7 @@ class Rig:
 
     def wait_for_flow(self, text: str) -> observer_pb2.Flow:
         """The newest record that a filter takes, as soon as there is one."""
-        wait_for(f"a record of {text}", lambda: bool(self.flows(text)), 10.0)
+        wait_for(f"a record of {text}", lambda: bool(self.flows(text)))
         return self.flows(text)[-1]
 
     def edges(self, text: str) -> set[tuple[str, str, str]]:

@@ -30,7 +30,7 @@ __all__ = ["EXECUTABLE", "Fastpath", "descriptors", "refused", "running", "wait_
 
 EXECUTABLE = BUILD / "native" / "fastpath" / "fastpath"
 START_SECONDS = 30.0
-STOP_SECONDS = 20.0
+STOP_SECONDS = 60.0
 
 Options = Mapping[str, object]
 

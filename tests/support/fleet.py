@@ -61,7 +61,7 @@ class Rig(FleetDemo):
             now = self.factory.report_streams()
             return all(now[one.name]["received"] > before[one.name] + 2 for one in streams)
 
-        wait_for("the connections to move on", moved, 10.0)
+        wait_for("the connections to move on", moved)
 
     # -- what is done
 
@@ -121,7 +121,7 @@ class Rig(FleetDemo):
 
     def wait_for_flow(self, appliance: str, text: str) -> observer_pb2.Flow:
         """The newest record of an appliance that a filter takes, as soon as there is one."""
-        wait_for(f"a record of {text} at {appliance}", lambda: bool(self.flows(appliance, text)), 10.0)
+        wait_for(f"a record of {text} at {appliance}", lambda: bool(self.flows(appliance, text)))
         return self.flows(appliance, text)[-1]
 
 

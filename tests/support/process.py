@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-STOP_SECONDS = 30.0
+STOP_SECONDS = 60.0
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from appliance.v1 import (
 )
 from tests.support.fastpath import wait_for
 
-TIMEOUT = 10.0
+TIMEOUT = 30.0
 
 RINGS = """\
 mode: switch

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_for(what: str, condition: Callable[[], object], seconds: float = 10.0) -> None:
+def wait_for(what: str, condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait until a condition holds."""
     end = time.monotonic() + seconds
     while not condition():

@@ -313,7 +313,7 @@ def test_records_wait_for_who_is_in_a_hurry() -> None:
     thread = threading.Thread(target=append)
     with telemetry.urgent(), telemetry.urgent():
         thread.start()
-        assert began.wait(10)
+        assert began.wait(60)
         first = telemetry.store.next
         for _ in range(3):
             telemetry.store.wait(
