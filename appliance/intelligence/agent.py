@@ -12,7 +12,7 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -102,7 +102,8 @@ class Agent:
         self._ping = 0.0
         self._read_at = 0.0
         self._digests = b"", b""
-        self._local: list[ContainedAt] | None = None
+        self._local: list[object] | None = None
+        """What the centre was told of containment here, but for the time that is left; None: nothing yet."""
         self._thread: threading.Thread | None = None
         self._load()
 
@@ -265,7 +266,7 @@ class Agent:
         yield link_service_pb2.ConnectRequest(up=hello)
         yield link_service_pb2.ConnectRequest(up=self._heartbeat(receiver))
         while not self._stop.is_set():
-            local = self._changed_local()
+            local = self._changed_local(receiver)
             if local is not None:
                 yield link_service_pb2.ConnectRequest(up=local)
             try:
@@ -313,11 +314,12 @@ class Agent:
             )
         )  # fmt: skip
 
-    def _changed_local(self) -> link_pb2.LinkUp | None:
-        """What is contained here, when that is news."""
+    def _changed_local(self, receiver: Receiver) -> link_pb2.LinkUp | None:
+        """What is contained here, when that is news; also when a workload of it has come here or left."""
         now = self._enforcer.local()
-        before, self._local = self._local, now
-        if _essence(now) == (_essence(before) if before is not None else []):
+        held = receiver.held.slice
+        before, self._local = self._local, _essence(now, held.own if held is not None else ())
+        if self._local == before:
             return None
         return link_pb2.LinkUp(
             local=link_pb2.LocalContainment(contained=[wire.contained_to(one) for one in now])
@@ -342,8 +344,11 @@ class Agent:
             self._thread.join(10.0)
 
 
-def _essence(given: list[ContainedAt]) -> list[object]:
-    return [(one.contained.workload, one.contained.state, one.contained.keep) for one in given]
+def _essence(given: list[ContainedAt], own: Container[str]) -> list[object]:
+    return [
+        (one.contained.workload, one.contained.state, one.contained.baseline, one.contained.workload in own)
+        for one in given
+    ]
 
 
 def _words(error: grpc.RpcError) -> str:

@@ -15,33 +15,28 @@ from typing import Final
 from appliance.errors import BadState, FlowError, InvalidValue, NotFound, NotPermitted
 from appliance.intelligence import inventory as inv
 from appliance.intelligence import policies as pol
-from appliance.intelligence import wire
 from appliance.intelligence.access import Caller, Role
 from appliance.intelligence.authority import check_name
-from appliance.intelligence.slices import ContainedAt, FleetContainment, Policy
-from appliance.intelligence.state import OVER, CentreState, revision_key
-from appliance.policy.check import checked
+from appliance.intelligence.containing import Containing
+from appliance.intelligence.slices import Policy
+from appliance.intelligence.state import revision_key
 from appliance.policy.compiler import compile as compile_policy
-from appliance.policy.containment import Contained, KeptPath, check_keep, check_request, kept_rules
 from appliance.policy.identity import bind
 from appliance.policy.model import (
     Interface,
     Inventory,
     Network,
     PolicySet,
-    Rule,
-    State,
     Vtep,
     Workload,
 )
 from appliance.policy.overlay import check_vtep, problems
 from appliance.policy.program import Numbers, Program
 from appliance.policy.refusal import Refused, some_of
-from appliance.policy.selecting import matches, means
-from appliance.policy.selector import named, parse_selector
+from appliance.policy.selector import parse_selector
 
 
-class Centre(CentreState):
+class Centre(Containing):
     """See the module. Any thread may call."""
 
     # -- inventory
@@ -158,15 +153,17 @@ class Centre(CentreState):
             bind(self._inventory(workloads), Numbers())
         self._run()
         gone = [name for name in remove if name in self._contained.contained]
-        contained = self._without(gone) if gone else self._contained
+        layers = self._layers.without(gone)
+        contained = self._containing(layers) if gone else self._contained
+        items, none = self._containment_items(layers, contained) if gone else ({}, [])
         version = self.store.commit(
-            {f"workload/{name}": one.to_bytes() for name, one in puts.items()}
-            | (_containment_item(contained) if gone else {}),
-            [f"workload/{name}" for name in remove],
+            {f"workload/{name}": one.to_bytes() for name, one in puts.items()} | items,
+            [*(f"workload/{name}" for name in remove), *none],
         )
         changed = sorted({*remove, *puts})
         before = {name: self.workloads[name] for name in changed if name in self.workloads}
-        self.declared, self.workloads, self.by, self._contained = declared, workloads, by, contained
+        self.declared, self.workloads, self.by = declared, workloads, by
+        self._layers, self._contained = layers, contained
         self._changed(version, contained=bool(gone))
         try:
             self.note(
@@ -393,162 +390,20 @@ class Centre(CentreState):
         self.audit.sign()
         return made
 
-    # -- containment
-
-    def contain(
-        self,
-        names: Sequence[str],
-        selector: str,
-        state: State,
-        caller: Caller,
-        *,
-        reason: str,
-        ttl: float = 0.0,
-        keep: Sequence[KeptPath] = (),
-        baseline: Sequence[Rule] = (),
-    ) -> FleetContainment:
-        """Put workloads into a state."""
-        target = ", ".join([*names[:20], selector]).strip(", ")
-        action = f"containment.{state.name.lower()}"
-        with self.lock, self.audit.refusals(caller.actor, action, target, reason):
-            check_request(reason, ttl)
-            check_keep(keep)
-            self._check_paths(keep, baseline)
-            if state is State.NORMAL:
-                raise InvalidValue("state: watched, restricted or quarantined")
-            found = set(names)
-            if selector:
-                some = {one.name for one in matches(selector, self.workloads.values(), self._model().states)}
-                if not some:
-                    raise NotFound(f"selector {selector!r} means no workload")
-                found |= some
-            if not found:
-                raise InvalidValue("workloads: name some, or give a selector")
-            if missing := found - set(self.workloads):
-                raise NotFound(f"there is no workload {sorted(missing)[0]!r}")
-            now = self._clock()
-            made = {
-                name: ContainedAt(
-                    Contained(name, state, now, ttl, reason, caller.who, tuple(keep), tuple(baseline))
-                )
-                for name in sorted(found)
-            }
-            self._run()
-            self._commit_containment(self._containing({**self._contained.contained, **made}))
-            self.note(
-                caller.actor, action, target, reason=reason,
-                after={"state": state.name.lower(), "workloads": sorted(found)[:100], "ttl_seconds": ttl},
-            )  # fmt: skip
-            return self._contained
-
-    def _check_paths(self, keep: Sequence[KeptPath], baseline: Sequence[Rule]) -> None:
-        """``Refused``: an appliance could not bring a path or a baseline into force, and so none of the containment."""
-        kept = kept_rules(Contained("it", State.QUARANTINED, 0.0, 0.0, "", "", tuple(keep)))
-        rules = [replace(one, name=f"keep[{number}]") for number, one in enumerate(kept)]
-        rules += [replace(one, name=f"baseline[{number}]") for number, one in enumerate(baseline)]
-        checked(PolicySet(rules=tuple(rules), groups=self.rules.groups, services=self.rules.services))
-
-    def release(self, names: Sequence[str], caller: Caller, reason: str) -> FleetContainment:
-        """End containment."""
-        with (
-            self.lock,
-            self.audit.refusals(caller.actor, "containment.release", ", ".join(names[:20]), reason),
-        ):
-            if not reason.strip():
-                raise InvalidValue("reason: say why; it goes into the audit log")
-            for name in names:
-                if name not in self._contained.contained:
-                    raise NotFound(f"workload {name!r} is not contained")
-            self._run()
-            self._commit_containment(self._without(names))
-            self.note(caller.actor, "containment.release", ", ".join(names[:20]), reason=reason)
-            return self._contained
-
-    def report_local(self, appliance: str, contained: Iterable[ContainedAt], caller: Caller) -> None:
-        """What is contained at an appliance: merged, and taken back when it is no more. It may only tighten."""
-        with self.lock:
-            self._run()
-            now = dict(self._contained.contained)
-            given = {
-                one.contained.workload: replace(one, origin=appliance)
-                for one in contained
-                if one.contained.workload in self.workloads
-            }
-            for name, one in list(now.items()):
-                if one.origin == appliance and name not in given:
-                    del now[name]
-            for name, one in given.items():
-                old = now.get(name)
-                if old is None or old.origin == appliance or old.contained.state < one.contained.state:
-                    plain = replace(
-                        one.contained, keep=(), baseline=self._bound_to(name, one.contained.baseline),
-                        actor=f"{appliance}: {one.contained.actor}",
-                    )  # fmt: skip
-                    if old is None or replace(old.contained, left=plain.left) != plain:
-                        now[name] = ContainedAt(plain, appliance)
-            if {n: (o.origin, o.contained.state) for n, o in now.items()} == {
-                n: (o.origin, o.contained.state) for n, o in self._contained.contained.items()
-            }:
-                return
-            self._commit_containment(self._containing(now))
-            self.note(
-                caller.actor, "containment.merge", appliance,
-                after={name: one.contained.state.name.lower() for name, one in given.items()},
-            )  # fmt: skip
-
-    def _bound_to(self, name: str, baseline: Sequence[Rule]) -> tuple[Rule, ...]:
-        """A baseline that an appliance tells, with the workload named on the side that means it: it opens nothing for
-        anybody else. What does not mean it goes, and all of it when it could not be brought into force, or speaks of
-        groups and services of the policy, which another revision may not have.
-        """
-        me, workload, made = named(name), self.workloads[name], []
-        try:
-            checked(
-                PolicySet(rules=tuple(replace(one, name=f"baseline[{n}]") for n, one in enumerate(baseline)))
-            )
-            for one in baseline:
-                rule = replace(one, name=one.name[:63] or "baseline")
-                if means(rule.source, workload, State.RESTRICTED):
-                    made.append(replace(rule, source=me))
-                if means(rule.target, workload, State.RESTRICTED):
-                    made.append(replace(rule, target=me))
-        except FlowError:
-            return ()
-        return tuple(dict.fromkeys(made))
-
     def tick(self) -> None:
         """Ends of containment fall due; the audit log's head; changes that are forgotten."""
         failed: FlowError | None = None
         with self.lock:
             self._run()
-            due = [name for name, one in self._contained.contained.items() if 0 < one.contained.left <= OVER]
-            if due:
-                self._commit_containment(self._without(due))
-                for name in due:
-                    try:
-                        self.note(_SELF.actor, "containment.release", name, reason="its time is up")
-                    except FlowError as error:  # the others are told, or counted as lost, all the same
-                        failed = error
+            for name in self._expire():
+                try:
+                    self.note(_SELF.actor, "containment.release", name, reason="its time is up")
+                except FlowError as error:  # the others are told, or counted as lost, all the same
+                    failed = error
         self.audit.tick()
         self._compact()
         if failed is not None:
             raise failed
-
-    def _containing(self, contained: Mapping[str, ContainedAt]) -> FleetContainment:
-        """The next containment."""
-        places = {name: peer for name in contained if (peer := self._slicer.peer(name)) is not None}
-        return FleetContainment(self._contained.number + 1, dict(contained), places)
-
-    def _without(self, names: Iterable[str]) -> FleetContainment:
-        gone = set(names)
-        return self._containing(
-            {name: one for name, one in self._contained.contained.items() if name not in gone}
-        )
-
-    def _commit_containment(self, made: FleetContainment) -> None:
-        version = self.store.commit(_containment_item(made))
-        self._contained = made
-        self._changed(version, contained=True)
 
     # -- administrators
 
@@ -584,11 +439,6 @@ _SELF: Final = Caller("centre", Role.ADMIN, "centre")
 def digest(text: str) -> str:
     """Tells one text from another."""
     return Policy(text).digest.hex()
-
-
-def _containment_item(made: FleetContainment) -> dict[str, bytes]:
-    """For the store."""
-    return {"containment": wire.containment_to(made).SerializeToString()}
 
 
 def _names(given: Sequence[Network] | Sequence[inv.Criterion]) -> str:

@@ -67,7 +67,7 @@ def clauses(policy: PolicySet, containment: Containment) -> Iterator[Clause]:
     for rule in policy.rules:
         if rule.enabled:
             yield Clause(rule.source, rule.target, _tells(rule))
-    for rule in (*policy.keep, *containment.keep, *containment.baselines):
+    for rule in (*policy.keep, *containment.keep, *(one.rule for one in containment.baselines)):
         if rule.enabled:
             yield Clause(rule.source, rule.target, True)
     for two in policy.side_policies:
@@ -157,7 +157,8 @@ class Slicer:
 
     def _selectors(self) -> Iterator[Selector]:
         yield from selectors_of(self.fleet.rules)
-        for rule in (*self.fleet.containment.keep, *self.fleet.containment.baselines):
+        containment = self.fleet.containment
+        for rule in (*containment.keep, *(one.rule for one in containment.baselines)):
             yield rule.source
             yield rule.target
 

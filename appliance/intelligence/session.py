@@ -374,12 +374,20 @@ class Session:
         """It contained them. What cannot be written is tried again with the next heartbeat."""
         centre = self.service.centre
         try:
-            await self.service.core(lambda: centre.report_local(self.name, found, self.caller))
+            refused = await self.service.core(lambda: centre.report_local(self.name, found, self.caller))
             self.unmerged = None
         except FlowError as error:
             if not no_room(error):
                 raise
             self.unmerged, centre.failed = found, error.reason
+            return
+        if refused:
+            some = ", ".join(refused[:5]) + (f" and {len(refused) - 5} more" if len(refused) > 5 else "")
+            self.service.book.alarm(
+                "containment",
+                self.name,
+                f"it contains {some}, which it does not hold: that counts for itself alone",
+            )
 
 
 async def _read(

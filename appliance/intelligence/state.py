@@ -22,6 +22,7 @@ from appliance.intelligence import inventory as inv
 from appliance.intelligence import policies as pol
 from appliance.intelligence import wire
 from appliance.intelligence.authority import CERTIFICATE_SECONDS, Authority, check_name
+from appliance.intelligence.layers import PREFIX, Layers
 from appliance.intelligence.relevance import Fleet, Slicer
 from appliance.intelligence.signing import Signer
 from appliance.intelligence.slices import FleetContainment, Policy, Slice
@@ -31,7 +32,7 @@ from appliance.intelligence.threats import Threats
 from appliance.intelligence.trust import Trust
 from appliance.intelligence.v1 import statement_pb2
 from appliance.policy.audit import Actor, AuditLog
-from appliance.policy.containment import kept_rules
+from appliance.policy.containment import baselines_of, kept_rules
 from appliance.policy.model import (
     Containment,
     Interface,
@@ -42,8 +43,6 @@ from appliance.policy.model import (
     Workload,
 )
 
-OVER: Final = 1e-9
-"""Seconds that are left of a containment whose time is up."""
 KEEP_CHANGES: Final = 10_000
 """Commits that a watcher may be behind."""
 COMPACT_EVERY: Final = 1000
@@ -117,6 +116,7 @@ class CentreState:
             self._contained = FleetContainment(0, {})
         else:
             self._contained = wire.containment_from(statement_pb2.ContainmentState.FromString(kept.value))
+        self._layers = Layers.read(store.range(PREFIX), self._contained)
         self._contained_at = self._monotonic()
         self.workloads: dict[str, Workload] = {}
         self.by: dict[str, dict[str, str]] = {}
@@ -152,7 +152,7 @@ class CentreState:
         return Containment(
             states={one.workload: one.state for one in all_},
             keep=tuple(rule for one in all_ for rule in kept_rules(one)),
-            baselines=tuple(dict.fromkeys(rule for one in all_ for rule in one.baseline)),
+            baselines=baselines_of(all_),
         )
 
     def inventory(self) -> Inventory:
@@ -216,18 +216,9 @@ class CentreState:
         """Let the time that is left run on."""
         now = self._monotonic()
         passed, self._contained_at = now - self._contained_at, now
-        if any(one.contained.left for one in self._contained.contained.values()):
-            self._contained = replace(
-                self._contained,
-                contained={
-                    name: replace(
-                        one, contained=replace(one.contained, left=max(OVER, one.contained.left - passed))
-                    )
-                    if one.contained.left
-                    else one
-                    for name, one in self._contained.contained.items()
-                },
-            )
+        if self._layers.runs:
+            self._layers = self._layers.later(passed)
+            self._contained = replace(self._contained, contained=self._layers.merged())
 
     def note(
         self,

@@ -164,8 +164,10 @@ def relevant(selectors: Sequence[Selector]) -> Relevant:
 
 
 def _flat_selectors(policy: PolicySet, containment: Containment) -> list[Selector]:
-    rules = (*containment.keep, *containment.baselines)
+    rules = (*containment.keep, *(one.rule for one in containment.baselines))
     given = [*selectors_of(policy), *(side for rule in rules for side in (rule.source, rule.target))]
+    if containment.baselines:
+        given.append(named(*dict.fromkeys(one.workload for one in containment.baselines)))
     if containment.resets:
         given.append(named(*containment.resets))
     try:

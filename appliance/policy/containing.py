@@ -154,18 +154,18 @@ class Containing:
         """
         if not compiles:
             with self._force.at_once():
-                before = self._force.in_force
+                before, kept = self._force.in_force, self._contained.kept(old)
                 made = change()
                 try:
                     written(made)
                     self._force.flip_now()
                 except FlowError:
-                    self._contained.put_back(old)
+                    self._contained.put_back(kept)
                     raise
                 return made, before, self._force.in_force
         with self._changes:
             with self._force.lock:
-                before = self._force.in_force
+                before, kept = self._force.in_force, self._contained.kept(old)
                 made = change()
                 # Until rules that keep or restrict are compiled, nobody else's change brings the new state into force.
                 self._force.pending = {name: before.states.get(name, State.NORMAL) for name in old}
@@ -179,7 +179,7 @@ class Containing:
                     self._force.post_or_keep(wanted)
             except FlowError:
                 with self._force.lock:
-                    self._contained.put_back(old)
+                    self._contained.put_back(kept)
                     self._force.pending = {}
                 raise
             return made, before, self._force.in_force

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from appliance.errors import InvalidValue, NotFound, NotPermitted
-from appliance.policy.model import Band, Containment, Rule, State, Workload
+from appliance.policy.model import Band, Baseline, Containment, Rule, State, Workload
 from appliance.policy.selector import named, parse_selector
 from appliance.policy.store import Store
 
@@ -131,6 +131,11 @@ def kept_rules(contained: Contained) -> Iterable[Rule]:
         )
 
 
+def baselines_of(given: Iterable[Contained]) -> tuple[Baseline, ...]:
+    """As the compiler takes them."""
+    return tuple(dict.fromkeys(Baseline(one.workload, rule) for one in given for rule in one.baseline))
+
+
 class ContainmentBook:
     """What is contained at the moment. Any thread may call."""
 
@@ -150,10 +155,11 @@ class ContainmentBook:
         self._at = self._saved = monotonic()
 
     def _merged(self) -> dict[str, Contained]:
-        """By name; of two the stricter."""
+        """By name; of two the stricter. Of two that restrict the centre's: what is known here could be wider."""
         made = dict(self._byname)
         for name, one in self._above.items():
-            if name not in made or made[name].state < one.state:
+            here = made.get(name)
+            if here is None or here.state < one.state or here.state is one.state is State.RESTRICTED:
                 made[name] = one
         return made
 
@@ -181,6 +187,11 @@ class ContainmentBook:
         with self._lock:
             return self._merged().get(name)
 
+    def kept(self, names: Iterable[str]) -> dict[str, tuple[Contained | None, Contained | None]]:
+        """By name: what was done here, and what a centre says; for ``put_back``."""
+        with self._lock:
+            return {name: (self._byname.get(name), self._above.get(name)) for name in names}
+
     def impose(self, above: Mapping[str, Contained]) -> dict[str, Contained]:
         """What a centre says of the fleet, beside what is contained here; kept by the caller. What it said before."""
         with self._lock:
@@ -193,9 +204,17 @@ class ContainmentBook:
         with self._lock:
             merged = self._merged()
             all_ = [merged[name] for name in sorted(merged)]
-            # A path that is kept for who is contained from above is the centre's to give.
-            keep = tuple(rule for one in all_ for rule in kept_rules(self._above.get(one.workload, one)))
-            baselines = tuple(dict.fromkeys(rule for one in all_ for rule in one.baseline))
+            # A path that stays open is the centre's to give, where there is one.
+            paths = (self._above.get(one.workload, None if self.master else one) for one in all_)
+            keep = tuple(rule for one in paths if one is not None for rule in kept_rules(one))
+            # Those of states that are covered now too: when the stricter word goes, nothing is compiled.
+            above = self._above
+            mine = (
+                one
+                for name, one in self._byname.items()
+                if name not in above or above[name].state is not State.RESTRICTED
+            )
+            baselines = baselines_of(sorted([*mine, *above.values()], key=lambda one: one.workload))
             resets = tuple(one.workload for one in all_ if one.reset)
             return Containment(
                 states=self.states, keep=keep, baselines=baselines, reject=reject, resets=resets
@@ -258,11 +277,12 @@ class ContainmentBook:
             ended = [self._above.pop(name) for name in given if name in over]
             return ended + [self._byname.pop(name) for name in given if name in self._byname]
 
-    def put_back(self, before: Mapping[str, Contained | None]) -> None:
-        """As it was, when a change could not be brought into force."""
+    def put_back(self, before: Mapping[str, tuple[Contained | None, Contained | None]]) -> None:
+        """As it was (``kept``), when a change could not be brought into force."""
         with self._lock, self._store.transaction():
-            for name, known in before.items():
-                one = None if known is self._above.get(name) else known
+            for name, (one, above) in before.items():
+                if above is not None:
+                    self._above.setdefault(name, above)
                 self._store.set_containment(name, None if one is None else one.to_dict())
                 if one is None:
                     self._byname.pop(name, None)

@@ -213,5 +213,7 @@ def _essence(one: Contained | None) -> object:
 
 
 def _rules(old: Contained | None, new: Contained | None) -> bool:
-    """Whether rules come or go with a state."""
+    """Whether rules come or go with a state. Who is restricted anew may have baselines of before in the program."""
+    if new is not None and new.state is State.RESTRICTED:
+        return True
     return any(one is not None and (one.keep or one.baseline or one.reset) for one in (old, new))

@@ -13,9 +13,12 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Final
 
+import numpy as np
+
 from appliance.policy.model import (
     Action,
     Band,
+    Baseline,
     Containment,
     Mode,
     PolicySet,
@@ -50,14 +53,20 @@ class Role(IntEnum):
     """What a clause's match means."""
 
     DECIDE = 0
-    RESTRICT = 1
-    """Denied unless a BASELINE clause matches too."""
-    BASELINE = 2
-    EGRESS_ISOLATE = 3
+    RESTRICT_SOURCE = 1
+    """The source is restricted: denied unless a BASELINE_SOURCE clause, which is the source's own, matches too."""
+    BASELINE_SOURCE = 2
+    RESTRICT_TARGET = 3
+    """The same of the target."""
+    BASELINE_TARGET = 4
+    EGRESS_ISOLATE = 5
     """Denied unless an EGRESS_ALLOW clause matches too."""
-    EGRESS_ALLOW = 4
-    INGRESS_ISOLATE = 5
-    INGRESS_ALLOW = 6
+    EGRESS_ALLOW = 6
+    INGRESS_ISOLATE = 7
+    INGRESS_ALLOW = 8
+
+
+BASELINES: Final = (Role.BASELINE_SOURCE, Role.BASELINE_TARGET)
 
 
 LEVELS: Final = {
@@ -130,10 +139,9 @@ def clauses(
     """Everything that decides, at a moment. ``own``: what the appliance itself needs."""
     services = _Services(policy)
     universe.extra[:] = False
-    baselines = [rule for rule in containment.baselines if rule.enabled]
-    for rule in baselines:
-        for side in (rule.source, rule.target):
-            universe.extra[universe.base_of[universe.ids(side)]] = True
+    baselines = [one for one in containment.baselines if one.rule.enabled]
+    for baseline in baselines:
+        universe.extra[universe.base_of[universe.ids(named(baseline.workload))]] = True
     made = list(_contained(policy, containment, universe, services, at))
     for rule in own:
         made.append(
@@ -142,8 +150,8 @@ def clauses(
                 universe.ids(rule.target, ALL_STATES), services(rule.services),
             )
         )  # fmt: skip
-    for rule in baselines:
-        made += _baseline(rule, universe, services)
+    for baseline in baselines:
+        made += _baseline(baseline, universe, services)
     for rule in policy.rules:
         if rule.enabled and in_force(rule.schedule, at):
             states = ALL_STATES if rule.band is Band.SYSTEM else ORDINARY
@@ -186,12 +194,12 @@ def _contained(
                     audit=rule.mode is Mode.AUDIT,
                 )  # fmt: skip
     deny = Action.REJECT if containment.reject else Action.BLOCK
-    for name, level, state, role in (
-        ("quarantine", Level.QUARANTINE, State.QUARANTINED, Role.DECIDE),
-        ("restrict", Level.RESTRICT, State.RESTRICTED, Role.RESTRICT),
+    for name, level, state, roles in (
+        ("quarantine", Level.QUARANTINE, State.QUARANTINED, (Role.DECIDE, Role.DECIDE)),
+        ("restrict", Level.RESTRICT, State.RESTRICTED, (Role.RESTRICT_SOURCE, Role.RESTRICT_TARGET)),
     ):
         some = universe.ids(ANY, 1 << state)
-        for ids in ((some, everybody), (everybody, some)):
+        for ids, role in zip(((some, everybody), (everybody, some)), roles, strict=True):
             yield Clause(name, level, deny, *ids, (EVERYTHING,), role=role)
     if containment.resets:
         some = universe.ids(named(*containment.resets), 1 << State.QUARANTINED)
@@ -199,13 +207,23 @@ def _contained(
             yield Clause("quarantine", Level.QUARANTINE, Action.REJECT, *ids, (EVERYTHING,))
 
 
-def _baseline(rule: Rule, universe: Universe, services: _Services) -> Iterator[Clause]:
-    restricted, others = 1 << State.RESTRICTED, ORDINARY | 1 << State.RESTRICTED
-    for source, target in ((restricted, others), (others, restricted)):
-        yield Clause(
-            rule.name, Level.RESTRICT, Action.ALLOW, universe.ids(rule.source, source),
-            universe.ids(rule.target, target), services(rule.services), role=Role.BASELINE,
-        )  # fmt: skip
+def _baseline(baseline: Baseline, universe: Universe, services: _Services) -> Iterator[Clause]:
+    """For the workload's own end alone: what the other end may, if it is restricted too, its own baseline says."""
+    rule, restricted, others = baseline.rule, 1 << State.RESTRICTED, ORDINARY | 1 << State.RESTRICTED
+    it = universe.ids(named(baseline.workload), restricted)
+    for role, states in (
+        (Role.BASELINE_SOURCE, (restricted, others)),
+        (Role.BASELINE_TARGET, (others, restricted)),
+    ):
+        source, target = universe.ids(rule.source, states[0]), universe.ids(rule.target, states[1])
+        if role is Role.BASELINE_SOURCE:
+            source = np.intersect1d(source, it, assume_unique=True)
+        else:
+            target = np.intersect1d(target, it, assume_unique=True)
+        if len(source) and len(target):
+            yield Clause(
+                rule.name, Level.RESTRICT, Action.ALLOW, source, target, services(rule.services), role=role
+            )
 
 
 def _sides(policy: PolicySet, universe: Universe, services: _Services) -> Iterator[Clause]:

@@ -328,6 +328,16 @@ class PolicySet:
     """Labels that selectors may use though no workload has them yet; no values: any value."""
 
 
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A connection that one restricted workload is known to have: as its opener if the rule's source means it, as its
+    target if the rule's target does. It says nothing for the other end, restricted or not.
+    """
+
+    workload: str
+    rule: Rule
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Containment:
     """Who is contained, and what stays open for them."""
@@ -336,8 +346,8 @@ class Containment:
     """By workload name; wins over ``Workload.state``."""
     keep: tuple[Rule, ...] = ()
     """Of the quarantines in force, beside the policy's own."""
-    baselines: tuple[Rule, ...] = ()
-    """Connections that restricted workloads are known to have; anything else of theirs is dropped."""
+    baselines: tuple[Baseline, ...] = ()
+    """What is left to restricted workloads, each for itself; anything else of theirs is dropped."""
     reject: bool = False
     """Answer the peers of contained workloads instead of dropping silently."""
     resets: tuple[str, ...] = ()

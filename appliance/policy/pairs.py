@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.policy.inner import Clause, Level, Role
+from appliance.policy.inner import BASELINES, Clause, Level
 from appliance.policy.universe import Ids
 
 Words = NDArray[np.uint64]
@@ -207,7 +207,7 @@ class Pairs:
 
 def _contains(clause: Clause) -> bool:
     """Quarantine and restrict are wide however few there are."""
-    return clause.level in (Level.QUARANTINE, Level.RESTRICT) and clause.role is not Role.BASELINE
+    return clause.level in (Level.QUARANTINE, Level.RESTRICT) and clause.role not in BASELINES
 
 
 def expand(clauses: Sequence[Clause], number: int, everybody: Sequence[Ids], budget: int) -> Pairs:

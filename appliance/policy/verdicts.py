@@ -226,8 +226,16 @@ class _Judge:
 
     @staticmethod
     def _restricted(by_role: dict[Role, Ids]) -> Ids:
-        isolate, allow = by_role[Role.RESTRICT], by_role[Role.BASELINE]
-        return np.where(allow == NOTHING, isolate, NOTHING)
+        """Each end that is restricted needs a baseline of its own."""
+        return np.minimum(
+            *(
+                np.where(by_role[allow] == NOTHING, by_role[isolate], NOTHING)
+                for isolate, allow in (
+                    (Role.RESTRICT_SOURCE, Role.BASELINE_SOURCE),
+                    (Role.RESTRICT_TARGET, Role.BASELINE_TARGET),
+                )
+            )
+        )
 
     def _sides(self, by_role: dict[Role, Ids]) -> Ids:
         """Both sides must agree where one is isolated; the denying side is named, else ingress."""

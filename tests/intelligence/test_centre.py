@@ -24,10 +24,11 @@ from appliance.intelligence.store import Compacted
 from appliance.intelligence.trust import ENROLMENTS_PER_SECOND
 from appliance.policy.audit import Actor
 from appliance.policy.containment import Contained
+from appliance.policy.evaluate import ask
 from appliance.policy.model import Band, Interface, Network, Rule, State, Workload
 from appliance.policy.reading import read_policy
 from appliance.policy.refusal import Refused
-from appliance.policy.selector import Selector, parse_selector
+from appliance.policy.selector import ANY, Selector, parse_selector
 from appliance.run.document import MAX_ALIASES, MAX_DEPTH, ConfigError
 from tests.intelligence.test_receiver import POLICY, workload
 
@@ -194,7 +195,60 @@ def test_local_containment_tightens_and_is_taken_back(centre: Centre) -> None:
     centre.report_local("dpu1", [], LOCAL)
     assert "w2" in centre.containment.contained
     centre.report_local("dpu2", [], LOCAL)
+    found = centre.containment.contained["w2"]
+    assert (found.contained.state, found.origin) == (State.RESTRICTED, ""), "what the centre said is back"
+    centre.release(["w2"], LOCAL, "a test")
     assert "w2" not in centre.containment.contained
+
+
+def test_an_appliance_contains_what_it_holds_and_nothing_else(tmp_path: Path, centre: Centre) -> None:
+    def local(name: str, state: State = State.QUARANTINED) -> ContainedAt:
+        return ContainedAt(Contained(name, state, 1.0, 0.0, "here", "somebody"))
+
+    def states(centre: Centre) -> dict[str, State]:
+        return {name: one.contained.state for name, one in centre.containment.contained.items()}
+
+    number = centre.containment.number
+    assert centre.report_local("dpu1", [local("w2"), local("nobody")], LOCAL) == ["w2"]
+    assert centre.containment.number == number
+    assert centre.report_local("dpu1", [local("w1", State.RESTRICTED), local("w2")], LOCAL) == ["w2"]
+    # Moved away: it stays contained, but is tightened there no more; and no longer than it is said.
+    centre.apply_workloads([workload(1, "dpu3", "web")], [], LOCAL)
+    assert centre.report_local("dpu1", [local("w1", State.RESTRICTED)], LOCAL) == []
+    assert centre.report_local("dpu1", [local("w1")], LOCAL) == ["w1"]
+    assert states(centre) == {"w1": State.RESTRICTED}
+    # Two say it: when one takes it back, the other's counts; also after a restart of the centre.
+    assert centre.report_local("dpu3", [local("w1")], LOCAL) == []
+    again = Centre(tmp_path / "c")
+    assert states(again) == {"w1": State.QUARANTINED}
+    again.report_local("dpu3", [], LOCAL)
+    assert states(again) == {"w1": State.RESTRICTED}
+    again.report_local("dpu1", [], LOCAL)
+    assert states(again) == {}
+    again.close()
+
+
+def test_a_baseline_says_nothing_for_the_other_end(centre: Centre) -> None:
+    """An appliance that restricts its own workload to everything opens nobody else who is restricted."""
+    any_, app, db = (parse_selector(text) for text in ("name=w1", "app=web", "app=db"))
+    centre.publish("base", POLICY.replace("app=web", "any").replace("app=db", "any"), LOCAL, "first")
+
+    def may(source: str, target: str) -> bool:
+        answer = ask(centre.program(), centre.inventory(), source, target, "tcp/80")
+        return answer.verdict.passes
+
+    def rule(source: Selector, target: Selector) -> Rule:
+        return Rule(name="r", band=Band.SYSTEM, source=source, target=target)
+
+    assert may("w1", "w2")
+    centre.contain(["w2"], "", State.RESTRICTED, LOCAL, reason="a test")
+    one = Contained("w1", State.RESTRICTED, 1.0, 0.0, "here", "somebody", baseline=(rule(any_, ANY),))
+    assert centre.report_local("dpu1", [ContainedAt(one)], LOCAL) == []
+    assert not may("w1", "w2")
+    # With a connection of its own at either end.
+    centre.contain(["w2"], "", State.RESTRICTED, LOCAL, reason="a test", baseline=[rule(app, db)])
+    assert may("w1", "w2")
+    assert not may("w2", "w1")
 
 
 def test_what_an_appliance_contains_opens_nothing_for_others(centre: Centre) -> None:

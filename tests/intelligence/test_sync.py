@@ -28,8 +28,9 @@ from hypothesis.stateful import (
 from appliance.flow.rows import remove_rows, update_rows
 from appliance.intelligence.access import LOCAL
 from appliance.policy.model import State
+from appliance.v1 import containment_service_pb2
 from tests.intelligence.bad_wire import NAMES, PORTS, Bed, Inside, brisk, forged, policy
-from tests.support.rig import directory
+from tests.support.rig import TIMEOUT, directory
 from tests.support.waiting import wait_for
 
 
@@ -210,5 +211,34 @@ def test_drift_of_a_real_fast_path_is_an_alarm() -> None:
                 live = force.reconciler._live["seg/service"]
                 remove_rows(live.pipe, live.handles)
             wait_for("the alarm", drifts)
+        finally:
+            bed.close()
+
+
+def test_an_appliance_contains_in_the_fleet_what_it_holds() -> None:
+    with directory() as where, brisk():
+        bed = Bed(where)
+        try:
+            bed.current()
+            here, there = (f"web-{name}" for name in NAMES)
+            assert bed.server is not None
+            book, centre = bed.server.book, bed.centre
+
+            def quarantine(name: str) -> None:
+                target = containment_service_pb2.ContainmentTarget(workloads=[name])
+                request = containment_service_pb2.QuarantineRequest(target=target, reason="a test")
+                bed.clients[NAMES[0]].containment.Quarantine(request, timeout=TIMEOUT)
+
+            quarantine(there)
+            wait_for("the alarm", lambda: any(alarm.kind == "containment" for alarm in book.alarms))
+            (alarm,) = (alarm for alarm in book.alarms if alarm.kind == "containment")
+            assert (alarm.appliance, there in alarm.text) == (NAMES[0], True)
+            assert centre.containment.contained == {}
+            quarantine(here)
+            wait_for("its own", lambda: here in centre.containment.contained)
+            assert sorted(centre.containment.contained) == [here]
+            bed.current()
+            assert bed.table(NAMES[1]) == {PORTS[0]}, "nobody else feels what is not the appliance's to say"
+            assert bed.table(NAMES[0]) == frozenset()
         finally:
             bed.close()

@@ -200,8 +200,10 @@ class Brute:
             if quarantined & set(self.containment.resets):
                 deny = Action.REJECT
             return Judgement(deny, Band.SYSTEM, "quarantine"), False
-        if contained is State.RESTRICTED and not any(matches(rule) for rule in self.containment.baselines):
-            return Judgement(deny, Band.SYSTEM, "restrict"), False
+        restricted = {p.workload.name for p in (a, b) if p.workload and p.state is State.RESTRICTED}
+        for name in restricted:  # each needs a connection of its own
+            if not any(one.workload == name and matches(one.rule) for one in self.containment.baselines):
+                return Judgement(deny, Band.SYSTEM, "restrict"), False
         for band in (Band.OVERRIDE_ALLOW, Band.OVERRIDE_ALERT, Band.OVERRIDE_BLOCK):
             if rule := banded(band):
                 return of(rule, band, rule.action)

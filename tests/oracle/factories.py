@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from appliance.policy.model import (
     Band,
+    Baseline,
     Containment,
     Default,
     Interface,
@@ -178,7 +179,16 @@ def containments(draw: st.DrawFn, inventory: Inventory) -> Containment:
         states=states,
         keep=draw(_rule_lists("q", 1, Band.SYSTEM)),
         baselines=tuple(
-            Rule(name=one.name, band=Band.ALLOW, source=one.source, target=one.target, services=one.services)
+            Baseline(
+                draw(st.sampled_from([*states, *names])),
+                Rule(
+                    name=one.name,
+                    band=Band.ALLOW,
+                    source=one.source,
+                    target=one.target,
+                    services=one.services,
+                ),
+            )
             for one in draw(_rule_lists("b", 2, Band.ALLOW))
         ),
         reject=draw(st.booleans()),

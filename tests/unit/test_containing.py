@@ -15,8 +15,9 @@ from appliance.policy.audit import LOCAL, LOG, Outcome
 from appliance.policy.containment import Contained, KeptPath
 from appliance.policy.control import Segmentation
 from appliance.policy.imposed import Imposed, Imposing
-from appliance.policy.model import State, Workload
+from appliance.policy.model import Band, Baseline, Rule, State, Workload
 from appliance.policy.operation import Settings
+from appliance.policy.selector import ANY, named, parse_selector
 
 AGENT = Workload(name="agent", labels={"app": "agent"}, kind="agent")
 
@@ -128,4 +129,40 @@ def test_what_a_centre_says_and_cannot_be_told_or_kept_is_not_done(
     assert control.in_force is not before
     assert control.in_force.states == ({} if what == "labels" else {"agent": State.QUARANTINED})
     assert control.audit.count == audited + 1
+    control.close()
+
+
+def test_what_is_done_here_never_loosens_what_a_centre_said(tmp_path: Path) -> None:
+    """Neither by a wider baseline, nor by a path that was kept before there was a centre."""
+    control = appliance(tmp_path)
+    book = control.contained
+    wide = Rule(name="wide", band=Band.SYSTEM, source=named("agent"), target=ANY)
+    narrow = Rule(name="narrow", band=Band.SYSTEM, source=named("agent"), target=parse_selector("app=db"))
+
+    def contain(state: State, baseline: tuple[Rule, ...] = (), keep: tuple[KeptPath, ...] = ()) -> None:
+        book.contain([AGENT], state, reason="here", actor="somebody", baseline=baseline, keep=keep)
+
+    def above(state: State, *baseline: Rule) -> Contained:
+        return Contained("agent", state, 1.0, 0.0, "there", "centre", baseline=baseline)
+
+    contain(State.QUARANTINED, keep=(KeptPath(source="app=web"),))
+    assert [rule.name for rule in book.model().keep] == ["keep-agent-0"]
+    Imposing(control).obey("lab")
+    assert book.model().keep == ()
+    contain(State.RESTRICTED, (wide,))
+    assert book.model().baselines == (Baseline("agent", wide),)
+    book.impose({"agent": above(State.RESTRICTED, narrow)})
+    assert book.model().baselines == (Baseline("agent", narrow),)
+    contain(State.QUARANTINED)
+    assert (book.states, book.model().baselines) == (
+        {"agent": State.QUARANTINED},
+        (Baseline("agent", narrow),),
+    )
+    # Taken back when it could not be brought into force: what was done here and what was said there stay two.
+    kept = book.kept(["agent"])
+    book.release(["agent"])
+    book.put_back(kept)
+    assert [one.state for one in book.local()] == [State.QUARANTINED]
+    book.release(["agent"])
+    assert book.states == {"agent": State.RESTRICTED}
     control.close()
