@@ -236,6 +236,9 @@ class Entries(Sequence[Entry]):
         fwd_of_row: NDArray[np.uint32] | None = None,
     ) -> Entries:
         """New actions, monitor and forward for all, in one call; ``results`` are the updates' then."""
+        self.pipe.check_args(args, len(self), action_idx)
+        if fwd_of_row is not None and len(fwd_of_row) != len(self):
+            raise ValueError(f"fwd_of_row: {len(fwd_of_row)} rows for {len(self)} entries")
         bulk = self._bulk(
             action_idx=action_idx, args=args, monitor=convert.monitor_parts(monitor), fwd_of_row=fwd_of_row
         )
@@ -402,6 +405,16 @@ class Pipe:
         parts = [convert.fwd_parts(one, self.port.resolve) for one in given]
         return [one for one in parts if one is not None]
 
+    def check_args(self, args: NDArray[np.void] | None, number: int, action_idx: int) -> None:
+        """``ValueError`` unless there are this many rows of arguments (or none), as the template has them."""
+        if args is None:
+            return
+        wanted = self.args_dtype(action_idx)
+        if args.dtype != wanted:
+            raise ValueError(f"args: rows of pipe {self.name} have the dtype {wanted}, not {args.dtype}")
+        if len(args) != number:
+            raise ValueError(f"args: {len(args)} rows for {number} entries")
+
     def add_rows(
         self,
         keys: NDArray[np.void],
@@ -429,10 +442,11 @@ class Pipe:
                 raise ValueError(
                     f"{name}: rows of pipe {self.name} have the dtype {wanted}, not {rows.dtype}"
                 )
-        for name, column in (("masks", masks), ("args", args), ("priorities", priorities), ("tags", tags),
+        for name, column in (("masks", masks), ("priorities", priorities), ("tags", tags),
                              ("fwd_of_row", fwd_of_row)):  # fmt: skip
             if column is not None and len(column) != len(keys):
                 raise ValueError(f"{name}: {len(column)} rows for {len(keys)} keys")
+        self.check_args(args, len(keys), action_idx)
         bulk = pipes.Bulk(
             self.handle, len(keys), queue, action_idx, keys, masks, args, priorities, tags,
             convert.monitor_parts(monitor), self.fwds(fwd), fwd_of_row, int(timeout * 1e6),

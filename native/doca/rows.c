@@ -190,10 +190,9 @@ doca_error_t doca_flow_ringfield_pipe_columns(const struct doca_flow_pipe *pipe,
 		return result;
 	if (!pipe || !nr || !row_bytes)
 		return refuse_argument(__func__, "pipe", "an argument is NULL");
-	if (pipe->type == DOCA_FLOW_PIPE_CONTROL || pipe->type == DOCA_FLOW_PIPE_ORDERED_LIST ||
-		pipe->type == DOCA_FLOW_PIPE_CT)
+	if (pipe->type == DOCA_FLOW_PIPE_CONTROL || pipe->type == DOCA_FLOW_PIPE_ORDERED_LIST)
 		return refuse(DOCA_ERROR_NOT_SUPPORTED, AT(.pipe = pipe->name, .rule = "rows"),
-			"entries of control, ordered list and CT pipes have no common layout");
+			"entries of control and ordered list pipes have no common layout");
 	if (part == DOCA_FLOW_RINGFIELD_ROW_KEY) {
 		for (unsigned int i = 0; pipe->type != DOCA_FLOW_PIPE_HASH && i < pipe->match.nr_fields;
 			i++) {

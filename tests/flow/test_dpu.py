@@ -263,12 +263,19 @@ def test_rows_with_actions(dpu: Dpu, ports: tuple[Port, Port]) -> None:
     keys["outer.transport.src_port"], keys["outer.transport.dst_port"] = [1, 2], 80
     args["outer.eth.dst_mac"] = [[2, 0, 0, 0, 0, 8], [2, 0, 0, 0, 0, 9]]
     args["outer.ipv4.dst_ip"] = [0x09090901, 0x09090902]
-    pipe.add_rows(keys, args=args).raise_for_error()
+    added = pipe.add_rows(keys, args=args).raise_for_error()
     (outcome,) = dpu.trace(0, frame(2)).outcomes
     assert outcome.frame[:6] == b"\x02\0\0\0\0\x09"
     assert outcome.frame[30:34] == b"\x09\x09\x09\x02"
     with pytest.raises(ValueError, match="dtype"):
         pipe.add_rows(args)
+    with pytest.raises(ValueError, match="dtype"):
+        pipe.add_rows(keys, args=keys[["outer.ipv4.dst_ip"]])
+    for wrong, why in ((args[:1], "1 rows"), (keys, "dtype")):
+        with pytest.raises(ValueError, match=why):
+            added.update(wrong)
+    with pytest.raises(ValueError, match="fwd_of_row"):
+        added.update(args, fwd=[FwdPort(1)], fwd_of_row=np.zeros(1, np.uint32))
 
 
 def test_transaction_is_one_step(dpu: Dpu, ports: tuple[Port, Port]) -> None:
