@@ -22,10 +22,12 @@ from typing import Final
 import numpy as np
 
 from appliance.bench.caller import timed
-from appliance.bench.machine import BenchError
+from appliance.bench.machine import BenchError, thread_wait_ns
 from appliance.bench.programs import Settings
 from appliance.bench.served import Served
 from appliance.flow import Dpu
+from appliance.flow.launch import PID_FILE
+from appliance.flow.results import PacketKind
 from appliance.run import frames
 from appliance.run.frames import Host
 from appliance.run.lab import remove
@@ -182,9 +184,12 @@ class Traffic:
     """Both streams, sent and taken by threads of this process through a session of its own."""
 
     def __init__(self, runtime_dir: Path) -> None:
+        self._runtime_dir = runtime_dir
         self.dpu = Dpu.attach(runtime_dir, session="bench-load", mode="switch")
         self.web = Stream("p1", WEB, 9000)
         self.agent = Stream("p3", AGENT, 9001)
+        self._cut = threading.Event()
+        self._cut_ns = self._cut_after_ns = 0
         self._by_service = {stream.service.to_bytes(2, "big"): stream for stream in (self.web, self.agent)}
         self._stop = threading.Event()
         self.dpu.receive(software=False, port="p2")
@@ -201,6 +206,11 @@ class Traffic:
     def _take(self) -> None:
         while not self._stop.is_set():
             for packet in self.dpu.packets(timeout=0.05):
+                if packet.kind is PacketKind.CAPTURE_DROP:
+                    if packet.timestamp_ns >= self._cut_after_ns and not self._cut.is_set():
+                        self._cut_ns = packet.timestamp_ns
+                        self._cut.set()
+                    continue
                 stream = self._by_service.get(packet.frame[36:38])
                 if stream is not None:
                     stream.got.append(int.from_bytes(packet.frame[42:50], "big"))
@@ -214,10 +224,33 @@ class Traffic:
             time.sleep(0.01)
         return int(wanted - np.count_nonzero(np.unique(np.array(stream.got, np.int64)) < wanted))
 
+    def worker_waited_ns(self) -> int:
+        """How long the worker has waited for its core so far, which others had."""
+        return thread_wait_ns(int((self._runtime_dir / PID_FILE).read_text()))
+
     def agent_counts(self) -> tuple[int, int]:
         """Packets of the agent's generator that were made, and that were forwarded."""
         port = self.dpu.stats().ports["p8"]
         return port.received.total_pkts, port.received.total_pkts - port.dropped.total_pkts
+
+    @contextmanager
+    def agent_watched(self) -> Iterator[Callable[[], int]]:
+        """What it yields waits for the first packet of the agent's generator that is dropped meanwhile, and gives the
+        moment at which the worker's turn with it began, as ``time.time_ns``.
+        """
+        self._cut.clear()
+        self._cut_after_ns = time.time_ns()
+        self.dpu.capture(("drop",), "p8", snap=64)
+
+        def first() -> int:
+            if not self._cut.wait(CALL_SECONDS):
+                raise BenchError("no packet of the agent was dropped")
+            return self._cut_ns
+
+        try:
+            yield first
+        finally:
+            self.dpu.capture_stop()
 
     def dropped(self, *names: str) -> int:
         """Packets that came in by these ports and were dropped for whatever reason."""

@@ -128,12 +128,22 @@ def _dpdk_version() -> str:
 
 def thread_run_ns(pid: int, word: str = "worker") -> int:
     """Nanoseconds that the threads of a process with this word in their name have run."""
-    total = 0
+    return _schedstat(pid, word)[0]
+
+
+def thread_wait_ns(pid: int, word: str = "worker") -> int:
+    """Nanoseconds that they could have run, and waited for a core."""
+    return _schedstat(pid, word)[1]
+
+
+def _schedstat(pid: int, word: str) -> tuple[int, int]:
+    ran = waited = 0
     for task in Path(f"/proc/{pid}/task").glob("*"):
         with contextlib.suppress(OSError, ValueError):
             if word in (task / "comm").read_text():
-                total += int((task / "schedstat").read_text().split()[0])
-    return total
+                numbers = (task / "schedstat").read_text().split()
+                ran, waited = ran + int(numbers[0]), waited + int(numbers[1])
+    return ran, waited
 
 
 def memory_mib(pid: int) -> tuple[float, float]:

@@ -19,7 +19,7 @@ import structlog
 from appliance.cli.common import default_target, err, failures, out, table
 from appliance.run.config import RunConfig, read_config
 
-SWITCH_SECONDS: Final = 0.0005
+SWITCH_SECONDS: Final = 0.0001
 
 
 class _Log:

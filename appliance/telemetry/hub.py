@@ -19,8 +19,8 @@ from appliance.telemetry.store import FlowStore, Mask, Reader, Rows
 
 CAPACITY: Final = 1 << 18
 """Records that are kept when nobody says otherwise: about 60 MB."""
-_STEP: Final = 2048
-"""Records that are taken before looking whether somebody is in a hurry: a millisecond or two."""
+_STEP: Final = 1024
+"""Records that are taken before looking whether somebody is in a hurry: most of a millisecond."""
 _ASIDE_SECONDS: Final = 0.02
 """How long a step waits for those who are. The ring has room for ten times as long."""
 _EVENTS: Final = 8
