@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from appliance.bench import plots
+from appliance.bench import plots, protection
 from appliance.bench.figures import (
     Collection,
     Curve,
@@ -158,3 +158,19 @@ def test_wrong_words_are_refused(words: list[str], reason: str) -> None:
     result = CliRunner().invoke(main, ["bench", *words])
     assert result.exit_code == 2
     assert reason in result.output
+
+
+def test_protection_is_not_compared_when_the_wire_differs_from_itself() -> None:
+    runs = {
+        protection.WIRE: [100.0, 100.0, 100.0],
+        protection.AGAIN: [102.0, 98.0, 150.0],
+        "10 rules": [99.0, 98.0, 96.0],
+    }
+    control, under = protection.ratios(runs, ["10 rules"])
+    assert control.runs == (1.02, 0.98, 1.5)
+    assert under.value == pytest.approx(2 * 99 / 202)
+    assert under.met
+    runs[protection.AGAIN] = [110.0, 90.0, 100.0]
+    (_, under) = protection.ratios(runs, ["10 rules"])
+    assert under.value is None
+    assert "differs from itself by 10%" in under.refused
