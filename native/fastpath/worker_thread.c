@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <rte_cycles.h>
 #include <rte_mbuf.h>
 #include <rte_pause.h>
 #include <rte_ring.h>
@@ -18,8 +19,9 @@
 #include "rcu.h"
 
 enum {
+	IDLE_TURNS = 16,          // empty turns before a look at the clock
 	IDLE_SPINS = 256,         // empty turns before pausing between them
-	IDLE_SLEEP = 2048,        // empty turns before sleeping
+	IDLE_PER_SECOND = 10000,  // so small a part of a second without packets before sleeping
 	SLEEP_NS_MAX = 50000000,  // so that the heartbeat grows
 	SLEEP_NS_POLLED = 100000, // with a port that cannot wake the worker
 };
@@ -90,7 +92,9 @@ int worker_main(void *arg)
 {
 	struct fp_worker *w = arg;
 	uint32_t watched = UINT32_MAX;
+	const uint64_t patience = rte_get_tsc_hz() / IDLE_PER_SECOND;
 	unsigned int empty = 0;
+	uint64_t since = 0;
 
 	rcu_online(w->index);
 	while (!fp_read_acquire(&w->quit)) {
@@ -98,12 +102,15 @@ int worker_main(void *arg)
 			empty = 0;
 			continue;
 		}
-		if (w->idle == FP_IDLE_SPIN || ++empty < IDLE_SPINS)
+		// By the clock, not by turns: one costs a system call for each tap, and these follow every packet.
+		if (!empty)
+			since = rte_rdtsc();
+		if (w->idle == FP_IDLE_SPIN || ++empty < IDLE_TURNS)
 			continue;
-		if (empty < IDLE_SLEEP)
-			rte_pause();
-		else
+		if (rte_rdtsc() - since >= patience)
 			worker_sleep(w, &watched);
+		else if (empty > IDLE_SPINS)
+			rte_pause();
 	}
 	rcu_offline(w->index);
 	return 0;
