@@ -187,6 +187,10 @@ static void test_generations(void)
 		if (i % 256 == 0)
 			sched_yield();
 	}
+	// On a busy machine a thread may not have had its first turn yet.
+	for (unsigned int i = 0; i < WORKERS; i++)
+		while (!fp_read(&turns[i]))
+			sched_yield();
 	join(threads, WORKERS);
 	for (unsigned int i = 0; i < WORKERS; i++)
 		ok(!wrong[i] && turns[i], "worker %u: %u walks, %u wrong", i, turns[i], wrong[i]);
