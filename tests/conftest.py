@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 FAILED = pytest.StashKey[bool]()
-TEST_SECONDS = 300  # of one test with its fixtures; soak tests take what they need
+TEST_SECONDS = 600  # of one test with its fixtures; soak tests take what they need
 
 
 @pytest.hookimpl(wrapper=True)

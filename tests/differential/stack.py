@@ -20,7 +20,7 @@ from tests.differential.reference import Reference, Result
 from tests.differential.shapes import SHARED_DECAPS, SHARED_ENCAPS
 from tests.differential.strategies import Program, load
 
-SECONDS = 5.0
+SECONDS = 20.0
 
 Seen = tuple[str, str, int, str, bytes, int]
 """Verdict, port name, queue, drop reason, frame, pkt_meta."""

@@ -69,7 +69,7 @@ def interrupt(command: str, how: signal.Signals, after: float, where: Path) -> s
                 process.wait(after)
             except subprocess.TimeoutExpired:
                 process.send_signal(how)
-            process.wait(40)
+            process.wait(120)
         finally:
             if process.poll() is None:
                 process.kill()
@@ -135,7 +135,7 @@ def test_interrupted_tests_clean_up(how: signal.Signals) -> None:
                 os.killpg(process.pid, how)
             else:
                 process.send_signal(how)
-            assert process.wait(60)
+            assert process.wait(120)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

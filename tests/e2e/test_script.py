@@ -3,9 +3,10 @@
 """The `ringfield` script itself, in a copy of the tree that was never set up."""
 
 import os
+import resource
 import shutil
 import subprocess
-import time
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,20 @@ SETTING_UP = "setting up"
 ENVIRONMENT = {
     key: value for key, value in os.environ.items() if not key.startswith(("MESONPY_", "PYTHONPATH"))
 }
+
+
+# What is tested here is the script, not packages and not the code: those are there already, this is compiled quickly.
+ENVIRONMENT["CFLAGS"] = "-O0 -g0"
+SITE = Path(sysconfig.get_path("purelib"))
+OWN = (
+    "ringfield",
+    "_ringfield",
+    "pip",
+    "setuptools",
+    "_distutils_hack",
+    "mypy_protobuf",
+)  # the last one has programs
+PATIENCE = 500
 
 
 def start(copy: Path, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
@@ -31,7 +46,7 @@ def start(copy: Path, *arguments: str, **variables: str) -> "subprocess.Popen[st
 
 def run(copy: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:
     process = start(copy, *arguments, **variables)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out, err
 
 
@@ -47,14 +62,32 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def copy(bare: Path) -> Iterator[Path]:
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Packages that pip finds there, so that it fetches none anew; all but ours and its own."""
+    made = tmp_path_factory.mktemp("packages")
+    for path in SITE.iterdir():
+        if not path.name.startswith(OWN) and path.suffix != ".pth":
+            (made / path.name).symlink_to(path)
+    return made
+
+
+@pytest.fixture(scope="module")
+def copy(bare: Path, packages: Path) -> Iterator[Path]:
     """Set up by two first calls at the same time."""
+    ENVIRONMENT["PYTHONPATH"] = str(packages)
     processes = [start(bare, "--version") for _ in range(2)]
-    results = [process.communicate(timeout=300) for process in processes]
+    try:
+        results = [process.communicate(timeout=PATIENCE) for process in processes]
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
     assert [process.returncode for process in processes] == [0, 0], results
     assert {out for out, _ in results} == {results[0][0]}
     assert sum(SETTING_UP in err for _, err in results) == 1, "one of them sets up, the other waits"
     yield bare
+    del ENVIRONMENT["PYTHONPATH"]
     shutil.rmtree(bare, ignore_errors=True)
 
 
@@ -91,23 +124,29 @@ def test_wrong_python_is_told(bare: Path, tmp_path: Path) -> None:
     assert "no Python 3.11" in err
 
 
+def spent() -> float:
+    """Seconds of processor that children have had: what else goes on here does not count."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_later_calls_are_silent_and_fast(copy: Path) -> None:
     assert run(copy, "--version")[0] == 0  # byte code
-    times = []
-    for _ in range(5):
-        begin = time.monotonic()
+    costs = []
+    for _ in range(3):
+        begin = spent()
         status, _, err = run(copy, "--version")
-        times.append(time.monotonic() - begin)
+        costs.append(spent() - begin)
         assert (status, err) == (0, "")
-    begin = time.monotonic()
+    begin = spent()
+    where = f"{copy}:{ENVIRONMENT['PYTHONPATH']}"
     subprocess.run(
         [copy / ".venv/bin/python", "-m", "appliance", "--version"],
         check=True,
         capture_output=True,
-        env=ENVIRONMENT | {"MESONPY_EDITABLE_SKIP": str(copy / "build/cp311"), "PYTHONPATH": str(copy)},
+        env=ENVIRONMENT | {"MESONPY_EDITABLE_SKIP": str(copy / "build/cp311"), "PYTHONPATH": where},
     )
-    bare_cli = time.monotonic() - begin
-    assert min(times) < bare_cli + 0.25
+    assert min(costs) < spent() - begin + 0.25
 
 
 def test_changed_sources_are_built(copy: Path) -> None:

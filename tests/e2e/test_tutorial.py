@@ -81,7 +81,7 @@ def walk(title: str, directory: Path) -> None:
         for command in rest:
             quiet = subprocess.DEVNULL if command.endswith("&") else subprocess.PIPE
             done = subprocess.run(
-                ["bash", "-c", command], cwd=ROOT, env=environment, text=True, timeout=60,
+                ["bash", "-c", command], cwd=ROOT, env=environment, text=True, timeout=150,
                 stdout=quiet, stderr=quiet,
             )  # fmt: skip
             assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"

@@ -109,7 +109,7 @@ def test_a_packet_crosses(dpu: Dpu, ports: tuple[Port, Port]) -> None:
     entry = pipe.add(match=flow(), monitor=COUNT)
     assert entry.status is EntryStatus.SUCCESS
     dpu.inject(0, frame())
-    (packet,) = dpu.packets(timeout=5)
+    (packet,) = dpu.packets(timeout=30)
     assert (packet.kind, packet.port, packet.frame) == (PacketKind.WIRE, "p1", frame())
     assert entry.query() == Counter(1, len(frame()))
     dpu.inject("p0", [frame(dport=81), frame(dport=82)])
@@ -147,7 +147,7 @@ def test_update_and_remove(dpu: Dpu, ports: tuple[Port, Port]) -> None:
     entry = pipe.add(match=flow(), monitor=COUNT, fwd=FwdPort(1))
     entry.update(fwd=FwdRss((3,)))
     dpu.inject(0, frame(), pkt_meta=9)
-    (packet,) = dpu.packets(timeout=5)
+    (packet,) = dpu.packets(timeout=30)
     assert (packet.kind, packet.queue, packet.pkt_meta) == (PacketKind.RSS, 3, 9)
     entry.remove()
     assert not entry.alive
@@ -217,8 +217,8 @@ def test_entries_by_the_thousand(dpu: Dpu, ports: tuple[Port, Port]) -> None:
     assert pipe.info().used == number
     assert dpu.trace(0, frame(4000)).hops[0].tag == 4005
     dpu.inject(0, [frame(4000), frame(4001)])
-    assert len(dpu.packets(timeout=5)) == 1
-    end = time.monotonic() + 5
+    assert len(dpu.packets(timeout=30)) == 1
+    end = time.monotonic() + 30
     while added[4001].query() != Counter(1, len(frame())):
         assert time.monotonic() < end
     assert added[4000].query().total_pkts == 1
@@ -245,7 +245,7 @@ def test_a_pipe_counts_its_hits(dpu: Dpu, ports: tuple[Port, Port]) -> None:
     dpu.inject("p0", [frame(sport) for sport in (7001, 1, 5000, 6000, 6000, 7000)])
     came = 0
     while came < 5:
-        got = len(dpu.packets(timeout=5))
+        got = len(dpu.packets(timeout=30))
         assert got
         came += got
     assert pipe.info().hits == Counter(5, 5 * len(frame()))
@@ -351,7 +351,7 @@ def test_shared_counter(dpu: Dpu, ports: tuple[Port, Port]) -> None:
     for sport in (1, 2):
         pipe.add(match=flow(sport), monitor=Monitor(counter=3))
     dpu.inject(0, [frame(1), frame(2), frame(2)])
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while dpu.shared_query(SharedResourceType.COUNTER, 3) != Counter(3, 3 * len(frame())):
         assert time.monotonic() < end
     dpu.packets(timeout=0.1)
@@ -361,7 +361,7 @@ def test_aged_entries_are_told(dpu: Dpu, ports: tuple[Port, Port]) -> None:
     pipe = root(ports[0], monitor=Monitor(counter=True, aging_sec=0xFFFFFFFF))
     entry = pipe.add(match=flow(), monitor=Monitor(counter=True, aging_sec=1))
     stays = pipe.add(match=flow(9), monitor=Monitor(counter=True, aging_sec=100))
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while not (aged := ports[0].age()):
         assert time.monotonic() < end, "nothing aged"
         time.sleep(0.05)
@@ -386,7 +386,7 @@ def test_capture_of_drops(dpu: Dpu, ports: tuple[Port, Port]) -> None:
     root(ports[0])
     dpu.capture(["drop"], reasons=["default_miss"])
     dpu.inject(0, frame())
-    (packet,) = dpu.packets(timeout=5)
+    (packet,) = dpu.packets(timeout=30)
     assert (packet.kind, packet.reason, packet.frame) == (PacketKind.CAPTURE_DROP, "default_miss", frame())
     dpu.capture_stop()
     with pytest.raises(ValueError, match="nonsense"):
@@ -440,7 +440,7 @@ def run(program: str, *arguments: str) -> str:
     """Run Python code in a process; its output."""
     root_dir = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60, check=False,
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=150, check=False,
         env=os.environ | {"PYTHONPATH": str(root_dir)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -505,7 +505,7 @@ port = dpu.port_start("p0", 0); dpu.port_start("p1", 1)
 entries = pipe.adopt_entries()
 print(pipe.name, sorted((entry.spec.tag, entry.key["outer.transport.src_port"]) for entry in entries))
 dpu.inject("p0", frame(1))
-print(len(dpu.packets(timeout=5)))
+print(len(dpu.packets(timeout=30)))
 entries[0].remove()
 pipe.add(match=flow(9), monitor=COUNT)
 print(pipe.info().used)
@@ -532,7 +532,7 @@ root = PipeSpec(name="root", is_root=True, match=FIVE_TUPLE, fwd=FwdDrop(), moni
 pipe = port.pipe_create(root)
 boot = dpu.boot_id
 os.kill(int(sys.argv[2]), signal.SIGKILL)
-end = time.monotonic() + 5
+end = time.monotonic() + 30
 while dpu.alive:
     assert time.monotonic() < end
 try:
@@ -622,11 +622,11 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False,
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=150, check=False,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )  # fmt: skip
     pid, directory = done.stdout.split()
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while Path(f"/proc/{pid}").exists():
         assert time.monotonic() < end, "the fast path lives on"
         time.sleep(0.05)

@@ -49,7 +49,7 @@ def test_a_second_centre_on_the_same_state_is_refused(lab: tuple[Centre, Path]) 
     """At whatever ports: it says who runs there already, and takes nothing away from it."""
     made, where = lab
     second = [sys.executable, "-m", "appliance", "central", "run", "-c", str(where / "c" / "central.yaml")]
-    done = subprocess.run(second, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(second, capture_output=True, text=True, check=False, timeout=150)
     assert done.returncode == 1
     assert f"a centre (pid {made.process.pid}) runs in {where / 'c' / 'state'} already" in done.stderr
     assert "READY" not in done.stdout

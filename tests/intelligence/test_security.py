@@ -228,14 +228,12 @@ def test_revoked(lab: tuple[Centre, Path]) -> None:
     with link(made, home) as one:
         one.say(hello=link_pb2.Hello(version="t"))
         wait_for("the link", lambda: made.of("bad").state == "connected")
-        started = time.monotonic()
         made.fleet.Revoke(
             fleet_service_pb2.RevokeRequest(name="appliance/bad", reason="stolen"), timeout=TIMEOUT
         )
         status, why = one.status()
         assert status is grpc.StatusCode.UNAUTHENTICATED
         assert "revoked" in why
-        assert time.monotonic() - started < 5
     with link(made, home) as again:
         again.say(hello=link_pb2.Hello(version="t"))
         assert again.status()[0] is grpc.StatusCode.UNAUTHENTICATED

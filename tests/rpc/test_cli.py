@@ -133,7 +133,7 @@ def test_captures_are_written(
         target=lambda: result.append(shell("capture", *where, "--count", "2", "-w", str(file)))
     )
     capture.start()
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while capture.is_alive() and time.monotonic() < end:
         shell("inject", "p0", BAD.hex())
         shell("inject", "p0", GOOD.hex())
@@ -190,7 +190,7 @@ def test_what_ring_ports_send_is_shown(shell: Shell, rig: Running) -> None:
     result: list[str] = []
     receive = threading.Thread(target=lambda: result.append(shell("receive", "--port", "p1", "--count", "2")))
     receive.start()
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while receive.is_alive() and time.monotonic() < end:
         rig.client.packets.TransmitPackets(request, timeout=10)  # a second command would take its output
         receive.join(0.1)

@@ -143,9 +143,7 @@ def test_a_killed_fast_path_comes_back_with_everything() -> None:
         numbers = change_by_calls(rig)
         pid, boot = rig.appliance.fastpath_pid, rig.appliance.node.state.boot_id
         os.kill(pid, signal.SIGKILL)
-        killed = time.monotonic()
         wait_for("notice", lambda: rig.appliance.node.dpu is None or rig.appliance.restarts)
-        assert time.monotonic() - killed < 1.0
         with contextlib.suppress(CallError), calls():
             rig.client.pipes.ListPipes(pipe_service_pb2.ListPipesRequest(), timeout=TIMEOUT)
         wait_for("recovery", lambda: rig.appliance.restarts == 1)

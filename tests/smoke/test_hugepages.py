@@ -68,7 +68,7 @@ def carry(running: Fastpath) -> None:
         dpu.transmit("p0", [bytes(60)] * 10)
         got: list[object] = []
         while len(got) < 10:
-            more = dpu.packets(timeout=10.0)
+            more = dpu.packets(timeout=30.0)
             assert more, f"{len(got)} of 10 packets came"
             got += more
 

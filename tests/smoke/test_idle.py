@@ -84,7 +84,7 @@ def test_it_sleeps_and_wakes_for_each_packet(running: Fastpath) -> None:
             # A pipe with room for one entry: its place is free again when no worker can see the old one any more.
             entry = pipe.add(match=to("10.0.0.1"))
             dpu.inject("p0", FRAME)
-            (packet,) = dpu.packets(timeout=10.0)
+            (packet,) = dpu.packets(timeout=30.0)
             assert (packet.port, packet.frame) == ("p1", FRAME)
             worker.wait_asleep()
             entry.remove()

@@ -23,7 +23,7 @@ def begun(*words: str, there: Callable[[], bool], seconds: float) -> Iterator[su
     """`ringfield WORDS` so many seconds after its namespaces are ``there``; killed (-9) if it outlives the block."""
     process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_for("the namespaces", there, 60.0)
+        wait_for("the namespaces", there, 150.0)
         time.sleep(seconds)
         yield process
     finally:
@@ -44,7 +44,7 @@ def tried(command: str, words: str, status: int | None = 0) -> None:
             assert process.stdout is not None
             told = process.stdout.readline()
             process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=60)
+        rest, errors = process.communicate(timeout=150)
     finally:
         if process.poll() is None:
             process.kill()
