@@ -29,6 +29,15 @@
 enum {
 	REFUSALS_PER_SECOND = 4096,
 	REFUSALS_AT_ONCE = 512,
+	// One port has a part of them only: who is refused all the time does not silence the others.
+	REFUSALS_SHARE = 4,
+	REFUSALS_AT_ONCE_OF_PORT = REFUSALS_AT_ONCE / 2,
+};
+
+// A token bucket in cycles.
+struct allowance {
+	uint64_t credit;
+	uint64_t at;
 };
 
 struct tx_buffer {
@@ -43,10 +52,10 @@ struct fp_tx {
 	uint16_t dirty[STEER_PORT_MAX];
 	bool told; // something was put where control must look
 	uint64_t now_ns;
-	// Refusals of rejected packets, by a token bucket in cycles.
+	// Refusals of rejected packets, in all and of each port's senders.
 	uint64_t refusal_cost;
-	uint64_t refusal_credit;
-	uint64_t refusal_at;
+	struct allowance refusals;
+	struct allowance refusals_of[STEER_PORT_MAX];
 	struct tx_buffer port[STEER_PORT_MAX];
 };
 
@@ -210,24 +219,32 @@ static void to_software(struct fp_worker *w, struct packet *p)
 		w->tx->told = true;
 }
 
+static bool allows(struct allowance *a, uint64_t now, uint64_t cost, unsigned int at_once)
+{
+	a->credit += now - a->at;
+	a->at = now;
+	if (a->credit > cost * at_once)
+		a->credit = cost * at_once;
+	return a->credit >= cost;
+}
+
 // Tells the sender of a rejected packet, if that may be told and not too many were. The packet itself is dropped. mtu: when
 // that is what it is told.
 static void refuse(struct fp_worker *w, struct packet *p, uint32_t mtu)
 {
 	struct fp_tx *tx = w->tx;
-	uint64_t now = w->walker->tsc, most = tx->refusal_cost * REFUSALS_AT_ONCE;
+	struct allowance *own = &tx->refusals_of[p->in_port];
+	uint64_t now = w->walker->tsc, cost = tx->refusal_cost, own_cost = cost * REFUSALS_SHARE;
 	struct rte_mbuf *m;
 
-	tx->refusal_credit += now - tx->refusal_at;
-	tx->refusal_at = now;
-	if (tx->refusal_credit > most)
-		tx->refusal_credit = most;
-	if (tx->refusal_credit < tx->refusal_cost)
+	if (!allows(own, now, own_cost, REFUSALS_AT_ONCE_OF_PORT) ||
+		!allows(&tx->refusals, now, cost, REFUSALS_AT_ONCE))
 		return;
 	m = reject_build(p, fp.pool, mtu);
 	if (!m)
 		return;
-	tx->refusal_credit -= tx->refusal_cost;
+	own->credit -= own_cost;
+	tx->refusals.credit -= cost;
 	bump(&w->stats->generated, 1);
 	bump(&w->stats->ct.generated, 1);
 	send_or_drop(w, m, p->in_port, 0);

@@ -369,6 +369,31 @@ static void test_wheel(void)
 	ct_table_fini(&t);
 }
 
+// Who is refused all the time leaves others their answers.
+static void test_refusals(void)
+{
+	struct steer_ct_cfg cfg = lab_cfg();
+	unsigned int answers = 0;
+	uint8_t frame[256];
+
+	build(&cfg);
+	lab_service(54, (struct steer_fwd){.type = STEER_FWD_REJECT}, 1);
+	for (unsigned int i = 0; i < 3000; i++) {
+		bed_send(0, frame, frame_udp(frame, CLIENT, SERVER, 1000 + i, 54, 20));
+		lab_poll();
+		answers += lab_out(0);
+	}
+	ok(answers >= 256, "a flood is answered, in part at least (%u)", answers);
+	answers = 0;
+	for (unsigned int i = 0; i < 200; i++) {
+		bed_send(2, frame, frame_udp(frame, OTHER, SERVER, 1000 + i, 54, 20));
+		lab_poll();
+		answers += lab_out(2);
+	}
+	ok(answers == 200, "who comes by another port gets his answers (%u)", answers);
+	end();
+}
+
 int main(void)
 {
 	bed_start(3);
@@ -384,6 +409,7 @@ int main(void)
 	test_denial_stays();
 	test_refused_at_full();
 	test_no_records();
+	test_refusals();
 	bed_conserves(0);
 	bed_stop();
 	return tap_done();
