@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 import click
 from click.shell_completion import get_completion_class
@@ -48,6 +48,21 @@ COMMANDS = {
 }
 
 
+SECTIONS: Final = {
+    "Begin": ("run", "demo", "doctor", "support-bundle", "bench"),
+    "Ask": ("status", "can", "why", "observe", "audit"),
+    "Decide": ("policy", "workload", "adopt", "quarantine", "restrict", "release", "contained"),
+    "Fleets": ("central", "enrol", "detach"),
+    "Pipelines and packets": (
+        "port", "pipe", "entry", "stats", "top", "trace", "inject", "transmit", "receive", "capture",
+    ),
+    "Shell": ("completion",),
+}  # fmt: skip
+"""How the list of commands is divided."""
+WHOLE: Final = 1000
+"""Letters of a first sentence: none is cut."""
+
+
 class Commands(click.Group):
     """Loads a command's module when it is called; turns refusals into one sentence."""
 
@@ -62,6 +77,15 @@ class Commands(click.Group):
             command: click.Command = getattr(module, cmd_name.replace("-", "_"))
             return command
         return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """In sections, with whole sentences."""
+        for title, names in SECTIONS.items():
+            found = [(name, self.get_command(ctx, name)) for name in names]
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name, one.get_short_help_str(WHOLE)) for name, one in found if one is not None]
+                )
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""

@@ -2,6 +2,7 @@
 # Copyright (c) 2026 The Ringfield authors
 """Every command of the command line loads and explains itself."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 
@@ -9,7 +10,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from appliance.cli.main import main
+from appliance.cli.main import COMMANDS, main
+from tests.support.tree import ROOT
 
 
 def commands(group: click.Group, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -29,6 +31,36 @@ def test_help(words: tuple[str, ...]) -> None:
     assert result.exit_code == 0, result.output
     assert result.output.startswith("Usage: ringfield")
     assert len(result.output.splitlines()[2].strip()) > 5, "a sentence about what it does"
+
+
+def test_the_list_has_every_command_with_a_whole_sentence() -> None:
+    told = CliRunner().invoke(main, ["--help"], env={"COLUMNS": "80"}).output
+    for name in main.list_commands(click.Context(main)):
+        assert len(re.findall(rf"^  {name}  ", told, re.M)) == 1, name
+    assert "..." not in told.split("Begin:")[1]
+    assert max(map(len, told.splitlines())) <= 80
+
+
+def test_commands_that_are_recommended_have_their_options() -> None:
+    """In what the commands say, and in the documentation."""
+    seen = set()
+    for file in (*(ROOT / "appliance").rglob("*.py"), *(ROOT / "docs").glob("*.md"), ROOT / "README.md"):
+        for text, option in re.findall(
+            r"ringfield ((?:[a-z-]+ )+)(?:[A-Z]+ )*(--?[a-z-]+)", file.read_text()
+        ):
+            words = text.split()
+            if words[0] not in COMMANDS or option == "--help":
+                continue  # a sentence about it
+            found = click.Context(main).command
+            for word in words:
+                below = (
+                    found.get_command(click.Context(found), word) if isinstance(found, click.Group) else None
+                )
+                found = below or found
+            options = {one for parameter in found.params for one in parameter.opts + parameter.secondary_opts}
+            assert option in options, f"{file.relative_to(ROOT)}: ringfield {text}{option}"
+            seen.add((*words, option))
+    assert len(seen) > 20
 
 
 def command(words: tuple[str, ...]) -> click.Command:
