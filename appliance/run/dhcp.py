@@ -34,7 +34,8 @@ log = structlog.get_logger(__name__)
 
 TAKE_SECONDS: Final = 0.2
 SUBSCRIBE_SECONDS: Final = 5.0
-PENDING: Final = 4096
+PENDING: Final = 8
+"""Questions of one client that are open at its network's server."""
 PENDING_SECONDS: Final = 60.0
 PER_SECOND, AT_ONCE = 20.0, 40.0
 """Messages taken of one port."""
@@ -161,7 +162,7 @@ class Dhcp:
     ) -> None:
         self._inventory, self._monotonic = inventory, monotonic
         self._seats = Seats(inventory())
-        self._pending: OrderedDict[tuple[str, str, int], float] = OrderedDict()
+        self._pending: dict[tuple[str, str], OrderedDict[int, float]] = {}
         self._taken: dict[str, tuple[float, float]] = {}
 
     def taken(self, port: str, frame: bytes) -> Iterator[tuple[str, bytes]]:
@@ -172,6 +173,7 @@ class Dhcp:
             return
         if self._seats.inventory is not self._inventory():
             self._seats = Seats(self._inventory())
+            self._pending = {who: kept for who, kept in self._pending.items() if who in self._seats.by_mac}
         seat = self._seats.by_sender.get((port, datagram.source.mac, datagram.vlan))
         if message.op == wire.REPLY_OP:
             network = seat.network if seat is not None else self._seats.uplink_network(port, datagram)
@@ -203,7 +205,7 @@ class Dhcp:
             return
         port, mac = where
         gateway = gateway_of(seat)
-        self._expect((network.name, message.mac, message.xid))
+        self._expect((network.name, message.mac), message.xid)
         yield port, wire.build_datagram(Datagram(
             Host(network.gateway_mac, gateway), Host(mac, network.dhcp.server), network.vlan, wire.SERVER_PORT,
             wire.SERVER_PORT, wire.relayed(datagram.data, gateway),
@@ -214,7 +216,7 @@ class Dhcp:
     ) -> Iterator[tuple[str, bytes]]:
         """A reply of the network's server to somebody who asked, with an address that his port admits."""
         seat = self._seats.by_mac.get((network.name, message.mac))
-        asked = self._pending.get((network.name, message.mac, message.xid), 0.0)
+        asked = self._pending.get((network.name, message.mac), {}).get(message.xid, 0.0)
         if datagram.source.address != network.dhcp.server or seat is None or self._monotonic() > asked:
             return
         if int(message.given) and message.given not in seat.addresses:
@@ -235,11 +237,12 @@ class Dhcp:
             return None
         return network.uplink.port, network.uplink.next_hop_mac
 
-    def _expect(self, key: tuple[str, str, int]) -> None:
-        self._pending[key] = self._monotonic() + PENDING_SECONDS
-        self._pending.move_to_end(key)
-        while len(self._pending) > PENDING:
-            self._pending.popitem(last=False)
+    def _expect(self, client: tuple[str, str], xid: int) -> None:
+        asked = self._pending.setdefault(client, OrderedDict())
+        asked[xid] = self._monotonic() + PENDING_SECONDS
+        asked.move_to_end(xid)
+        while len(asked) > PENDING:
+            asked.popitem(last=False)
 
     def _may(self, port: str) -> bool:
         """Whether a port has not said too much."""

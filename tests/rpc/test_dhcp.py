@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 
 import pytest
 from click.testing import CliRunner
@@ -16,8 +17,11 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 
 from appliance.cli.main import main
+from appliance.policy import model
 from appliance.run import dhcp_wire as wire
+from appliance.run.dhcp import Dhcp
 from appliance.run.document import ConfigError
+from appliance.run.frames import Host
 from tests.support.dhcp import GATEWAY, NOWHERE, client, options
 from tests.support.fastpath import wait_for
 from tests.support.heard import ask, drops
@@ -161,3 +165,42 @@ def test_a_message_is_what_scapy_says_it_is() -> None:
     assert tagged is not None
     assert (tagged.vlan, tagged.data, tagged.source.address) == (7, b"x", "10.0.0.1")
     assert wire.parse_datagram(wire.build_datagram(tagged)) == tagged
+
+
+def test_who_asks_for_ever_loses_nobody_elses_answer() -> None:
+    now = 1000.0
+    network = model.Network(
+        name="net", prefixes=("10.0.0.0/24",), gateways=("10.0.0.254",), dhcp=model.Dhcp(server="10.0.0.53")
+    )
+    macs = [f"02:00:00:00:00:{number:02x}" for number in range(6)]
+    last = [53, 10, 11, 12, 13, 14]
+    workloads = tuple(
+        model.Workload(
+            name=f"w{at}",
+            interfaces=(
+                model.Interface(network="net", port=f"p{at}", mac=mac, addresses=(f"10.0.0.{last[at]}",)),
+            ),
+        )
+        for at, mac in enumerate(macs)
+    )
+    inventory = model.Inventory(networks=(network,), workloads=workloads)
+    dhcp = Dhcp(lambda: inventory, lambda: now)
+
+    def says(at: int, xid: int) -> list[tuple[str, bytes]]:
+        message = wire.Message(op=1, xid=xid, mac=macs[at], options={wire.TYPE: bytes([wire.DISCOVER])})
+        source, target = Host(macs[at], "0.0.0.0"), Host("ff:ff:ff:ff:ff:ff", wire.EVERYBODY)  # noqa: S104
+        asked = wire.Datagram(source, target, 0, 68, 67, wire.build_message(message))
+        return list(dhcp.taken(f"p{at}", wire.build_datagram(asked)))
+
+    assert [port for port, _ in says(1, 7)] == ["p0"]
+    relayed = sum(len(says(at, xid)) for xid in range(40) for at in range(2, 6))
+    for xid in range(1000, 2100):
+        now += 0.05
+        relayed += sum(len(says(at, xid)) for at in range(2, 6))
+    assert relayed > 4096
+    offer = wire.Message(
+        op=2, xid=7, mac=macs[1], given=IPv4Address("10.0.0.10"), options={wire.TYPE: bytes([wire.OFFER])}
+    )
+    source, target = Host(macs[0], "10.0.0.53"), Host(network.gateway_mac, "10.0.0.254")
+    answer = wire.Datagram(source, target, 0, 67, 67, wire.build_message(offer))
+    assert [port for port, _ in dhcp.taken("p0", wire.build_datagram(answer))] == ["p1"]
