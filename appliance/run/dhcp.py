@@ -216,7 +216,8 @@ class Dhcp:
     ) -> Iterator[tuple[str, bytes]]:
         """A reply of the network's server to somebody who asked, with an address that his port admits."""
         seat = self._seats.by_mac.get((network.name, message.mac))
-        asked = self._pending.get((network.name, message.mac), {}).get(message.xid, 0.0)
+        open_ones = self._pending.get((network.name, message.mac))
+        asked = open_ones.get(message.xid, 0.0) if open_ones else 0.0
         if datagram.source.address != network.dhcp.server or seat is None or self._monotonic() > asked:
             return
         if int(message.given) and message.given not in seat.addresses:
