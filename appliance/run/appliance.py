@@ -411,6 +411,8 @@ class Appliance:
         process, self._process = self._process, None
         if process is not None and not linger:
             process.stop()
+        elif not linger:  # it was found running, and was told to end
+            kill_recorded(self.config.runtime_dir, GONE_SECONDS)
         if self._journal is not None:
             if linger:
                 self._journal.close()
@@ -435,9 +437,9 @@ class Appliance:
         self.close()
 
 
-def kill_recorded(runtime_dir: Path) -> None:
-    """End the fast path that an appliance recorded in its runtime directory, if it still runs; returns when its ports
-    are free.
+def kill_recorded(runtime_dir: Path, patience: float = 0.0) -> None:
+    """End the fast path that an appliance recorded in its runtime directory, if it still runs after ``patience``
+    seconds; returns when its ports are free.
     """
     try:
         pid = int((runtime_dir / PID_FILE).read_text())
@@ -445,7 +447,8 @@ def kill_recorded(runtime_dir: Path) -> None:
     except (OSError, ValueError):
         return
     try:
-        if str(runtime_dir).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+        ours = str(runtime_dir).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if ours and not select.select([process], [], [], patience)[0]:
             signal.pidfd_send_signal(process, signal.SIGKILL)
             select.select([process], [], [], GONE_SECONDS)
     except OSError:

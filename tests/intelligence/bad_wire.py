@@ -108,45 +108,68 @@ class Loop:
 
 
 class Wire:
-    """Between the centre and one appliance."""
+    """Between the centre and one appliance. What becomes of a statement becomes of all of its parts."""
 
     def __init__(self) -> None:
         self.plans: dict[str, list[str]] = {"down": [], "up": []}
-        """What is to become of the next messages that matter."""
-        self.said: list[link_pb2.LinkDown] = []
-        """Everything that the centre said that could change a verdict."""
+        """What is to become of the next messages (down: statements) that matter."""
+        self.said: list[list[link_pb2.LinkDown]] = []
+        """Everything that the centre said that could change a verdict, whole statements, in parts or not."""
         self.answers: list[str] = []
         self.streams = 0
-        self._held: dict[str, Any] = {}
+        self._plan = ""
+        """Of the statement whose parts come now."""
+        self._parts: list[link_pb2.LinkDown] = []
+        self._held: dict[str, list[Any]] = {}
         self._down: asyncio.Queue[link_pb2.LinkDown | None] | None = None
 
     def attach(self, queue: asyncio.Queue[link_pb2.LinkDown | None] | None) -> None:
-        self._down, self._held = queue, {}
+        self._down, self._held, self._parts = queue, {}, []
         self.streams += queue is not None
 
-    def fate(self, way: str, message: Any) -> list[Any]:
-        """What arrives for a message."""
+    def _next_plan(self, way: str) -> str:
         plans = self.plans[way]
-        plan = plans.pop(0) if plans else ""
-        held = self._held.pop(way, None)
-        made = [message]
-        if plan == "lose":
-            made = []
-        elif plan == "repeat":
-            made = [message, message]
-        elif plan == "keep" and held is None:  # until the next one has gone ahead of it
-            self._held[way] = message
-            return []
-        elif plan == "forge" and way == "down":
-            made = [forged(message)]
-        elif plan == "cut":
-            self.cut()
-        return made if held is None else [*made, held]
+        return plans.pop(0) if plans else ""
 
-    def put(self, message: link_pb2.LinkDown) -> None:
+    def up(self, message: Any) -> list[Any]:
+        """What arrives for an answer."""
+        return self._after("up", self._next_plan("up"), [message], [message])
+
+    def down(self, message: link_pb2.LinkDown) -> list[Any]:
+        """What arrives for a statement, or a part of one; None: it is hung up."""
+        part = message.WhichOneof("what") == "part"
+        parts = self._parts if part else []
+        plan = self._plan if parts else self._next_plan("down")
+        parts.append(message)
+        if part and not message.part.last:
+            self._plan = plan
+            if len(parts) == 1 and plan in ("forge", "cut"):
+                return [forged(message)] if plan == "forge" else [message, None]
+            return [] if plan in ("lose", "keep") else [message]
+        whole = [*parts]
+        if part:
+            self._parts = []
+        self.said.append(whole)
+        if len(whole) == 1 and plan in ("forge", "cut"):
+            return [forged(message)] if plan == "forge" else [message, None]
+        return self._after("down", plan, whole, [message])
+
+    def _after(self, way: str, plan: str, whole: list[Any], now: list[Any]) -> list[Any]:
+        held = self._held.pop(way, [])
+        if plan == "lose":
+            now = []
+        elif plan == "repeat":
+            now = [*now, *whole]
+        elif plan == "keep" and not held:  # until the next one has gone ahead of it
+            self._held[way] = whole
+            return []
+        return [*now, *held]
+
+    def put(self, *parts: link_pb2.LinkDown) -> None:
         """Say something to the appliance."""
         if self._down is not None:
-            self._down.put_nowait(message)
+            for message in parts:
+                self._down.put_nowait(message)
 
     def cut(self) -> None:
         """Hang up on both."""
@@ -214,7 +237,7 @@ class Proxy:
                             else link_pb2.RefusalKind.Name(request.up.refused.refusal)
                         )
                         wire.answers.append(kind)
-                        for one in wire.fate("up", request):
+                        for one in wire.up(request):
                             await call.write(one)
                     else:
                         await call.write(request)
@@ -225,8 +248,7 @@ class Proxy:
                         if response.down.WhichOneof("what") == "ping":
                             queue.put_nowait(response.down)
                             continue
-                        wire.said.append(response.down)
-                        for one in wire.fate("down", response.down):
+                        for one in wire.down(response.down):
                             queue.put_nowait(one)
                 queue.put_nowait(None)
 

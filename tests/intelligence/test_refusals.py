@@ -55,7 +55,7 @@ def part(message: statement_pb2.SignedStatement) -> link_pb2.LinkDown:
 
 
 def newest(bed: Bed, name: str, kind: statement_pb2.StatementKind) -> link_pb2.LinkDown:
-    return next(one for one in reversed(bed.proxy.wires[name].said) if statement_of(one).kind == kind)
+    return next(one for one, *_ in reversed(bed.proxy.wires[name].said) if statement_of(one).kind == kind)
 
 
 def forge(bed: Bed, key: Ed25519PrivateKey | None = None, **other: object) -> link_pb2.LinkDown:
@@ -146,7 +146,7 @@ def test_what_is_current_is_not_told_again(bed: Bed) -> None:
         wait_for("another stream", lambda streams=streams: wire.streams > streams)  # type: ignore[misc]
         bed.current()
         time.sleep(0.3)  # whatever else would be said has been by now
-        kinds = [statement_of(one).kind for one in wire.said[said:]]
+        kinds = [statement_of(one).kind for one, *_ in wire.said[said:]]
         assert set(kinds) <= {statement_pb2.STATEMENT_KIND_DELTA}
         assert bool(kinds) == change
     bed.centre.publish("base", policy(PORTS[0]), LOCAL, "and back")
@@ -195,7 +195,9 @@ def test_nothing_secret_is_in_any_log_or_message(bed: Bed) -> None:
     logs = [home / "run.log" for home in bed.homes.values() if (home / "run.log").exists()]
     assert logs
     written = [file.read_bytes() for file in (*logs, *(bed.where / "c").rglob("audit.log"))]
-    written += [one.SerializeToString() for wire in bed.proxy.wires.values() for one in wire.said]
+    written += [
+        one.SerializeToString() for wire in bed.proxy.wires.values() for said in wire.said for one in said
+    ]
     for text in written:
         assert not [secret for secret in private if secret in text]
     assert json.loads((bed.homes[ME] / "central" / enrol.LINK).read_text())["name"] == ME

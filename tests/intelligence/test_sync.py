@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 
 import grpc
@@ -27,6 +28,7 @@ from hypothesis.stateful import (
 
 from appliance.flow.rows import remove_rows, update_rows
 from appliance.intelligence.access import LOCAL
+from appliance.intelligence.v1 import link_pb2
 from appliance.policy.model import State
 from appliance.v1 import containment_service_pb2
 from tests.intelligence.bad_wire import NAMES, PORTS, Bed, Inside, brisk, forged, policy
@@ -106,7 +108,7 @@ class Sync(RuleBasedStateMachine):
         said = wires[next(one for one in NAMES if one != name) if other else name].said
         if said:
             old = said[pick % len(said)]
-            self.bed.soon(lambda: wires[name].put(forged(old) if forge else old))
+            self.bed.soon(lambda: wires[name].put(forged(old[0]) if forge else old[0], *old[1:]))
 
     @rule(name=st.sampled_from(NAMES))
     def cut(self, name: str) -> None:
@@ -114,10 +116,10 @@ class Sync(RuleBasedStateMachine):
 
     # -- the appliances
 
-    @rule(name=st.sampled_from(NAMES))
-    def restart(self, name: str) -> None:
-        """Its fast path goes on meanwhile."""
-        self.bed.stop_appliance(name, linger=True)
+    @rule(name=st.sampled_from(NAMES), linger=st.booleans())
+    def restart(self, name: str, linger: bool) -> None:
+        """Its fast path goes on meanwhile, or begins anew, too."""
+        self.bed.stop_appliance(name, linger=linger)
         self.bed.start_appliance(name)
 
     @rule(name=st.sampled_from(NAMES))
@@ -165,8 +167,122 @@ def machine(examples: int, steps: int) -> None:
 
 
 def test_fast_paths_hold_what_was_published() -> None:
-    machine(3, 35)
-    assert ANSWERS["applied"] > 3 * len(NAMES)  # more than to begin with
+    machine(2, 35)
+    assert ANSWERS["applied"] > 2 * len(NAMES)  # more than to begin with
+
+
+def test_each_thing_that_a_bad_wire_can_do() -> None:
+    """One after the other, so that each check is needed by itself.
+
+    Seen to fail with each of these by itself: a delta applied on a wrong base (its result checked or not); what is
+    older accepted (slices; slices and containment; a new slice with older containment); no snapshot for an appliance
+    of which a centre that was started again knows nothing; half of a slice brought into force (all but its policy, its
+    workloads, its containment); nothing, or everything open, in force after a restart of the appliance; every second
+    statement acknowledged without being kept. The random walk above did not see a wrong base or what is older.
+    """
+    with directory() as where, brisk():
+        bed = Bed(where)
+        try:
+            for step in (_older, _wrong_base, _alone, _beside, _resumed):
+                step(bed, NAMES[0])
+                bed.check()
+                bed.current()
+                bed.check()
+        finally:
+            bed.close()
+
+
+def _told(bed: Bed, name: str, change: Callable[[], object]) -> list[link_pb2.LinkDown]:
+    """What the centre says for a change, or when the link begins anew."""
+    said = bed.proxy.wires[name].said
+    count = len(said)
+    change()
+    wait_for("a statement", lambda: len(said) > count)
+    return said[count]
+
+
+def _answered(bed: Bed, name: str, said: list[link_pb2.LinkDown], wanted: str) -> None:
+    """The appliance makes this of something; an answer to what it was told before may come first."""
+    wire = bed.proxy.wires[name]
+    count = len(wire.answers)
+    bed.soon(lambda: wire.put(*said))
+    wait_for(f"the answer {wanted}", lambda: wanted in wire.answers[count:], 10)
+
+
+def _older(bed: Bed, name: str) -> None:
+    """A snapshot, a delta and containment of before."""
+    bed.current()
+    centre, first = bed.centre, bed.proxy.wires[name].said[0]
+    delta = _told(bed, name, lambda: centre.publish("base", policy(PORTS[1]), LOCAL, "another"))
+    bed.current()
+    centre.contain([f"db-{name}"], "", State.QUARANTINED, LOCAL, reason="a test")
+    bed.current()
+    free = _told(bed, name, lambda: centre.release([f"db-{name}"], LOCAL, "a test"))
+    bed.current()
+    centre.contain([f"db-{name}"], "", State.QUARANTINED, LOCAL, reason="a test")
+    bed.current()
+    for said in (first, delta, free):
+        _answered(bed, name, said, "REFUSAL_KIND_OLDER")
+        bed.check()
+    centre.release([f"db-{name}"], LOCAL, "a test")
+    bed.current()
+    # A slice that is new, whose containment is not.
+    bed.proxy.wires[name].plans["down"] += ["lose"]
+    late = _told(bed, name, lambda: centre.publish("base", policy(PORTS[0]), LOCAL, "another"))
+    centre.contain([f"db-{name}"], "", State.QUARANTINED, LOCAL, reason="a test")
+    wait_for("containment", lambda: bed.held(name).containment.contained)
+    _answered(bed, name, late, "REFUSAL_KIND_OLDER")
+    bed.check()
+    centre.release([f"db-{name}"], LOCAL, "a test")
+
+
+def _wrong_base(bed: Bed, name: str) -> None:
+    """Two that change the same slice, and are lost, arrive late, in order."""
+    wire, centre = bed.proxy.wires[name], bed.centre
+    wire.plans["down"] += ["lose"]
+    one = _told(bed, name, lambda: centre.set_labels(f"web-{name}", {"app": "x"}, [], LOCAL))
+    wire.plans["down"] += ["lose"]
+    centre.publish("base", policy(PORTS[0]), LOCAL, "another")
+    other = _told(bed, name, lambda: bed.soon(wire.cut))
+    wire.plans["up"] += ["lose"]
+    _answered(bed, name, one, "applied")
+    bed.check()
+    _answered(bed, name, other, "REFUSAL_KIND_WRONG_BASE")
+    bed.check()
+    centre.set_labels(f"web-{name}", {"app": "web"}, [], LOCAL)
+
+
+def _alone(bed: Bed, name: str) -> None:
+    """Containment that was lost comes with the next slice; the connection ends in the midst of another."""
+    wire, centre = bed.proxy.wires[name], bed.centre
+    wire.plans["down"] += ["lose"]
+    _told(bed, name, lambda: centre.contain([f"db-{name}"], "", State.QUARANTINED, LOCAL, reason="a test"))
+    centre.publish("base", policy(PORTS[1]), LOCAL, "another")
+    wait_for("the slice", lambda: bed.held(name).containment.contained)
+    bed.check()
+    wire.plans["down"] += ["cut"]
+    centre.release([f"db-{name}"], LOCAL, "a test")
+    centre.publish("base", policy(PORTS[0]), LOCAL, "another")
+
+
+def _beside(bed: Bed, name: str) -> None:
+    """The appliance begins anew while nobody could mend what it makes of that, with its fast path or not."""
+    bed.centre.publish("base", policy(PORTS[1]), LOCAL, "another")
+    bed.current()
+    bed.stop_centre()
+    for linger in (True, False):
+        bed.stop_appliance(name, linger=linger)
+        bed.start_appliance(name)
+        bed.check()
+    bed.start_centre()
+
+
+def _resumed(bed: Bed, name: str) -> None:
+    """The centre begins anew, and does not know what the appliance has."""
+    bed.proxy.wires[name].plans["down"] += ["lose"]
+    _told(bed, name, lambda: bed.centre.publish("base", policy(PORTS[0]), LOCAL, "another"))
+    bed.stop_centre()
+    bed.start_centre()
 
 
 @pytest.mark.soak
@@ -240,5 +356,8 @@ def test_an_appliance_contains_in_the_fleet_what_it_holds() -> None:
             bed.current()
             assert bed.table(NAMES[1]) == {PORTS[0]}, "nobody else feels what is not the appliance's to say"
             assert bed.table(NAMES[0]) == frozenset()
+            bed.stop_centre()
+            bed.start_centre()
+            assert alarm in bed.server.book.alarms, "a centre that is started again has forgotten none"
         finally:
             bed.close()
