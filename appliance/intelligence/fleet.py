@@ -2,24 +2,29 @@
 # Copyright (c) 2026 The Ringfield authors
 """What the centre knows of each appliance's link: what it was told, what it said, what is wrong with it.
 
-The event loop's thread alone changes records; others read. Any thread may raise an alarm.
+The event loop's thread alone changes records; others read. Any thread may raise an alarm. Alarms are in the store, too:
+who raises one does not wait for the disk, ``settle`` does.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Final
 
 import structlog
 
 from appliance.intelligence.slices import Slice
+from appliance.intelligence.store import Store
 
 log = structlog.get_logger(__name__)
 
+ALARMS: Final = "alarm/"
+"""Of keys in the store."""
 MAX_ALARMS: Final = 1000
 MAX_OF_ONE: Final = 20
 """Alarms of one kind and one appliance."""
@@ -34,6 +39,17 @@ class Alarm:
     kind: str
     appliance: str
     text: str
+    number: int = 0
+    """Grows; tells alarms apart in the store."""
+
+    @property
+    def key(self) -> str:
+        """In the store."""
+        return f"{ALARMS}{self.number:012d}"
+
+    def to_bytes(self) -> bytes:
+        """For the store."""
+        return json.dumps(asdict(self)).encode()
 
 
 @dataclass(slots=True)
@@ -73,10 +89,26 @@ class Book:
 
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
+    store: Store | None = None
+    """Where alarms are kept."""
+    raised: Callable[[], object] = lambda: None
+    """Told that there is something for ``settle``; once until it is called."""
     records: dict[str, Record] = field(default_factory=dict)
-    alarms: deque[Alarm] = field(default_factory=lambda: deque(maxlen=MAX_ALARMS))
+    alarms: deque[Alarm] = field(default_factory=deque)
+    """The newest first."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     """Of the alarms: the watched directory tells some from the core's thread."""
+    _new: dict[str, Alarm] = field(default_factory=dict)
+    """Not in the store yet, by key."""
+    _gone: list[str] = field(default_factory=list)
+    """Keys that are in the store still."""
+    _writing: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        if self.store is not None:
+            kept = [Alarm(**json.loads(item.value)) for item in self.store.range(ALARMS)]
+            self.alarms.extend(reversed(kept))
+        self._last = self.alarms[0].number if self.alarms else 0
 
     def of(self, name: str) -> Record:
         """An appliance's record, made at its first mention."""
@@ -93,9 +125,38 @@ class Book:
             if mine and mine[0].text == text and now - mine[0].time < 60:
                 return
             if len(mine) >= MAX_OF_ONE:  # nobody pushes out what others tell
-                self.alarms.remove(mine[-1])
-            self.alarms.appendleft(Alarm(now, kind, appliance, text))
+                self._forget(mine[-1])
+            elif len(self.alarms) >= MAX_ALARMS:
+                self._forget(self.alarms[-1])
+            self._last += 1
+            made = Alarm(now, kind, appliance, text, self._last)
+            self.alarms.appendleft(made)
+            first = not self._new and not self._gone
+            self._new[made.key] = made
         log.warning("alarm", kind=kind, appliance=appliance, text=text)
+        if first:
+            self.raised()
+
+    def _forget(self, one: Alarm) -> None:
+        self.alarms.remove(one)
+        if self._new.pop(one.key, None) is None:
+            self._gone.append(one.key)
+
+    def settle(self) -> None:
+        """Write down what was raised since. ``FlowError``: it cannot be written; the next call tries again."""
+        with self._writing:
+            with self._lock:
+                new, gone = dict(self._new), list(self._gone)
+            if self.store is None or not (new or gone):
+                return
+            self.store.commit({key: one.to_bytes() for key, one in new.items()}, gone)
+            with self._lock:
+                # One that was raised and has gone meanwhile is in the store now.
+                self._gone = self._gone[len(gone) :] + [key for key in new if key not in self._new]
+                self._new = {key: one for key, one in self._new.items() if key not in new}
+                more = bool(self._new or self._gone)
+        if more:
+            self.raised()
 
     def health(self, record: Record) -> str:
         """``ok``, or what is wrong."""

@@ -24,7 +24,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
-from appliance.errors import BadConfig, InUse
+from appliance.errors import BadConfig, FlowError, InUse
 from appliance.intelligence import services
 from appliance.intelligence.centre import Centre
 from appliance.intelligence.context import Door, Doorkeeper
@@ -102,7 +102,7 @@ class CentreServer:
         self.centre = Centre(
             config.state_dir, name=config.name, certificate_seconds=config.certificate_seconds
         )
-        self.book = Book()
+        self.book = Book(store=self.centre.store)
         self.ports: dict[Door, int] = {}
         self.link: LinkService
         self._servers: list[grpc.aio.Server] = []
@@ -114,6 +114,7 @@ class CentreServer:
         loop = asyncio.get_running_loop()
         # One thread for whatever takes long: changes are one at a time anyway, and the loop stays free.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="core")
+        self.book.raised = self._write_alarms
         self.link = LinkService(self.centre, self.book, self._executor, loop)
         self._health = health.HealthServicer()
         config = self.config
@@ -164,6 +165,16 @@ class CentreServer:
         if credentials is None:
             self.config.unix.chmod(0o600)
         self._servers.append(server)
+
+    def _write_alarms(self) -> None:
+        """From any thread. What cannot be written now, the upkeep tries again."""
+
+        def write() -> None:
+            with contextlib.suppress(FlowError):
+                self.book.settle()
+
+        with contextlib.suppress(RuntimeError):  # the centre ends, and writes them then
+            self._executor.submit(write)
 
     def _settle(self) -> None:
         for one in self._keepers:
@@ -219,6 +230,8 @@ class CentreServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(server.stop(STOP_SECONDS) for server in self._servers))
         self._executor.shutdown()
+        with contextlib.suppress(FlowError):
+            self.book.settle()
         self.centre.close()
         with contextlib.suppress(OSError):
             self.config.unix.unlink()

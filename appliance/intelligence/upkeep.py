@@ -60,6 +60,7 @@ class Upkeep:
         """What is due; why nothing can be written. In the core's thread."""
         failed, self._centre.failed = self._centre.failed, ""
         try:
+            self._book.settle()
             self._centre.tick()
             if failed or self.fault or time.monotonic() >= self._probe_at:
                 self._probe_at = time.monotonic() + PROBE_SECONDS

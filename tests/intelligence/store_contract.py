@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.intelligence.fleet import ALARMS, MAX_ALARMS, MAX_OF_ONE, Book
 from appliance.intelligence.store import Compacted, Conflict, Store
 
 
@@ -91,6 +92,30 @@ class StoreContract(ABC):
         assert sorted(won) == list(range(1, 41))
         for store in stores:
             store.close()
+
+    def test_alarms_outlive_whoever_raised_them_and_stay_bounded(self, where: Path) -> None:
+        one, now = self.opened(where), iter(range(10_000))
+        book = Book(clock=lambda: float(next(now)), store=one)
+        for number in range(2 * MAX_OF_ONE):
+            book.alarm("refusal", "dpu2", str(number))
+            if number % 7 == 0:
+                book.settle()
+        for number in range(MAX_ALARMS + 1):
+            book.alarm("drift", f"a{number}", "look")
+        book.settle()
+        version = one.version
+        book.settle()
+        assert one.version == version, "there was nothing to write"
+        one.close()
+        other = self.opened(where)
+        again = Book(clock=lambda: float(next(now)), store=other)
+        assert list(again.alarms) == list(book.alarms)
+        assert len(again.alarms) == len(other.range(ALARMS)) == MAX_ALARMS
+        again.alarm("drift", "a", "another")
+        again.settle()
+        assert len(other.range(ALARMS)) == MAX_ALARMS
+        assert Book(store=other).alarms[0].text == "another"
+        other.close()
 
     def test_a_watch_sees_every_commit_once_in_order(self, where: Path) -> None:
         one, other = self.opened(where), self.opened(where)
