@@ -143,7 +143,8 @@ __attribute__((unused)) static struct fastpath *fastpath_start(
 		atexit(fastpath_clean_up);
 	}
 	file = fopen(fastpath->config, "w");
-	require(file && fputs(config, file) >= 0 && !fclose(file), "a config file");
+	// Hugepages are shared with whatever else runs on this machine.
+	require(file && fprintf(file, "huge=no\n%s", config) > 0 && !fclose(file), "a config file");
 	if (!ok(fastpath_launch(fastpath, arguments), "the fast path starts")) {
 		fastpath_show_log(fastpath);
 		exit(1);
