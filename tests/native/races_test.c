@@ -133,7 +133,7 @@ static void *walk(void *arg)
 		// And so it may be repeated for as long as that one stays.
 		generation_read(SLOT, revision, &again);
 		wrong[worker] += again < sum;
-		turns[worker]++;
+		fp_write(&turns[worker], turns[worker] + 1);
 		if (turns[worker] % 8 == 0)
 			rcu_quiescent(worker);
 		if (turns[worker] % 512 == 0) {
