@@ -450,6 +450,43 @@ static void look_up(struct job *j, struct packet **batch, unsigned int n)
 	j->serial = t->serial;
 }
 
+// Whether all of the batch came by walks that their connections knew, and are judged by what is in force: most batches.
+static inline bool all_known(const struct job *j, struct packet *const *batch, unsigned int n)
+{
+	const struct ct_worker *cw = j->cw;
+
+	if (unlikely(cw->ahead_serial != cw->table.serial))
+		return false;
+	for (unsigned int i = 0; i < n; i++) {
+		const struct packet *p = batch[i];
+
+		if (unlikely(!p->recorded) || unlikely(!p->look) ||
+			unlikely(ct_conn(&cw->table, cw->ahead[p->look - 1].number)->epoch != j->epoch))
+			return false;
+	}
+	return true;
+}
+
+// What was looked up ahead is taken as it is, until one of the batch closes or opens a connection.
+static void handle_known(struct job *j, struct packet **batch, unsigned int n)
+{
+	struct ct_worker *cw = j->cw;
+
+	j->serial = cw->ahead_serial;
+	for (unsigned int i = 0; i < n; i++) {
+		struct packet *p = batch[i];
+		struct ct_look *k = &cw->ahead[p->look - 1];
+
+		p->intact = false;
+		k->recorded = p->recorded;
+		p->recorded = 0;
+		if (unlikely(j->serial != cw->table.serial))
+			handle(j, p, k);
+		else
+			of_connection(j, p, k, k->number);
+	}
+}
+
 // Remembers hashes of a batch. True when it is a new one.
 static bool first_of(uint64_t set[2 * FP_LOOKUP], uint64_t hash)
 {
@@ -554,10 +591,14 @@ unsigned int ct_batch(struct walker *w, struct pipe *pipe, struct packet **batch
 		j.epoch = w->ct_epoch;
 		j.cw->now_ms = ct_ms(ct, w->tsc);
 		j.cw->now_ns = w->now_ns;
-		look_up(&j, batch, n);
-		judge(&j, batch, n);
-		for (unsigned int i = 0; i < n; i++)
-			handle(&j, batch[i], &j.look[i]);
+		if (likely(all_known(&j, batch, n))) {
+			handle_known(&j, batch, n);
+		} else {
+			look_up(&j, batch, n);
+			judge(&j, batch, n);
+			for (unsigned int i = 0; i < n; i++)
+				handle(&j, batch[i], &j.look[i]);
+		}
 	}
 	for (unsigned int i = 0; i < n; i++) {
 		batch[on] = batch[i];

@@ -157,7 +157,7 @@ static bool exceeds_mtu(const struct rte_mbuf *m, uint16_t mtu)
 	return left > mtu;
 }
 
-enum steer_drop worker_send_check(const struct rte_mbuf *m, uint16_t out)
+static inline enum steer_drop send_check(const struct rte_mbuf *m, uint16_t out)
 {
 	const struct fp_port *port = &fp.ports[out];
 
@@ -169,13 +169,18 @@ enum steer_drop worker_send_check(const struct rte_mbuf *m, uint16_t out)
 	return STEER_DROP_NONE;
 }
 
+enum steer_drop worker_send_check(const struct rte_mbuf *m, uint16_t out)
+{
+	return send_check(m, out);
+}
+
 // Or says why not; then the packet is the caller's still.
 static enum steer_drop send_packet(
 	struct fp_worker *w, struct rte_mbuf *m, uint16_t out, uint16_t in, uint32_t meta)
 {
 	const struct fp_port *port = &fp.ports[out];
 	struct tx_buffer *b = &w->tx->port[out];
-	enum steer_drop why = worker_send_check(m, out);
+	enum steer_drop why = send_check(m, out);
 
 	if (unlikely(why))
 		return why;
