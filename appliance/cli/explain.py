@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 import click
 from rich.text import Text
 
 from appliance.cli.common import Context, as_dict, out, pass_context, print_json
+from appliance.policy.service import Protocol, Span, resolve
 from appliance.rpc.client import Client
 from appliance.rpc.convert.observer import flow_from
 from appliance.rpc.errors import CallError
@@ -32,7 +34,6 @@ LOOKED_AT: Final = 200
 PolicyQuestion = policy_service_pb2.PolicyQuestion
 CONTAINED: Final = {"quarantine": "quarantined", "restrict": "restricted"}
 """Rules that containment makes, and the state they stand for."""
-_SERVICE: Final = re.compile(r"(tcp|udp|sctp)/\d+|icmp(v6)?(/\d+)?|\d+|any", re.IGNORECASE)
 
 
 class Unanswerable(click.ClickException):
@@ -286,21 +287,36 @@ def can(context: Context, source: str, target: str, service: str) -> None:
 # --- why ------------------------------------------------------------------------------------------------------------
 
 
-def filter_of(words: Sequence[str]) -> str:
-    """What is asked about: a record's number, ``flow=NUMBER``, or SOURCE TARGET SERVICE."""
+def filter_of(words: Sequence[str], named: Mapping[str, tuple[str, ...]] = MappingProxyType({})) -> str:
+    """What is asked about: a record's number, ``flow=NUMBER``, or SOURCE TARGET SERVICE, as policy writes it or by
+    the protocol's number. ``named``: services of the policy.
+    """
     if len(words) == 1 and words[0].isdigit():
         return f"record={words[0]}"
     if len(words) == 1 and re.fullmatch(r"flow=\d+", words[0]):
         return words[0]
-    if len(words) == 3 and _SERVICE.fullmatch(words[2]):
-        protocol, _, port = words[2].partition("/")
-        terms = [f"from.{_side(words[0])}", f"to.{_side(words[1])}", f"protocol={protocol}"]
-        return " ".join(
-            [*terms, *([f"to.port={port}"] if port and protocol in ("tcp", "udp", "sctp") else [])]
-        )
+    if len(words) == 3:
+        ends = f"from.{_side(words[0])} to.{_side(words[1])}"
+        if words[2].isdigit():
+            return f"{ends} protocol={words[2]}"
+        try:
+            spans = resolve((words[2],), named)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        return " or ".join(f"{ends} {_span(one)}".rstrip() for one in spans)
     raise click.UsageError(
         "give a record's number, flow=NUMBER, or SOURCE TARGET SERVICE (agent dataset tcp/2049)"
     )
+
+
+def _span(span: Span) -> str:
+    if span.protocol is Protocol.ANY:
+        return ""
+    told = f"protocol={span.protocol.name.lower().replace('icmp6', 'icmpv6')}"
+    whole = (span.low, span.high) == (span.protocol.least, span.protocol.most)
+    if whole or span.protocol in (Protocol.ICMP, Protocol.ICMP6):
+        return told
+    return f"{told} to.port={span.low}" + (f"-{span.high}" if span.high > span.low else "")
 
 
 def _side(name: str) -> str:
@@ -385,10 +401,14 @@ def why(context: Context, what: tuple[str, ...]) -> None:
 
     Tells what the newest such record says, whether it would be so now, and the smallest rule that would change it.
     """
-    request = observer_service_pb2.ListFlowsRequest(
-        filter=filter_of(what), newest_first=True, page_size=LOOKED_AT
-    )
     with context.client() as client:
+        named: dict[str, tuple[str, ...]] = {}
+        if len(what) == 3:
+            running = client.policy.GetPolicy(policy_service_pb2.GetPolicyRequest(), timeout=context.timeout)
+            named = {name: tuple(texts.values) for name, texts in running.policy.services.items()}
+        request = observer_service_pb2.ListFlowsRequest(
+            filter=filter_of(what, named), newest_first=True, page_size=LOOKED_AT
+        )
         flows = client.observer.ListFlows(request, timeout=context.timeout).flows
         if not flows:
             raise click.ClickException(

@@ -4,6 +4,7 @@
 
 from typing import Any
 
+import click
 import pytest
 
 from appliance.cli.explain import (
@@ -17,6 +18,7 @@ from appliance.cli.explain import (
 )
 from appliance.cli.status import LOOK, WRONG, Snapshot, problems
 from appliance.telemetry import schema
+from appliance.telemetry.filters import parse
 from appliance.v1 import (
     policy_pb2,
     policy_service_pb2,
@@ -139,10 +141,25 @@ def test_a_record_in_words() -> None:
         (["flow=72057594037927936"], "flow=72057594037927936"),
         (["a", "10.0.0.2", "tcp/443"], "from.workload=a to.ip=10.0.0.2 protocol=tcp to.port=443"),
         (["a", "b", "icmp"], "from.workload=a to.workload=b protocol=icmp"),
+        (["a", "b", "any"], "from.workload=a to.workload=b"),
+        (["a", "b", "47"], "from.workload=a to.workload=b protocol=47"),
+        (["a", "b", "icmp6/128"], "from.workload=a to.workload=b protocol=icmpv6"),
+        (["a", "b", "ssh"], "from.workload=a to.workload=b protocol=tcp to.port=22"),
+        (
+            ["a", "b", "own"],
+            "from.workload=a to.workload=b protocol=tcp to.port=7-9 or from.workload=a to.workload=b protocol=udp",
+        ),
     ],
 )
 def test_what_why_looks_for(words: list[str], text: str) -> None:
-    assert filter_of(words) == text
+    wanted = filter_of(words, {"own": ("tcp/7-9", "udp")})
+    assert wanted == text
+    assert parse(wanted), "it is a filter"
+
+
+def test_why_refuses_what_is_no_service() -> None:
+    with pytest.raises(click.UsageError, match="there is no service 'tpc/1'"):
+        filter_of(["a", "b", "tpc/1"])
 
 
 # --- status -----------------------------------------------------------------------------------------------------------
