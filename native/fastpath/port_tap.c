@@ -41,6 +41,8 @@
 #include "notice.h"
 #include "port.h"
 
+enum { NOTICES = 64 }; // read in one turn
+
 struct tap_state {
 	struct source source; // netlink: something about the links of the namespace
 	char interface[IFNAMSIZ];
@@ -163,7 +165,8 @@ static int make_state(struct port *port, char why[CONFIG_WHY_MAX])
 // Makes the state at its first call, which is the one before probe.
 static int tap_enter(struct port *port, char why[CONFIG_WHY_MAX])
 {
-	int status = port->state ? 0 : make_state(port, why);
+	bool made = !port->state;
+	int status = made ? make_state(port, why) : 0;
 	struct tap_state *tap = port->state;
 
 	if (status)
@@ -173,7 +176,9 @@ static int tap_enter(struct port *port, char why[CONFIG_WHY_MAX])
 		snprintf(why, CONFIG_WHY_MAX, "port %s: cannot enter the network namespace %s: %s%s",
 			port->spec.name, port->spec.netns, strerror(-status),
 			status == -EPERM ? " (needs root)" : "");
-		free_state(port);
+		// A device that is open is closed from where we are.
+		if (made)
+			free_state(port);
 	}
 	return status;
 }
@@ -384,8 +389,10 @@ static void netlink_ready(struct source *source, uint32_t events)
 	struct tap_state *tap = container_of(source, struct tap_state, source);
 	char buffer[8192];
 
-	// What it says does not matter, only that something changed; an overflow says so too.
-	while (recv(tap->netlink, buffer, sizeof(buffer), MSG_DONTWAIT) > 0)
+	// What it says does not matter, only that something changed; an overflow says so too. Who is root in the namespace can
+	// make more as fast as it is read: the rest comes at the next turn.
+	for (unsigned int i = 0; i < NOTICES && recv(tap->netlink, buffer, sizeof(buffer), MSG_DONTWAIT) > 0;
+		i++)
 		;
 	port_poll_links();
 }
