@@ -351,6 +351,7 @@ void doca_flow_destroy(void)
 		flow.client = NULL;
 		entries_fini();
 		complete_fini();
+		packets_fini();
 		txn_fini();
 		shared_fini();
 		flow.initialised = false;

@@ -411,6 +411,9 @@ void flow_reader_put(struct steering_client *client);
 doca_error_t flow_port_infos(
 	struct steering_client *client, struct steer_port_info **ports, unsigned int *nr_ports);
 
+// Forgets a packet of the session that waits for a larger buffer.
+void packets_fini(void);
+
 // --- ports
 struct doca_flow_port *port_by_id(uint16_t id); // logical id; NULL
 // Forgets a port and its pipes' handles without telling the fast path.

@@ -81,6 +81,11 @@ static struct {
 	uint8_t frame[STEER_FRAME_MAX];
 } kept;
 
+void packets_fini(void)
+{
+	kept.full = false;
+}
+
 static int next_packet(struct steer_packet *packet, uint8_t *buffer, uint32_t room)
 {
 	int status;
