@@ -28,7 +28,7 @@ SEEN = {
     "Five minutes": {
         "status": "revision 1 by appliance",
         "workload list": "training",
-        "ai-prep timeout 5": "open",
+        "ai-prep timeout 20": "open",
         "ai-agent timeout 1": "closed",
         "why agent": "was refused tcp/2049 to dataset",
         "--last 5": "deny",
