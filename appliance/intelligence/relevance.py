@@ -19,14 +19,14 @@ Who is contained is in the containment state, which every appliance has whole, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from appliance.flow.types import parse_mac
+from appliance.intelligence.matter import Clause, Index, Ints
 from appliance.intelligence.slices import Own, Peer, Place, Policy, Slice
 from appliance.policy.compiler import relevant
 from appliance.policy.identity import BITS, Prefix, Regions, cut, parse_address, parse_prefix
@@ -43,23 +43,10 @@ from appliance.policy.model import (
 )
 from appliance.policy.program import Identity
 from appliance.policy.selector import ANY, Selector
-from appliance.policy.universe import ALL_STATES, Universe, flat, selectors_of
+from appliance.policy.universe import flat, selectors_of
 
-Bools = NDArray[np.bool_]
-Ints = NDArray[np.int64]
-_NORMAL: Final = 0b0001
-_WATCHED: Final = 0b0010
-
-
-@dataclass(frozen=True)
-class Clause:
-    """Somebody, somebody else, and whether it tells."""
-
-    source: Selector
-    target: Selector
-    tells: bool
-    subject: Side | None = None
-    """EGRESS: the source is the subject of a two-sided policy, which is a workload always; INGRESS: the target is."""
+MANY: Final = 256
+"""Bases that change in one step: with more, everything is made anew."""
 
 
 def clauses(policy: PolicySet, containment: Containment) -> Iterator[Clause]:
@@ -110,6 +97,18 @@ class _Seat:
     bases: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _View:
+    """From where an appliance looks at others."""
+
+    bases: Ints
+    """Of its own workloads."""
+    opened: bool
+    """Silent rules count for it."""
+    spanning: frozenset[str]
+    """Networks of its workloads that span appliances."""
+
+
 class Slicer:
     """Makes slices of one fleet. ``next`` takes over what a change leaves as it was."""
 
@@ -117,8 +116,9 @@ class Slicer:
         self.fleet = fleet
         self._seats: dict[str, _Seat] = {}
         self._slices: dict[str, Slice] = {}
-        self._relevant: dict[str, tuple[frozenset[int], Bools, Bools]] = {}
-        """By appliance: its own bases, those that matter to them, those that something may pass to or from."""
+        self._views: dict[str, _View] = {}
+        self._earlier: dict[str, tuple[Slice, frozenset[str]]] = {}
+        """By appliance whose own workloads have not changed since: an older slice, and the workloads that have."""
         self._own: dict[str, dict[str, Own]] = {}
         self._around: dict[str, set[str]] = {}
         """By appliance whose slice is known: those that workloads of it are behind."""
@@ -153,7 +153,11 @@ class Slicer:
         ]
         """Prefixes, each with its workload; some may be gone."""
         self._inside = self._nested()
-        self._index()
+        self._index = Index(
+            clauses(fleet.rules, fleet.containment), fleet.rules.groups,
+            passes=fleet.rules.default is not Default.BLOCK, identities=self._identities, fallback=self._fallback,
+            live=self._live(),
+        )  # fmt: skip
 
     def _selectors(self) -> Iterator[Selector]:
         yield from selectors_of(self.fleet.rules)
@@ -187,6 +191,10 @@ class Slicer:
                 if other != name and any(_within(place, around) for place in seat.peer.places):
                     found.setdefault(name, set()).add(other)
         return found
+
+    def _live(self) -> list[int]:
+        """Bases that a workload has."""
+        return [base for base, names in enumerate(self._members) if names]
 
     def _owner(self, workload: Workload) -> str:
         labels = ",".join(sorted(f"{key}={value}" for key, value in workload.labels.items()))
@@ -238,81 +246,6 @@ class Slicer:
             if length <= most
         )
 
-    # -- rules
-
-    def _index(self) -> None:
-        """Which bases each selector selects, and where it tells a base from its stranger."""
-        universe = Universe({one.base: one for one in self._identities}, self.fleet.rules.groups)
-        numbers: dict[Any, int] = {}
-        members: list[Ints] = []
-        differing: list[Ints] = []
-        strangers: list[bool] = []
-        fallback = np.array(self._fallback, np.int64)
-        is_stranger = fallback == np.arange(len(fallback))
-
-        def number(selector: Selector, subject: bool) -> int:
-            plain = flat(selector, self.fleet.rules.groups)
-            known = numbers.get((plain.terms, subject))
-            if known is None:
-                known = numbers[plain.terms, subject] = len(members)
-                everybody, normal, watched = (
-                    _marked(universe.base_of[universe.ids(plain, states)], len(fallback))
-                    & ~(is_stranger & subject)
-                    for states in (ALL_STATES, _NORMAL, _WATCHED)
-                )
-                stranger = normal[fallback]
-                differs = (normal != stranger) | (watched != stranger)
-                members.append(np.flatnonzero(everybody))
-                differing.append(np.flatnonzero(differs & ~is_stranger))
-                strangers.append(bool((normal & is_stranger).any()))
-            return known
-
-        rows = [
-            (
-                number(one.source, one.subject is Side.EGRESS),
-                number(one.target, one.subject is Side.INGRESS),
-                one.tells,
-            )
-            for one in self._clauses()
-        ]
-        self._source = np.array([row[0] for row in rows], np.int64)
-        self._target = np.array([row[1] for row in rows], np.int64)
-        self._tells = np.array([row[2] for row in rows], bool)
-        self._count = len(members)
-        self._member_of, self._member_base = _flat(members)
-        self._differs_of, self._differs_base = _flat(differing)
-        self._stranger = np.array(strangers, bool)
-
-    def _clauses(self) -> Iterable[Clause]:
-        return clauses(self.fleet.rules, self.fleet.containment)
-
-    def _mattering(self, own: frozenset[int]) -> tuple[Bools, Bools]:
-        """By base: whether it matters to somebody with these bases; whether something may pass between them."""
-        count = len(self._fallback)
-        mine = _marked(np.array(sorted(own), np.int64), count)
-        hit = self._member_of[mine[self._member_base]]
-        selected = _marked(hit, self._count)
-        as_target, as_source = selected[self._target], selected[self._source]
-        telling = _marked(
-            np.concatenate([self._source[as_target & self._tells], self._target[as_source & self._tells]]),
-            self._count,
-        )
-        silent = _marked(
-            np.concatenate([self._source[as_target & ~self._tells], self._target[as_source & ~self._tells]]),
-            self._count,
-        )
-        opened = self.fleet.rules.default is not Default.BLOCK or bool((telling & self._stranger).any())
-        wanted = telling | silent if opened else telling
-        passing = _marked(self._member_base[telling[self._member_of]], count)
-        if self.fleet.rules.default is not Default.BLOCK:
-            passing[:] = True
-        return _marked(self._differs_base[wanted[self._differs_of]], count), passing
-
-    def _related(self, own: frozenset[int], spanning: set[str]) -> tuple[frozenset[int], Bools, Bools]:
-        """What is to be known of an appliance with these bases, in networks that span appliances."""
-        matter, passing = self._mattering(own)
-        return own, matter, passing if spanning else matter
-
     # -- slices
 
     @property
@@ -326,33 +259,90 @@ class Slicer:
         if known is not None:
             return known
         own = self._own.get(appliance, {})
-        peers: dict[str, Peer] = {}
-        around: set[str] = set().union(*(self._seats[name].appliances for name in own))
-        if own:
-            bases = frozenset(base for name in own for base in self._seats[name].bases)
-            spanning = self._spanning(own)
-            self._relevant[appliance] = _, matter, passing = self._related(bases, spanning)
-            for base in np.flatnonzero(matter | passing).tolist():
-                for name in self._members[base]:
-                    if name not in own and (matter[base] or self._is_behind_tunnel(name, spanning)):
-                        peers[name] = self._seats[name].peer
-                        around |= self._seats[name].appliances
-            for holder in [name for name in self._inside if name in own or name in peers]:
-                for name in self._inside[holder] - own.keys():
-                    peers[name] = self._seats[name].peer
-                    around |= self._seats[name].appliances
+        old, changed = self._earlier.pop(appliance, (None, frozenset()))
+        peers, around = self._found(appliance, own) if old is None else self._renewed(appliance, old, changed)
         self._around[appliance] = around - {appliance}
         made = self._slices[appliance] = Slice(
             self.fleet.revision, self.fleet.networks, self.fleet.policy, own, peers, self._vteps(appliance)
         )
         return made
 
+    def _found(self, appliance: str, own: Mapping[str, Own]) -> tuple[dict[str, Peer], set[str]]:
+        """Peers of an appliance, and the appliances that they and its own workloads are behind."""
+        peers: dict[str, Peer] = {}
+        around: set[str] = set().union(*(self._seats[name].appliances for name in own))
+        if not own:
+            return peers, around
+        bases = np.unique(np.array([base for name in own for base in self._seats[name].bases], np.int64))
+        spanning = self._spanning(own)
+        matter, passing, opened = self._index.mattering(bases)
+        self._views[appliance] = _View(bases, opened, frozenset(spanning))
+        for base in np.flatnonzero(matter | passing if spanning else matter).tolist():
+            for name in self._members[base]:
+                if name not in own and (matter[base] or self._is_behind_tunnel(name, spanning)):
+                    peers[name] = self._seats[name].peer
+                    around |= self._seats[name].appliances
+        for holder in [name for name in self._inside if name in own or name in peers]:
+            for name in self._inside[holder] - own.keys():
+                peers[name] = self._seats[name].peer
+                around |= self._seats[name].appliances
+        return peers, around
+
+    def _renewed(
+        self, appliance: str, old: Slice, changed: frozenset[str]
+    ) -> tuple[dict[str, Peer], set[str]]:
+        """The same when only these workloads, none of them its own, have changed since an older slice."""
+        peers = dict(old.peers)
+        places: set[str] = set()
+        for name in changed:
+            if (gone := peers.pop(name, None)) is not None:
+                places.update(place.owner for place in gone.places)
+            if self._has(appliance, name):
+                peers[name] = self._seats[name].peer
+                places |= self._seats[name].appliances
+        if not places - {""}:
+            return peers, self._around[appliance]
+        return peers, set().union(*(self._seats[name].appliances for name in (*old.own, *peers)))
+
+    def _has(self, appliance: str, name: str) -> bool:
+        """Whether a workload that is not behind an appliance is in its slice. Not for workloads inside of others."""
+        view, seat = self._views.get(appliance), self._seats.get(name)
+        if view is None or seat is None:
+            return False
+        tunnel = self._is_behind_tunnel(name, view.spanning)
+        return any(self._concerns(view, base, tunnel) for base in seat.bases)
+
+    def _concerns(self, view: _View, base: int, tunnel: bool) -> bool:
+        """Whether a base matters there; ``tunnel``: it is enough that something may pass."""
+        ends = self._index.ends(base)
+        return bool(
+            ends.telling[view.bases].any()
+            or (view.opened and ends.silent[view.bases].any())
+            or (tunnel and ends.passing[view.bases].any())
+        )
+
+    def member(self, appliance: str, name: str) -> Own | Peer | None:
+        """A workload as an appliance has to know it, as ``slice`` would have it; None: it has not."""
+        own = self._own.get(appliance, {}).get(name)
+        if own is not None:
+            return own
+        old, changed = self._earlier.get(appliance, (None, frozenset()))
+        if old is None:
+            return self.slice(appliance).peers.get(name)
+        if name not in changed:
+            return old.peers.get(name)
+        return self._seats[name].peer if self._has(appliance, name) else None
+
+    def made(self, appliance: str) -> Slice | None:
+        """The slice of an appliance, if it was asked for since it changed."""
+        return self._slices.get(appliance)
+
     def _spanning(self, own: Iterable[str]) -> set[str]:
         """Networks of these workloads that span appliances."""
         wide = {one.name for one in self.fleet.networks if one.vni}
         return wide and {place.network for name in own for place in self._seats[name].peer.places} & wide
 
-    def _is_behind_tunnel(self, name: str, spanning: set[str]) -> bool:
+    def _is_behind_tunnel(self, name: str, spanning: Set[str]) -> bool:
         return any(place.owner and place.network in spanning for place in self._seats[name].peer.places)
 
     def _vteps(self, appliance: str) -> dict[str, Vtep]:
@@ -432,7 +422,6 @@ class Slicer:
             for appliance in seat.appliances:
                 made._own[appliance] = dict(made._own.get(appliance, {}))
             touched |= seat.appliances
-        known = len(made._identities)
         for name, seat in fresh:
             made._seats[name] = seat
             # Sets of members are shared with the slicer before: put in a copy.
@@ -443,28 +432,47 @@ class Slicer:
                 made._members[base] = set(made._members[base])
             made._sit(name, seat)
             bases.update(seat.bases)
-        made._slices, made._relevant = dict(self._slices), dict(self._relevant)
-        made._around = dict(self._around)
-        relevant = self._relevant
-        if len(made._identities) != known:
-            made._index()
-            relevant = {}
-            for appliance, (own, *told) in self._relevant.items():
-                now = made._related(own, made._spanning(made._own.get(appliance, {})))
-                relevant[appliance] = now
-                if not all(map(np.array_equal, (one[:known] for one in now[1:]), told)):
-                    touched.add(appliance)
-            made._relevant = dict(relevant)
-        which = sorted(bases)
-        for appliance, (_, matter, passing) in relevant.items():
-            if matter[which].any() or passing[which].any():
-                touched.add(appliance)
-        # What was not asked for since the last change is not known to be as it was.
-        touched |= made._own.keys() - self._relevant.keys()
+        if len(bases) > MANY:
+            return Slicer(fleet, self), None
+        made._slices, made._around = dict(self._slices), dict(self._around)
+        made._views, made._earlier = dict(self._views), dict(self._earlier)
         for appliance in touched:
-            made._slices.pop(appliance, None)
-            made._relevant.pop(appliance, None)
+            for known in (made._slices, made._views, made._earlier):
+                known.pop(appliance, None)
+        made._index, same = self._index.extended(made._identities, made._fallback, made._live())
+        if (
+            not same
+        ):  # silent rules count where they did not, or the other way round: nothing is known of anybody
+            made._slices, made._views, made._earlier = {}, {}, {}
+            return made, None
+        touched |= made._concerned(bases)
+        names = frozenset(changed)
+        for appliance in touched:
+            old_slice = made._slices.pop(appliance, None)
+            earlier, since = made._earlier.pop(appliance, (old_slice, frozenset()))
+            if earlier is not None:
+                made._earlier[appliance] = earlier, since | names
         return made, touched
+
+    def _concerned(self, bases: Iterable[int]) -> set[str]:
+        """The appliances that some of these bases matter to, or may reach through tunnels."""
+        found: set[str] = set()
+        for base in bases:
+            ends = self._index.ends(base)
+            reached = ends.telling | ends.silent
+            if any(one.vni for one in self.fleet.networks):
+                reached = reached | ends.passing
+            behind = {
+                appliance
+                for other in np.flatnonzero(reached).tolist()
+                for name in self._members[other]
+                for appliance in self._seats[name].appliances
+            }
+            for appliance in behind - found:
+                view = self._views.get(appliance)
+                if view is None or self._concerns(view, base, bool(view.spanning)):
+                    found.add(appliance)
+        return found
 
 
 def _within(place: Place, around: Place) -> bool:
@@ -473,22 +481,6 @@ def _within(place: Place, around: Place) -> bool:
         and place.version == around.version
         and place.length > around.length
         and cut(place.version, place.address, around.length) == around.address
-    )
-
-
-def _marked(indices: Ints, count: int) -> Bools:
-    made = np.zeros(count, bool)
-    made[indices] = True
-    return made
-
-
-def _flat(lists: Sequence[Ints]) -> tuple[Ints, Ints]:
-    """Number of the list, and value, of each value."""
-    if not lists:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    return (
-        np.repeat(np.arange(len(lists)), [len(one) for one in lists]),
-        np.concatenate(lists).astype(np.int64),
     )
 
 

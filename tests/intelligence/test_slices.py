@@ -241,6 +241,46 @@ def test_a_changed_fleet_gives_the_same_slices_as_a_new_one(
         assert wire.slice_from(statement_pb2.Slice.FromString(snapshot))[0].digest == wanted.digest
 
 
+@given(data=fleets(), default=st.sampled_from(list(Default)), more=st.data())
+@RELAXED
+def test_slices_that_are_not_asked_for_after_each_change_are_the_same_in_the_end(
+    data: tuple[Inventory, PolicySet, Containment], default: Default, more: st.DataObject
+) -> None:
+    """Slices are brought up to date over several changes at once; who was told of none has the same still."""
+    inventory, policy, containment = data
+    now = fleet(inventory, replace(policy, default=default), containment)
+    vni = more.draw(st.sampled_from((0, 7)))
+    now = replace(now, networks=tuple(replace(one, vni=vni) for one in now.networks))
+    slicer = Slicer(now)
+    held = {appliance: slicer.slice(appliance) for appliance in APPLIANCES[:-1]}
+    stale: set[str] = set()
+    for _ in range(4):
+        workloads = dict(now.workloads)
+        name = more.draw(st.sampled_from(sorted(workloads)))
+        labels = more.draw(fa.workload_labels())
+        if more.draw(st.booleans()):  # nobody has had that set of labels
+            labels = {**labels, "app": "web", "fresh": more.draw(st.sampled_from("xyz"))}
+        workloads[name] = replace(workloads[name], labels=labels)
+        now = replace(now, workloads=workloads)
+        slicer, touched = slicer.next(now)
+        stale |= set(APPLIANCES) if touched is None else touched
+        fresh = Slicer(now)
+        for appliance in APPLIANCES[:-1]:
+            wanted = fresh.slice(appliance)
+            if appliance not in stale:
+                assert held[appliance].digest == wanted.digest
+            for other in workloads:
+                expected, found = (
+                    wanted.own.get(other) or wanted.peers.get(other),
+                    slicer.member(appliance, other),
+                )
+                assert (found and found.digest) == (expected and expected.digest)
+            if more.draw(st.booleans()):
+                held[appliance] = slicer.slice(appliance)
+                stale.discard(appliance)
+                assert held[appliance].digest == wanted.digest
+
+
 def some_peers() -> statement_pb2.PeerTable:
     peer = Peer(
         "w", "generic", "dc", (("app", "web"),), (Place("red", 4, 0x0A000001, 32, 0x020000000001, "b"),)
