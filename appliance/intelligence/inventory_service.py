@@ -99,16 +99,18 @@ class InventoryService(Service):
         if centre.revision is None:
             return dict.fromkeys(names, "nothing was published yet")
         found: dict[str, str] = {}
-        for appliance, wanted in centre.slices().items():
+        slicer = centre.slicer
+        for appliance in sorted(slicer.appliances):
             record = records.get(appliance)
             held = record.slice if record is not None else None
-            if held is not None and held.digest == wanted.digest:
+            made = slicer.made(appliance)
+            if held is not None and made is not None and held.digest == made.digest:
                 continue
             if centre.trust.is_revoked(f"appliance/{appliance}"):
                 continue  # it will never acknowledge anything, and nothing that it sends is let in
             late = record is not None and record.connected
             for name in names:
-                one = wanted.own.get(name) or wanted.peers.get(name)
+                one = slicer.member(appliance, name)
                 known = (held.own.get(name) or held.peers.get(name)) if held is not None else None
                 if one is not None and (known is None or known.digest != one.digest):
                     why = "has not acknowledged it" if late else "is not connected"

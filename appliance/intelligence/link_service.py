@@ -29,9 +29,7 @@ from appliance.intelligence.v1 import link_service_pb2
 
 GUARD_SECONDS: Final = 1.0
 """How often open streams are looked at: certificates expire and are revoked."""
-ANSWER_SECONDS: Final = 120.0
-"""A statement that is not answered for so long was lost: the link begins anew."""
-PING_SECONDS: Final = 5.0
+GUARDED_AT_ONCE: Final = 8
 AT_ONCE: Final = 16
 """Sessions that are served in one go."""
 T = TypeVar("T")
@@ -208,24 +206,16 @@ class LinkService:
             self.centre.failed = error.reason
 
     async def guard(self) -> None:
-        """Close streams of certificates that count no more, for ever."""
-        turn = 0
+        """Close streams of certificates that count no more, and silent ones, for ever; some at a time."""
         while True:
-            await asyncio.sleep(GUARD_SECONDS)
-            turn += 1
-            turns = max(1, round(PING_SECONDS / GUARD_SECONDS))  # not all are asked in the same one
-            for number, session in enumerate(list(self.sessions.values())):
-                self._distrust(session)
-                if session.sent is not None and self.book.monotonic() - session.sent_at > ANSWER_SECONDS:
-                    session.end(
-                        grpc.StatusCode.DEADLINE_EXCEEDED,
-                        f"a statement was not answered for {ANSWER_SECONDS:g} s",
-                    )
-                if (turn + number) % turns == 0:
-                    session.ping = True
-                    session.wake.set()
-                if number % AT_ONCE == 0:
-                    await asyncio.sleep(0)
+            sessions = list(self.sessions.values())
+            goes = [sessions[at : at + GUARDED_AT_ONCE] for at in range(0, len(sessions), GUARDED_AT_ONCE)]
+            for some in goes or [[]]:
+                now = self.book.monotonic()
+                for session in some:
+                    self._distrust(session)
+                    session.guard(now)
+                await asyncio.sleep(GUARD_SECONDS / max(1, len(goes)))
 
     # -- the call
 

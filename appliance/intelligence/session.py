@@ -11,6 +11,7 @@ is sent as a snapshot.
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import TYPE_CHECKING, Final
 
 import grpc
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 HELLO_SECONDS: Final = 5.0
 IDLE_SECONDS: Final = 30.0
 """Without a heartbeat."""
+ANSWER_SECONDS: Final = 120.0
+"""A statement that is not answered for so long was lost: the link begins anew."""
+FIRST_PING_SECONDS: Final = 5.0
+PING_SECONDS: Final = 15.0
+"""Its clock is asked for that often at least."""
 SKEW_SECONDS: Final = 5.0
 """Of an appliance's clock that nobody needs to know of."""
 PART_BYTES: Final = 256 << 10
@@ -70,6 +76,9 @@ class Session:
         """Where its tunnels end, address and MAC, which could not be written down here yet."""
         self.key = self.pinned = b""
         """What it was told to pin, and what it is known to have pinned."""
+        self.began, self.heard = service.book.monotonic(), 0.0
+        """Since when there is the stream, and when it said something last (0: nothing yet); monotonic."""
+        self.ping_at = self.began + FIRST_PING_SECONDS * random.random()  # noqa: S311 - no secret
         self.ping = False
         """It is to be asked how its clock is."""
         self.greeted = False
@@ -191,30 +200,39 @@ class Session:
 
     async def read(self, context: grpc.aio.ServicerContext[object, object]) -> None:
         """Take what it says, until it ends."""
-        try:
-            first = await asyncio.wait_for(_read(context), HELLO_SECONDS)
-        except TimeoutError:
-            self.end(grpc.StatusCode.DEADLINE_EXCEEDED, f"no hello within {HELLO_SECONDS:g} s")
-            return
+        first = await _read(context)
         if first is None:
             return
+        self.heard = self.service.book.monotonic()
         if first.up.WhichOneof("what") != "hello":
             self.end(grpc.StatusCode.FAILED_PRECONDITION, "hello comes first")
             return
         await self._hello(first.up.hello)
         while True:
-            try:
-                message = await asyncio.wait_for(_read(context), IDLE_SECONDS)
-            except TimeoutError:
-                self.end(grpc.StatusCode.DEADLINE_EXCEEDED, f"nothing was heard for {IDLE_SECONDS:g} s")
-                return
+            message = await _read(context)
             if message is None:
                 return
             await self._take(message.up)
 
+    def guard(self, now: float) -> None:
+        """Look, at a time (monotonic), what has taken too long, and whether its clock is to be asked for."""
+        if not self.heard and now - self.began > HELLO_SECONDS:
+            self.end(grpc.StatusCode.DEADLINE_EXCEEDED, f"no hello within {HELLO_SECONDS:g} s")
+        elif self.heard and now - self.heard > IDLE_SECONDS:
+            self.end(grpc.StatusCode.DEADLINE_EXCEEDED, f"nothing was heard for {IDLE_SECONDS:g} s")
+        elif self.sent is not None and now - self.sent_at > ANSWER_SECONDS:
+            self.end(
+                grpc.StatusCode.DEADLINE_EXCEEDED, f"a statement was not answered for {ANSWER_SECONDS:g} s"
+            )
+        elif now >= self.ping_at:
+            # Those that came at the same time are not all asked at the same time.
+            self.ping_at = now + PING_SECONDS * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+            self.ping = True
+            self.wake.set()
+
     async def _take(self, up: link_pb2.LinkUp) -> None:
         record, book = self.record, self.service.book
-        record.heard = book.monotonic()
+        self.heard = record.heard = book.monotonic()
         match up.WhichOneof("what"):
             case "applied":
                 self._applied(up.applied)

@@ -40,13 +40,19 @@ class Signer:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory = directory
         self._keys: list[Ed25519PrivateKey] = []
+        self.public = b""
+        """The raw public key, 32 bytes."""
         while (path := self._path(len(self._keys))).exists():
             key = serialization.load_pem_private_key(path.read_bytes(), None)
             if not isinstance(key, Ed25519PrivateKey):
                 raise ValueError(f"{path} is no Ed25519 key")
-            self._keys.append(key)
+            self._take(key)
         if not self._keys:
             self.rotate()
+
+    def _take(self, key: Ed25519PrivateKey) -> None:
+        self._keys.append(key)
+        self.public = raw_public(key)
 
     def _path(self, number: int) -> Path:
         return self._directory / f"statement-{number}.key"
@@ -58,12 +64,7 @@ class Signer:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         replace_file(self._path(len(self._keys)), pem, 0o600)
-        self._keys.append(key)
-
-    @property
-    def public(self) -> bytes:
-        """The raw public key, 32 bytes."""
-        return raw_public(self._keys[-1])
+        self._take(key)
 
     def sign(self, statement: statement_pb2.Statement) -> statement_pb2.SignedStatement:
         """A statement that can be sent."""

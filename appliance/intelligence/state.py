@@ -192,6 +192,11 @@ class CentreState:
         with self.lock:
             return {name: self._slicer.slice(name) for name in sorted(self._slicer.appliances)}
 
+    @property
+    def slicer(self) -> Slicer:
+        """What slices are made by; it is another after each change. With the lock."""
+        return self._slicer
+
     def _changed(self, version: int, *, contained: bool = False) -> None:
         """After a commit, with the lock."""
         self.number = version

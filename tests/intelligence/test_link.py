@@ -331,7 +331,8 @@ def test_a_token_against_a_certificate(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_clocks_that_differ_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link_service, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(session, "FIRST_PING_SECONDS", 0.1)
+    monkeypatch.setattr(session, "PING_SECONDS", 0.1)
     monkeypatch.setattr(link_service, "GUARD_SECONDS", 0.05)
     ahead = {"seconds": 0.0}
     clock = SimpleNamespace(time=lambda: time.time() + ahead["seconds"], monotonic=time.monotonic)
