@@ -10,8 +10,8 @@ import asyncio
 import gc
 from typing import Final
 
-YOUNG: Final = 5000, 20
-"""Objects before the youngest are looked at, and such looks before the next generation is: 10 ms at most."""
+YOUNG: Final = 2000, 5
+"""Objects before the youngest are looked at, and such looks before the next generation is: some ms at most."""
 NEVER: Final = 1 << 30
 LOOK_SECONDS: Final = 3600.0
 

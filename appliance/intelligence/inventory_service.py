@@ -142,13 +142,15 @@ class InventoryService(Service):
     ) -> inv_pb.ApplyWorkloadsResponse:
         """One step."""
         caller = CALLER.get()
-        made = [workload_from(one, f"workloads[{n}]") for n, one in enumerate(request.workloads)]
         expected = request.expected_version if request.HasField("expected_version") else None
-        version, changed = await self._link.core(
-            lambda: self._centre.apply_workloads(
+
+        def apply() -> tuple[int, list[str]]:
+            made = [workload_from(one, f"workloads[{n}]") for n, one in enumerate(request.workloads)]
+            return self._centre.apply_workloads(
                 made, list(request.remove), caller, expected=expected, reason=request.reason
             )
-        )
+
+        version, changed = await self._link.core(apply)
         return inv_pb.ApplyWorkloadsResponse(version=version, changed=changed)
 
     async def SetLabels(  # noqa: N802
