@@ -19,10 +19,26 @@ class Bucket:
 
     def take(self) -> bool:
         """One more; whether there was room for it."""
-        now = self._monotonic()
-        self._left = min(self._burst, self._left + (now - self._at) * self._per_second)
-        self._at = now
+        self._fill()
         if self._left < 1.0:
             return False
         self._left -= 1.0
         return True
+
+    def owe(self, room: float) -> float:
+        """One more, which cannot be refused any more: what there is too little of is owed. 0: there is room for another
+        one; else the seconds until there is for so many.
+        """
+        self._fill()
+        self._left -= 1.0
+        return 0.0 if self._left >= 1.0 else self.wait(room)
+
+    def wait(self, room: float) -> float:
+        """Seconds until there is room for so many; 0: there is."""
+        self._fill()
+        return max(0.0, min(room, self._burst) - self._left) / self._per_second
+
+    def _fill(self) -> None:
+        now = self._monotonic()
+        self._left = min(self._burst, self._left + (now - self._at) * self._per_second)
+        self._at = now

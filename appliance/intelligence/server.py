@@ -30,6 +30,7 @@ from appliance.intelligence.centre import Centre
 from appliance.intelligence.context import Door, Doorkeeper
 from appliance.intelligence.directory import Directory
 from appliance.intelligence.fleet import Book
+from appliance.intelligence.gate import Gate
 from appliance.intelligence.inventory_service import InventoryService
 from appliance.intelligence.link_service import LinkService
 from appliance.intelligence.policy_service import PolicyService
@@ -75,6 +76,8 @@ MAX_CONNECTIONS: Final = {Door.CERTIFICATE: 10_000, Door.TOKEN: 500, Door.UNIX: 
 """At a door at a time, those in their handshake among them: further ones are closed before it. A flood at the door for
 anybody takes nothing away from appliances.
 """
+HANDSHAKES: Final = {Door.CERTIFICATE: (200.0, 2000.0), Door.TOKEN: (50.0, 500.0)}
+"""A second, and at once. One costs a core about 1.5 ms; all of a fleet may come back in the same moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,7 @@ class CentreServer:
         )
         self.book = Book(store=self.centre.store)
         self.ports: dict[Door, int] = {}
+        self.gates: dict[Door, Gate] = {}
         self.link: LinkService
         self._servers: list[grpc.aio.Server] = []
         self._keepers: list[Doorkeeper] = []
@@ -121,11 +125,12 @@ class CentreServer:
         hosts = tuple(dict.fromkeys([_host(config.appliances), _host(config.enrolment), *config.hosts]))
         key, certificate = self.centre.authority.server(hosts)
         pair = [(key, certificate + self.centre.authority.pem)]
-        with_certificate = grpc.ssl_server_credentials(
-            pair, self.centre.authority.pem, require_client_auth=True
+        await self._listen(
+            Door.CERTIFICATE,
+            config.appliances,
+            grpc.ssl_server_certificate_configuration(pair, self.centre.authority.pem),
         )
-        alone = grpc.ssl_server_credentials(pair)
-        await self._listen(Door.CERTIFICATE, config.appliances, with_certificate)
+        alone = grpc.ssl_server_certificate_configuration(pair)
         await self._listen(Door.TOKEN, config.enrolment, alone)
         await self._listen(Door.UNIX, f"unix:{config.unix}", None)
         upkeep = Upkeep(self.centre, self.book, self.link.core, self._takes_changes, self._settle)
@@ -136,7 +141,10 @@ class CentreServer:
             directory = Directory(self.centre, config.workloads_dir, self.book)
             self._tasks.append(asyncio.create_task(directory.watch(self.link)))
 
-    async def _listen(self, door: Door, address: str, credentials: grpc.ServerCredentials | None) -> None:
+    async def _listen(
+        self, door: Door, address: str, certificates: grpc.ServerCertificateConfiguration | None
+    ) -> None:
+        """``certificates``: the centre's, and the authority of those of callers, if they need one; None: no TLS."""
         keeper = Doorkeeper(self.centre, door)
         self._keepers.append(keeper)
         server = grpc.aio.server(
@@ -147,7 +155,12 @@ class CentreServer:
         for name in ("", *self._names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         try:
-            if credentials is not None:
+            gate = None
+            if certificates is not None:
+                gate = self._gate(door)
+                credentials = grpc.dynamic_ssl_server_credentials(
+                    certificates, gate.certificates, require_client_authentication=door is Door.CERTIFICATE
+                )
                 self.ports[door] = server.add_secure_port(address, credentials)
             else:
                 self.config.unix.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -162,9 +175,27 @@ class CentreServer:
         if not self.ports[door]:
             raise InUse(f"cannot listen on {address}: is it in use?")
         await server.start()
-        if credentials is None:
-            self.config.unix.chmod(0o600)
         self._servers.append(server)
+        if gate is None:
+            self.config.unix.chmod(0o600)
+            return
+        try:
+            gate.guard(self.ports[door])
+        except OSError as error:
+            why = f"handshakes at {address} are not bounded: {error}"
+            self.book.alarm("handshakes", "", why)
+
+    def _gate(self, door: Door) -> Gate:
+        per_second, at_once = HANDSHAKES[door]
+        why = f"more than {per_second:g} TLS handshakes a second at the door for {door.value}s: connections wait"
+        made = Gate(
+            per_second,
+            at_once,
+            asyncio.get_running_loop(),
+            lambda: self.book.alarm("handshakes", "", why),
+        )
+        self.gates[door] = made
+        return made
 
     def _write_alarms(self) -> None:
         """From any thread. What cannot be written now, the upkeep tries again."""
@@ -228,6 +259,8 @@ class CentreServer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for gate in self.gates.values():
+            gate.close()
         await asyncio.gather(*(server.stop(STOP_SECONDS) for server in self._servers))
         self._executor.shutdown()
         with contextlib.suppress(FlowError):

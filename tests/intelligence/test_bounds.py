@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from appliance.intelligence.authority import SERVER_NAME
 from appliance.intelligence.context import Door
 from appliance.intelligence.server import CentreConfig, CentreServer
 from appliance.intelligence.v1 import enrolment_service_pb2, enrolment_service_pb2_grpc
+from tests.support.fastpath import wait_for
 
 TIMEOUT = 60.0
 FEW = 4
@@ -130,3 +132,49 @@ def test_a_connection_without_a_call_is_closed(tmp_path: Path, monkeypatch: pyte
             return True
 
     assert at_a_centre(tmp_path, look)
+
+
+def test_handshakes_a_second_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above the bound, connections wait: they are not refused. Who is connected notices nothing, nor does the other
+    door.
+    """
+    monkeypatch.setattr(served, "HANDSHAKES", {Door.CERTIFICATE: (1.0, 5.0), Door.TOKEN: (1.0, 5.0)})
+
+    def look(server: CentreServer) -> None:
+        gate, port = server.gates[Door.TOKEN], server.ports[Door.TOKEN]
+        began = time.monotonic()
+
+        def in_time(stack: contextlib.ExitStack) -> bool:
+            before = gate.counted
+            try:
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=0.3))
+            except TimeoutError:
+                return False
+            wait_for("the handshake", lambda: gate.counted > before, TIMEOUT)
+            assert gate.counted <= 5.0 + 1.0 * (time.monotonic() - began) + 1
+            return True
+
+        credentials = grpc.ssl_channel_credentials(server.centre.authority.pem)
+        options = [("grpc.ssl_target_name_override", SERVER_NAME)]
+        with (
+            contextlib.ExitStack() as stack,
+            grpc.secure_channel(f"127.0.0.1:{port}", credentials, options) as channel,
+        ):
+            stub: Any = enrolment_service_pb2_grpc.EnrolmentServiceStub(channel)
+            request = enrolment_service_pb2.GetAuthorityRequest()
+            stub.GetAuthority(request, timeout=TIMEOUT, wait_for_ready=True)
+            while in_time(stack):
+                assert gate.counted < 100
+            stub.GetAuthority(request, timeout=TIMEOUT)
+            with socket.create_connection(("127.0.0.1", server.ports[Door.CERTIFICATE]), timeout=TIMEOUT):
+                pass
+            wait_for("the alarm", lambda: [one.kind for one in server.book.alarms] == ["handshakes"], TIMEOUT)
+            assert asks(server) == server.centre.authority.pem  # when there is room again
+
+    at_a_centre(tmp_path, look)
+
+
+def test_a_gate_lets_go_of_the_port(tmp_path: Path) -> None:
+    port = at_a_centre(tmp_path, lambda server: server.ports[Door.TOKEN])
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
