@@ -30,6 +30,7 @@ from appliance.intelligence.v1 import link_service_pb2
 GUARD_SECONDS: Final = 1.0
 """How often open streams are looked at: certificates expire and are revoked."""
 GUARDED_AT_ONCE: Final = 8
+TOLD_AT_ONCE: Final = 4
 AT_ONCE: Final = 16
 """Sessions that are served in one go."""
 T = TypeVar("T")
@@ -88,7 +89,9 @@ class LinkService:
                 some.append(queue.popleft())
             calls = [call for call, _ in some]
             made = await self.core(lambda calls=calls: [_attempt(call) for call in calls])  # type: ignore[misc]
-            for (_, future), (found, error) in zip(some, made, strict=True):
+            for number, ((_, future), (found, error)) in enumerate(zip(some, made, strict=True), 1):
+                if number % TOLD_AT_ONCE == 0:  # each has something to do with it at once
+                    await asyncio.sleep(0)
                 if future.done():  # its stream has ended
                     continue
                 if error is not None:

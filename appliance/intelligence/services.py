@@ -88,7 +88,7 @@ class FleetService(Service):
         self, request: fleet_pb.ListAppliancesRequest, context: Any
     ) -> fleet_pb.ListAppliancesResponse:
         """The fleet."""
-        members = self._centre.trust.appliances()
+        members = await self._link.core(self._centre.trust.appliances)
         made: list[fleet_pb.FleetAppliance] = []
         # Not all at once: what is to be told meanwhile goes in between.
         for some in (members[start : start + AT_ONCE] for start in range(0, len(members), AT_ONCE)):
