@@ -26,7 +26,6 @@
 
 enum {
 	EVENTS = 64,
-	FORGOTTEN = 256,
 	SPIN_TURNS = 64, // turns without work before sleeping; a turn costs well below a microsecond
 };
 
@@ -41,10 +40,9 @@ static int signal_fd = -1;
 static struct source doorbell_source, signal_source, rx_source;
 static uint64_t links_ns;
 
-// Sources forgotten while the events of one epoll_wait() are served.
-static struct source *forgotten[FORGOTTEN];
-static unsigned int nr_forgotten;
-static bool serving;
+// Events of one epoll_wait() that are yet to be served; those of a source that is forgotten meanwhile have none.
+static struct epoll_event *pending;
+static int nr_pending;
 
 // -- sources ----------------------------------------------------------------------------------------------------
 
@@ -65,32 +63,22 @@ int control_change(struct source *source, int fd, uint32_t events)
 void control_forget(struct source *source, int fd)
 {
 	epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-	if (serving && nr_forgotten < FORGOTTEN)
-		forgotten[nr_forgotten++] = source;
-}
-
-static bool is_forgotten(const struct source *source)
-{
-	for (unsigned int i = 0; i < nr_forgotten; i++)
-		if (forgotten[i] == source)
-			return true;
-	return false;
+	for (int i = 0; i < nr_pending; i++)
+		if (pending[i].data.ptr == source)
+			pending[i].data.ptr = NULL;
 }
 
 static void serve(struct epoll_event *events, int count)
 {
-	serving = true;
-	nr_forgotten = 0;
 	for (int i = 0; i < count; i++) {
 		struct source *source = events[i].data.ptr;
 
-		// With more of them forgotten than we can remember, the rest of the events will come again.
-		if (nr_forgotten == FORGOTTEN)
-			break;
-		if (!is_forgotten(source))
+		pending = &events[i + 1];
+		nr_pending = count - i - 1;
+		if (source)
 			source->ready(source, events[i].events);
 	}
-	serving = false;
+	nr_pending = 0;
 }
 
 static void doorbell_ready(struct source *source, uint32_t events)
