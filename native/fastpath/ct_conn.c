@@ -38,14 +38,12 @@ void ct_rearm(struct ct_worker *cw, uint32_t number)
 {
 	struct ct_conn *c = ct_conn(&cw->table, number);
 	uint32_t now = (uint32_t)cw->now_ms, interval = cw->ct->cfg.record_interval_ms;
-	uint32_t left = ct_timeout(cw->ct, c) - (now - c->seen_ms), next = CT_VISIT_MS;
+	uint32_t seen = now - c->seen_ms, told = now - c->told_ms, timeout = ct_timeout(cw->ct, c);
+	uint32_t next = CT_VISIT_MS;
 
-	if ((int32_t)left < 0)
-		left = 0;
-	if (interval && interval - (now - c->told_ms) < next)
-		next = interval - (now - c->told_ms);
-	if (left < next)
-		next = left;
+	if (interval)
+		next = RTE_MIN(next, told < interval ? interval - told : 0);
+	next = RTE_MIN(next, seen < timeout ? timeout - seen : 0);
 	ct_wheel_disarm(&cw->table, number);
 	// A tick more: not before its time.
 	ct_wheel_arm(&cw->table, number, (uint32_t)((cw->now_ms + next) >> CT_TICK_SHIFT) + 1);
