@@ -178,10 +178,21 @@ def workload_label(
 @click.option(
     "--wait", "seconds", type=float, default=10.0, show_default=True, help="For all slices, seconds."
 )
+@click.option(
+    "--overlap", type=float, default=1.0, show_default=True,
+    help="How long it may send from both, when packets go to the new place already, seconds.",
+)  # fmt: skip
 @click.option("--reason", default="")
 @pass_context
 def workload_move(
-    context: Context, name: str, appliance: str, port: str, mac: str | None, seconds: float, reason: str
+    context: Context,
+    name: str,
+    appliance: str,
+    port: str,
+    mac: str | None,
+    seconds: float,
+    overlap: float,
+    reason: str,
 ) -> None:
     """Plug a workload in elsewhere: known everywhere before the old place is given up."""
     from appliance.intelligence.v1 import inventory_service_pb2 as pb
@@ -198,8 +209,14 @@ def workload_move(
         interface.CopyFrom(old)
         interface.appliance, interface.port, interface.mac = appliance, port, mac or old.mac
         made = service.MoveWorkload(
-            pb.MoveWorkloadRequest(name=name, interfaces=[interface], timeout_seconds=seconds, reason=reason),
-            timeout=seconds + context.timeout,
+            pb.MoveWorkloadRequest(
+                name=name,
+                interfaces=[interface],
+                timeout_seconds=seconds,
+                reason=reason,
+                overlap_seconds=overlap,
+            ),
+            timeout=2 * seconds + overlap + context.timeout,
         )
     context.show(
         made, lambda: f"{name} is at {appliance} {port}; ready after {made.ready_seconds * 1000:.0f} ms"

@@ -18,7 +18,7 @@ import re2
 
 from appliance.errors import InvalidValue
 from appliance.policy.inventory import MAX_LABELS, check, from_dict, to_dict
-from appliance.policy.model import Network, State, Workload
+from appliance.policy.model import Interface, Network, State, Workload
 from appliance.policy.selecting import means
 from appliance.policy.selector import ADDRESSES, ATTRIBUTES, parse_selector
 
@@ -147,6 +147,20 @@ def check_workload(workload: Workload) -> None:
     """What can be wrong with one workload by itself."""
     check(workload)
     check_labels(f"workload {workload.name}", workload.labels)
+    first: dict[tuple[str, str], Interface] = {}
+    for number, one in enumerate(workload.interfaces):
+        other = first.setdefault((one.network, one.mac.lower()), one) if one.mac else one
+        if other.appliance != one.appliance and _reached_at(other) != _reached_at(one):
+            # Tunnels are found by MAC: packets to one of them would go the other's way.
+            raise InvalidValue(
+                f"workload {workload.name}: interfaces[{number}]: MAC {one.mac} is at appliance "
+                f"{other.appliance or 'none'} with other addresses: give it a MAC of its own, or move it first and "
+                "change its addresses then"
+            )
+
+
+def _reached_at(one: Interface) -> tuple[frozenset[str], frozenset[str]]:
+    return frozenset(one.addresses), frozenset(one.prefixes)
 
 
 def effective(declared: Declared, criteria: Criteria) -> tuple[Workload, dict[str, str]]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,6 +27,7 @@ from appliance.v1 import workload_pb2
 
 WAIT_SECONDS: Final = 60.0
 MOVE_SECONDS: Final = 10.0
+OVERLAP_SECONDS: Final = 1.0
 MAX_MOVE_SECONDS: Final = 3600.0
 
 
@@ -204,6 +206,10 @@ class InventoryService(Service):
             raise BadField("interfaces", "is required")
         if not 0 <= request.timeout_seconds <= MAX_MOVE_SECONDS:
             raise BadField("timeout_seconds", f"0 (for {MOVE_SECONDS:g}) to {MAX_MOVE_SECONDS:g} is expected")
+        if not 0 <= request.overlap_seconds <= MAX_MOVE_SECONDS:
+            raise BadField(
+                "overlap_seconds", f"0 (for {OVERLAP_SECONDS:g}) to {MAX_MOVE_SECONDS:g} is expected"
+            )
         started = time.monotonic()
 
         def place(action: str, *, first: bool = False, beside: bool = True) -> None:
@@ -222,6 +228,8 @@ class InventoryService(Service):
         # Packets to it go to the new place, while those on their way to and from the old one are let through still.
         await self._link.core(lambda: place("workload.moving", first=True))
         await self._ready([name], seconds)
+        # Whoever sees that it is so tells the workload to send from there.
+        await asyncio.sleep(request.overlap_seconds or OVERLAP_SECONDS)
         await self._link.core(lambda: place("workload.moved", beside=False))
         moved = await self._link.core(lambda: self._messages([name])[0])
         return inv_pb.MoveWorkloadResponse(workload=moved, ready_seconds=ready)

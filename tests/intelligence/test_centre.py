@@ -179,6 +179,20 @@ def test_scale_out_and_a_move_are_changes_of_few_slices(centre: Centre) -> None:
     assert "w1" not in wanted.own
 
 
+def test_one_mac_with_other_addresses_elsewhere_is_refused(centre: Centre) -> None:
+    """Tunnels are found by MAC: half of the packets would go the wrong way."""
+    one = workload(1, "dpu1", "web")
+    other = replace(one.interfaces[0], appliance="dpu3", addresses=("10.0.0.9",))
+    with pytest.raises(
+        InvalidValue, match="at appliance dpu1 with other addresses: give it a MAC of its own"
+    ):
+        centre.apply_workloads([replace(one, interfaces=(*one.interfaces, other))], [], LOCAL)
+    second = replace(other, mac="02:00:00:00:00:99")
+    centre.apply_workloads([replace(one, interfaces=(*one.interfaces, second))], [], LOCAL)
+    with pytest.raises(Refused, match="is bound twice: to w1 and to w5"):
+        centre.apply_workloads([replace(one, name="w5", interfaces=(other,))], [], LOCAL)
+
+
 def test_local_containment_tightens_and_is_taken_back(centre: Centre) -> None:
     def local(state: State) -> ContainedAt:
         return ContainedAt(Contained("w2", state, 1.0, 0.0, "here", "somebody"))
