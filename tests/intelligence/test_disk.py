@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import resource
+import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -31,6 +33,30 @@ def no_larger_files(made: Centre, size: int) -> Iterator[None]:
         yield
     finally:
         resource.prlimit(made.process.pid, resource.RLIMIT_FSIZE, before)
+
+
+@contextmanager
+def small_disk(where: Path, size: str) -> Iterator[None]:
+    """A file system of its own, in memory."""
+    where.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", str(where)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(where)], check=True)
+
+
+def fill(file: Path) -> None:
+    """Take all the room that there is."""
+    with file.open("wb", buffering=0) as out, suppress(OSError):
+        while out.write(b"x" * 4096):
+            pass
+
+
+def publish_on_and_on(made: Centre) -> None:
+    """Until what was reserved is used up, too."""
+    for number in range(2000):
+        made.publish(POLICY.replace("5432", str(3000 + number)))
 
 
 def serving(made: Centre, service: str = "") -> bool:
@@ -93,3 +119,27 @@ def test_a_full_disk_at_the_centre() -> None:
             actions = [entry.action for entry in made.audit.ListAuditEntries(log, timeout=TIMEOUT).entries]
             assert "audit.lost" in actions
             assert made.audit.VerifyAuditLog(audit_service_pb2.VerifyAuditLogRequest(), timeout=TIMEOUT).good
+
+
+@pytest.mark.root
+def test_a_disk_that_is_full() -> None:
+    """A real one: nothing is half done, nothing is forgotten, alarms that found no room are there after all."""
+    with directory() as where, small_disk(where / "c" / "state", "4m"):
+        with centre(where / "c") as made:
+            made.apply(WORKLOADS)
+            made.publish(POLICY)
+            other = where / "c" / "state" / "other"
+            fill(other)
+            with pytest.raises(grpc.RpcError):
+                publish_on_and_on(made)
+            wait_for("the alarm", lambda: disk_alarms(made))
+            wait_for("its health", lambda: not serving(made))
+            last = max(revisions(made))
+            other.unlink()
+            wait_for("changes to be taken", lambda: serving(made))
+            assert made.publish(POLICY.replace("5432", "3306")) == last + 1
+            wait_for("the other alarm", lambda: len(disk_alarms(made)) == 2)
+            told = disk_alarms(made)
+        with centre(where / "c") as again:
+            assert revisions(again)[:2] == [last + 1, last]
+            assert disk_alarms(again)[-2:] == told
