@@ -17,7 +17,7 @@ enum {
 	SPARE_SHIFT = 3,   // spare buckets: an eighth
 	VICTIM_LOOKS = 32, // connections looked at to find one that is idle
 	PIECE = 2 << 20,   // bytes prepared at once
-	AHEAD = 2 * PIECE, // of places that are not taken yet
+	AHEAD = 2 * PIECE, // of places that are not taken yet, besides as much as is taken
 	DENIAL_LOOKS = 8,  // places looked at to find one that is free
 };
 
@@ -58,9 +58,10 @@ int ct_table_init(struct ct_table *t, uint32_t capacity, uint32_t denied_capacit
 
 bool ct_table_prepare(struct ct_table *t)
 {
-	size_t wanted = __atomic_load_n(&t->fresh, __ATOMIC_RELAXED) * sizeof(*t->conn) + AHEAD,
-	       bytes = PIECE;
+	size_t taken = __atomic_load_n(&t->fresh, __ATOMIC_RELAXED) * sizeof(*t->conn), wanted, bytes = PIECE;
 
+	// Who opens many connections at once must not overtake us, who may have to wait for a core.
+	wanted = 2 * taken + AHEAD;
 	if (wanted > t->conn_bytes)
 		wanted = t->conn_bytes;
 	if (t->ready_bytes >= wanted)
