@@ -20,6 +20,7 @@ struct job {
 	struct ct_worker *cw;
 	uint32_t epoch;
 	uint32_t serial; // of the table at the look-up
+	uint32_t opened; // since then, by packets that were asked about together: each has a key of its own
 	struct ct_look look[FP_LOOKUP];
 	struct ct_verdict verdicts[FP_LOOKUP];
 };
@@ -109,6 +110,7 @@ static void commit(struct job *j, struct packet *p, const struct ct_look *k, con
 		refuse(j, p, STEER_DROP_CT_FULL);
 		return;
 	}
+	j->opened += k->walked;
 	if (j->ct->limited)
 		ct_limit_take(j->ct, cw->now_ms, v->src_identity);
 	c = ct_conn(&cw->table, number);
@@ -358,12 +360,25 @@ static void of_connection(struct job *j, struct packet *p, const struct ct_look 
 		without(j, p, k, ct_step_without(j->ct, j->cw->now_ms, p, &k->key, k->from_high), 0);
 }
 
+// Whether what was looked up is so still. While nothing but connections came that the policy was asked about in one walk,
+// a packet that was so, too, is the first of its own, and a connection that was there is.
+static inline bool still_so(const struct job *j, const struct ct_look *k)
+{
+	const struct ct_table *t = &j->cw->table;
+
+	if (likely(j->serial == t->serial))
+		return true;
+	if (j->serial + j->opened != t->serial)
+		return false;
+	return k->walked ? !k->number : k->number && !ct_is_denial(t, k->number);
+}
+
 static void handle(struct job *j, struct packet *p, struct ct_look *k)
 {
 	uint32_t number = k->number;
 	enum ct_step step;
 
-	if (unlikely(j->serial != j->cw->table.serial) && k->kind <= CT_KIND_ERROR)
+	if (k->kind <= CT_KIND_ERROR && unlikely(!still_so(j, k)))
 		number = ct_table_find(&j->cw->table, &k->key, k->hash, k->from_high);
 	if (likely(k->kind == CT_KIND_TRACKED && number && !ct_is_denial(&j->cw->table, number))) {
 		of_connection(j, p, k, number);
@@ -402,13 +417,16 @@ static inline bool known(struct job *j, struct packet *p, struct ct_look *k)
 	} else if (ct_same(&ahead->key, &k->key) && ahead->from_high == k->from_high) {
 		k->hash = ahead->hash;
 		k->number = ahead->number;
+		k->absent = ahead->absent;
 	} else {
 		// Mostly the next one of this sender is in the same zone.
 		*flow_zone(j->w->cache, p) = (uint32_t)k->key.k[0];
 		return false;
 	}
-	if (unlikely(j->cw->ahead_serial != j->cw->table.serial))
+	if (unlikely(j->cw->ahead_serial != j->cw->table.serial)) {
 		k->number = 0;
+		k->absent = false;
+	}
 	return true;
 }
 
@@ -448,6 +466,7 @@ static void look_up(struct job *j, struct packet **batch, unsigned int n)
 		if (guess[i] || unlikely(!j->look[i].number && j->look[i].kind <= CT_KIND_ERROR))
 			ct_look_confirm(t, &j->look[i]);
 	j->serial = t->serial;
+	j->opened = 0;
 }
 
 // Whether all of the batch came by walks that their connections knew, and are judged by what is in force: most batches.
@@ -492,6 +511,7 @@ static bool first_of(uint64_t set[2 * FP_LOOKUP], uint64_t hash)
 {
 	unsigned int at = (unsigned int)(hash >> 20) & (2 * FP_LOOKUP - 1);
 
+	hash |= 1; // 0 is a free place
 	while (set[at] && set[at] != hash)
 		at = (at + 1) & (2 * FP_LOOKUP - 1);
 	if (set[at])
@@ -522,7 +542,7 @@ static void fetch_places(const struct ct_table *t, unsigned int n)
 		return;
 	for (uint32_t number = t->fresh + 1; n && number <= t->capacity; number++, n--)
 		for (unsigned int at = 0; at < sizeof(struct ct_conn); at += RTE_CACHE_LINE_SIZE)
-			__builtin_prefetch((const uint8_t *)ct_conn(t, number) + at, 1);
+			rte_prefetch1((const uint8_t *)ct_conn(t, number) + at);
 }
 
 static void judge(struct job *j, struct packet **batch, unsigned int n)

@@ -69,6 +69,7 @@ struct ct_look {
 	uint32_t number; // as looked up
 	uint8_t kind;    // enum ct_kind
 	uint8_t from_high;
+	bool absent;       // certainly neither a connection nor a denial, as looked up
 	bool walked;       // went through the policy stage
 	uint8_t judged;    // its connection's new verdict, counted from 1
 	uint16_t recorded; // it came here by a recorded walk, see flow_cache.h
@@ -80,6 +81,7 @@ static inline void ct_look_begin(struct ct_look *k, enum ct_kind kind, unsigned 
 	k->kind = (uint8_t)kind;
 	k->from_high = (uint8_t)from_high;
 	k->number = 0;
+	k->absent = false;
 	k->walked = false;
 	k->judged = 0;
 	k->recorded = 0;
@@ -94,6 +96,7 @@ static inline void ct_look_hash(const struct ct_table *t, struct ct_look *k)
 static inline void ct_look_guess(const struct ct_table *t, struct ct_look *k)
 {
 	k->number = ct_table_guess(t, k->hash);
+	k->absent = !k->number && !ct_bucket(t, k->hash)->next;
 	if (k->number) {
 		rte_prefetch0(ct_conn(t, k->number));
 		rte_prefetch0(ct_conn(t, k->number)->packets);
@@ -103,6 +106,8 @@ static inline void ct_look_guess(const struct ct_table *t, struct ct_look *k)
 // A guess that is wrong is looked up.
 static inline void ct_look_confirm(const struct ct_table *t, struct ct_look *k)
 {
+	if (k->absent)
+		return;
 	if (likely(k->number) && likely(ct_same(&ct_conn(t, k->number)->key, &k->key)) &&
 		likely(ct_key_mark(&ct_conn(t, k->number)->key) == CT_MARK_CONNECTION))
 		return;

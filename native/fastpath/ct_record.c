@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "ct_private.h"
 
 void ct_record_fill(const struct ct_worker *cw, const struct ct_conn *c, enum steer_flow_event event,
@@ -16,36 +17,39 @@ void ct_record_fill(const struct ct_worker *cw, const struct ct_conn *c, enum st
 	struct ct_tuple tuple;
 
 	ct_tuple_of(c, &tuple);
-	*r = (struct steer_flow_record){
-		.rec = {.length = sizeof(*r), .kind = STEER_REC_FLOW},
-		.id = c->id,
-		.first_ns = c->first_ns,
-		.last_ns = cw->now_ns - (uint64_t)ago_ms * 1000000,
-		.packets = {c->packets[0], c->packets[1]},
-		.bytes = {c->bytes[0], c->bytes[1]},
-		.tag = c->tag,
-		.revision = c->revision,
-		.zone = ntohl((uint32_t)c->key.k[0]),
-		.src_identity = c->src_identity,
-		.dst_identity = c->dst_identity,
-		.src_port = ntohs(tuple.src_port),
-		.dst_port = ntohs(tuple.dst_port),
-		.in_port = c->in_port,
-		.out_port = denial ? STEER_PORT_NONE : c->out_port,
-		.vlan = c->vlan,
-		.ip_version = tuple.version,
-		.protocol = tuple.protocol,
-		.icmp_type = c->icmp_type,
-		.icmp_code = c->icmp_code,
-		.tcp_flags = {c->tcp_flags[0], c->tcp_flags[1]},
-		.tcp_state = c->state,
-		.event = (uint8_t)event,
-		.create = c->bits & CT_ADOPTED ? STEER_FLOW_ADOPTED : STEER_FLOW_BY_POLICY,
-		.close = (uint8_t)close,
-		.drop = c->drop,
-		.frames = (uint32_t)(c->packets[0] + c->packets[1]) - c->told_packets,
-		.boot = fp.stats ? fp.stats->boot_id : 0,
-	};
+	bytes_clear(r, sizeof(*r));
+	r->rec.length = sizeof(*r);
+	r->rec.kind = STEER_REC_FLOW;
+	r->id = c->id;
+	r->first_ns = c->first_ns;
+	r->last_ns = cw->now_ns - (uint64_t)ago_ms * 1000000;
+	r->packets[0] = c->packets[0];
+	r->packets[1] = c->packets[1];
+	r->bytes[0] = c->bytes[0];
+	r->bytes[1] = c->bytes[1];
+	r->tag = c->tag;
+	r->revision = c->revision;
+	r->zone = ntohl((uint32_t)c->key.k[0]);
+	r->src_identity = c->src_identity;
+	r->dst_identity = c->dst_identity;
+	r->src_port = ntohs(tuple.src_port);
+	r->dst_port = ntohs(tuple.dst_port);
+	r->in_port = c->in_port;
+	r->out_port = denial ? STEER_PORT_NONE : c->out_port;
+	r->vlan = c->vlan;
+	r->ip_version = tuple.version;
+	r->protocol = tuple.protocol;
+	r->icmp_type = c->icmp_type;
+	r->icmp_code = c->icmp_code;
+	r->tcp_flags[0] = c->tcp_flags[0];
+	r->tcp_flags[1] = c->tcp_flags[1];
+	r->tcp_state = c->state;
+	r->event = (uint8_t)event;
+	r->create = c->bits & CT_ADOPTED ? STEER_FLOW_ADOPTED : STEER_FLOW_BY_POLICY;
+	r->close = (uint8_t)close;
+	r->drop = c->drop;
+	r->frames = (uint32_t)(c->packets[0] + c->packets[1]) - c->told_packets;
+	r->boot = fp.stats ? fp.stats->boot_id : 0;
 	if (r->last_ns < r->first_ns)
 		r->last_ns = r->first_ns;
 	memcpy(r->src_ip, tuple.src, sizeof(r->src_ip));

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
+#include "bytes.h"
 #include "ct_table.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -252,7 +253,7 @@ uint32_t ct_table_add(struct ct_table *t, const struct ct_key *key, uint64_t has
 		return 0;
 	}
 	c = ct_conn(t, number);
-	memset(c, 0, sizeof(*c));
+	bytes_clear(c, sizeof(*c));
 	c->key = *key;
 	c->hash = hash;
 	c->bits = CT_USED;
