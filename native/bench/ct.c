@@ -224,8 +224,10 @@ static double packets(enum part part, uint32_t flows, uint32_t count, uint32_t s
 				ct_delivered(w, at[i]);
 			walker_put(w, at[i]);
 		}
-		if (part == WALK)
+		if (part == WALK) {
+			ct_tell(w);
 			ct_worker_turn(w, true);
+		}
 		if (done & 2047)
 			continue;
 		// What control does elsewhere.

@@ -55,6 +55,10 @@ unsigned int ct_batch(struct walker *w, struct pipe *pipe, struct packet **batch
 // record is written.
 void ct_delivered(struct walker *w, const struct packet *p);
 
+// Behind those of a burst, if there was one: control is told of all records that were written. Not one by one, since each
+// time the line that says how many there are has to come back from the core of control.
+void ct_tell(struct walker *w);
+
 // Once per turn of a worker: time-outs, records of active connections, messages of control. Bounded. True when there is
 // more to do at once.
 bool ct_worker_turn(struct walker *w, bool busy);

@@ -110,6 +110,9 @@ static void commit(struct job *j, struct packet *p, const struct ct_look *k, con
 		refuse(j, p, STEER_DROP_CT_FULL);
 		return;
 	}
+	// Two further on: written while this one is filled in.
+	for (unsigned int at = 0; at < sizeof(*c); at += RTE_CACHE_LINE_SIZE)
+		__builtin_prefetch((const uint8_t *)ct_conn(&cw->table, number + 2) + at, 1);
 	j->opened += k->walked;
 	if (j->ct->limited)
 		ct_limit_take(j->ct, cw->now_ms, v->src_identity);
@@ -492,6 +495,7 @@ static void handle_known(struct job *j, struct packet **batch, unsigned int n)
 	struct ct_worker *cw = j->cw;
 
 	j->serial = cw->ahead_serial;
+	j->opened = 0;
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = batch[i];
 		struct ct_look *k = &cw->ahead[p->look - 1];
@@ -576,6 +580,10 @@ static void judge(struct job *j, struct packet **batch, unsigned int n)
 		return;
 	fetch_places(&j->cw->table, nr_own);
 	ct_policy_walk(j->w, j->ct, own, nr_own, true);
+	// The walk has pushed them out.
+	for (i = 0; i < n; i++)
+		if (j->look[i].walked)
+			__builtin_prefetch(ct_bucket(&j->cw->table, j->look[i].hash), 1);
 }
 
 // Another pipe's connections. What was looked up ahead of this burst was looked up in the former one's.
@@ -619,6 +627,7 @@ unsigned int ct_batch(struct walker *w, struct pipe *pipe, struct packet **batch
 			for (unsigned int i = 0; i < n; i++)
 				handle(&j, batch[i], &j.look[i]);
 		}
+		ct_tell(w);
 	}
 	for (unsigned int i = 0; i < n; i++) {
 		batch[on] = batch[i];
@@ -643,4 +652,5 @@ void ct_delivered(struct walker *w, const struct packet *p)
 		c->in_port = p->out_port;
 	}
 	ct_record(cw, c, STEER_FLOW_OPEN, STEER_FLOW_CLOSE_NONE);
+	w->untold = true;
 }

@@ -127,6 +127,8 @@ struct ct_worker {
 	uint64_t now_ms; // of this turn
 	uint64_t now_ns; // CLOCK_REALTIME
 	uint64_t next_id;
+	uint64_t records_next; // as records_tail, with those that control is not told of yet
+	uint64_t records_seen; // records_head, as last read
 	unsigned int index;
 	struct ct_scratch *scratch; // FP_LOOKUP of them
 	struct ct_conn *adopting;   // 2, for questions

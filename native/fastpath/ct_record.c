@@ -9,6 +9,8 @@
 #include "bytes.h"
 #include "ct_private.h"
 
+enum { AHEAD = 6 }; // records, between fetching a place and writing it
+
 void ct_record_fill(const struct ct_worker *cw, const struct ct_conn *c, enum steer_flow_event event,
 	enum steer_flow_close close, struct steer_flow_record *r)
 {
@@ -58,16 +60,26 @@ void ct_record_fill(const struct ct_worker *cw, const struct ct_conn *c, enum st
 	memcpy(r->dst_mac, c->dst_mac, sizeof(r->dst_mac));
 }
 
+// A place that control has read before: its lines are in another core's cache.
+static inline void fetch(const struct steer_flow_record *place)
+{
+	for (unsigned int at = 0; at < sizeof(*place); at += RTE_CACHE_LINE_SIZE)
+		__builtin_prefetch((const uint8_t *)place + at, 1);
+}
+
 void ct_record(
 	struct ct_worker *cw, struct ct_conn *c, enum steer_flow_event event, enum steer_flow_close close)
 {
-	uint64_t tail = cw->records_tail;
+	uint64_t tail = cw->records_next;
 
 	if (!cw->ct->cfg.record_interval_ms)
 		return;
-	if (tail - fp_read_acquire(&cw->records_head) < CT_RECORDS) {
+	if (unlikely(tail - cw->records_seen >= CT_RECORDS))
+		cw->records_seen = fp_read_acquire(&cw->records_head);
+	if (likely(tail - cw->records_seen < CT_RECORDS)) {
 		ct_record_fill(cw, c, event, close, &cw->records[tail & (CT_RECORDS - 1)]);
-		fp_publish(&cw->records_tail, tail + 1);
+		cw->records_next = tail + 1;
+		fetch(&cw->records[(tail + AHEAD) & (CT_RECORDS - 1)]);
 		ct_bump(&cw->stats->records, 1);
 	} else {
 		ct_bump(&cw->stats->records_lost, 1);
@@ -75,4 +87,13 @@ void ct_record(
 	c->told_packets = (uint32_t)(c->packets[0] + c->packets[1]);
 	c->told_ms = (uint32_t)cw->now_ms;
 	c->bits |= CT_TOLD;
+}
+
+void ct_tell(struct walker *w)
+{
+	struct ct_worker *cw = &w->ct->worker[w->worker];
+
+	w->untold = false;
+	if (cw->records_next != cw->records_tail)
+		fp_publish(&cw->records_tail, cw->records_next);
 }

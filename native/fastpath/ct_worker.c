@@ -138,6 +138,7 @@ bool ct_worker_turn(struct walker *w, bool busy)
 	if (cw->table.wheel.tick != (uint32_t)(cw->now_ms >> CT_TICK_SHIFT)) {
 		cw->now_ns = busy ? w->now_ns : clock_wall_ns();
 		more = visits(w, cw, busy ? VISITS_BUSY : VISITS_IDLE);
+		ct_tell(w);
 	}
 	ct_mail_turn(cw);
 	// Control looks often enough, but not when there is that much to take.

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <rte_cycles.h>
 
@@ -15,6 +16,8 @@
 #include "fastpath.h"
 #include "rcu.h"
 #include "table.h"
+
+enum { LARGE = 2 << 20 }; // a page, where the system has large ones
 
 struct fp fp;
 
@@ -134,9 +137,11 @@ int why_set(struct why *why, enum steer_reason reason, int err, const char *form
 
 void *table_alloc(size_t bytes)
 {
-	size_t size = RTE_ALIGN_CEIL(bytes, RTE_CACHE_LINE_SIZE);
-	void *memory = aligned_alloc(RTE_CACHE_LINE_SIZE, size);
+	size_t align = bytes >= LARGE ? LARGE : RTE_CACHE_LINE_SIZE, size = RTE_ALIGN_CEIL(bytes, align);
+	void *memory = aligned_alloc(align, size);
 
+	if (memory && align == LARGE)
+		madvise(memory, size, MADV_HUGEPAGE);
 	if (memory)
 		memset(memory, 0, size);
 	return memory;

@@ -33,6 +33,7 @@ struct walker {
 	struct recorder *recorder;
 	struct flow_cache *cache; // NULL: none
 	bool fresh;               // some packet of this burst may be so
+	bool untold;              // ct_delivered() has written records that control is not told of
 	const void *key_at[FP_LOOKUP];
 	void *found[FP_LOOKUP];
 	uint8_t keys[FP_LOOKUP * STEER_KEY_MAX] __rte_cache_aligned;

@@ -312,6 +312,8 @@ static void judge_kept(struct fp_worker *w, struct packet **packets, unsigned in
 			deliver(w, copy);
 		}
 	}
+	if (w->walker->untold)
+		ct_tell(w->walker);
 }
 
 // Fragments that their first one has released.
