@@ -53,18 +53,22 @@ static inline uint64_t load64(const uint8_t *from)
 	return number;
 }
 
+// What of so many bytes lies behind the first ones; at most so much of it.
+static inline __attribute__((always_inline)) size_t bytes_behind(size_t bytes, size_t first, size_t most)
+{
+	size_t rest = bytes > first ? bytes - first : 0;
+
+	return rest < most ? rest : most;
+}
+
 // Zeroes a small thing of known size, 64 bytes at a time. Where the compiler is left to it, it takes an instruction for more
 // than that (rep stos) which needs longer to begin than all of this.
 static inline __attribute__((always_inline)) void bytes_clear(void *at, size_t bytes)
 {
 	uint8_t *to = at;
 
-	if (bytes > 0)
-		memset(to, 0, bytes < 64 ? bytes : 64);
-	if (bytes > 64)
-		memset(to + 64, 0, bytes < 128 ? bytes - 64 : 64);
-	if (bytes > 128)
-		memset(to + 128, 0, bytes < 192 ? bytes - 128 : 64);
-	if (bytes > 192)
-		memset(to + 192, 0, bytes - 192);
+	memset(to, 0, bytes_behind(bytes, 0, 64));
+	memset(to + 64, 0, bytes_behind(bytes, 64, 64));
+	memset(to + 128, 0, bytes_behind(bytes, 128, 64));
+	memset(to + 192, 0, bytes_behind(bytes, 192, bytes));
 }
