@@ -359,8 +359,11 @@ static bool established(struct job *j, struct packet *p, const struct ct_look *k
 
 static void of_connection(struct job *j, struct packet *p, const struct ct_look *k, uint32_t number)
 {
-	if (likely(still_allowed(j, p, k, number)) && unlikely(!established(j, p, k, number)))
-		without(j, p, k, ct_step_without(j->ct, j->cw->now_ms, p, &k->key, k->from_high), 0);
+	if (unlikely(!still_allowed(j, p, k, number)) || likely(established(j, p, k, number)))
+		return;
+	// It was closed. What its sender opens may be denied since before it came.
+	without(j, p, k, ct_step_without(j->ct, j->cw->now_ms, p, &k->key, k->from_high),
+		ct_table_find(&j->cw->table, &k->key, k->hash, k->from_high));
 }
 
 // Whether what was looked up is so still. While nothing but connections came that the policy was asked about in one walk,

@@ -184,11 +184,16 @@ static void echo(struct ct_worker *cw, const struct ct_conn *was, bool reject)
 	bool both = ct_key_protocol(&was->key) == IPPROTO_TCP;
 
 	for (unsigned int i = 0; i <= both; i++) {
-		uint32_t number = ct_denial_add(cw, &was->key, was->hash, opener ^ i);
-		struct ct_conn *c = ct_conn(&cw->table, number);
+		uint32_t number = ct_table_find(&cw->table, &was->key, was->hash, opener ^ i);
+		struct ct_conn *c;
 
+		// One of before the connection came says no more than this one.
+		if (number)
+			ct_close(cw, number, STEER_FLOW_CLOSE_POLICY);
+		number = ct_denial_add(cw, &was->key, was->hash, opener ^ i);
 		if (!number)
 			return;
+		c = ct_conn(&cw->table, number);
 		c->epoch = was->epoch;
 		c->seen_ms = c->told_ms = (uint32_t)cw->now_ms;
 		c->first_ns = cw->now_ns;

@@ -225,6 +225,29 @@ static void test_denied_adoption(void)
 	records();
 }
 
+// What one end opens is denied once, whatever has become of a connection that the other one has opened.
+static void test_denied_once(void)
+{
+	const struct stats_ct *s = lab_stats();
+
+	lab_wait(100000);
+	records();
+	lab_allow(99);
+	ok(!tcp(SERVER, CLIENT, 99, 6100, SYN, 1, 0) && s->denied == 1, "one end may not open it");
+	ok(open_tcp(6100, 99), "the other one may");
+	ok(tcp(CLIENT, SERVER, 6100, 99, RST, 101, 0), "it ends");
+	ok(!tcp(SERVER, CLIENT, 99, 6100, SYN, 1, 0) && !s->live, "who may not, still may not");
+	ok(s->denied == 1, "which is remembered once (%lu)", (unsigned long)s->denied);
+	ok(open_tcp(6100, 99), "another one");
+	lab_withdraw(99);
+	move(23, STEER_CT_EPOCH_ALL, 0, NULL);
+	ok(!tcp(CLIENT, SERVER, 6100, 99, ACK, 101, 501) && !s->live, "is closed by policy");
+	ok(s->denied == 2, "each end is denied once (%lu)", (unsigned long)s->denied);
+	lab_wait(100000);
+	records();
+	ok(!s->denied && lab_balance(), "and both are forgotten");
+}
+
 static void test_refusals(void)
 {
 	struct steer_ct_epoch epoch = {.flags = 2};
@@ -246,6 +269,7 @@ int main(void)
 	test_reject();
 	test_trace();
 	test_denied_adoption();
+	test_denied_once();
 	test_refusals();
 	lab_tear_down();
 	bed_conserves(0);
