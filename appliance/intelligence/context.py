@@ -135,13 +135,18 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
             )
 
         async def unary(request: Any, context: Any) -> Any:
-            return await self._guarded(context, method, lambda: handler.unary_unary(request, context))
+            try:
+                call = lambda: handler.unary_unary(request, context)  # noqa: E731, F821
+                return await self._guarded(context, method, call)
+            finally:
+                del request  # gRPC keeps what aborts a call in a cycle, and this frame with it
 
         return grpc.unary_unary_rpc_method_handler(
             unary, handler.request_deserializer, handler.response_serializer
         )
 
     async def _guarded(self, context: Any, method: str, call: Callable[[], Any]) -> Any:
+        status, reason = grpc.StatusCode.INTERNAL, ""
         try:
             self._admit(context, method)
             found = call()
@@ -155,12 +160,12 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
                 )
             if no_room(error):
                 self._centre.failed = error.reason
+            status = status_of(error)
             reason = error.reason if len(error.reason) <= MAX_REASON else error.reason[:MAX_REASON] + " ..."
-            await context.abort(status_of(error), reason)
         except grpc.aio.AbortError:
             raise
         except Exception as error:
             log.exception("a call failed", method=method)
-            await context.abort(
-                grpc.StatusCode.INTERNAL, f"internal error ({type(error).__name__}); the log has more"
-            )
+            reason = f"internal error ({type(error).__name__}); the log has more"
+        # Not while an error is handled, which knows all that the caller has sent: it would be kept, too.
+        return await context.abort(status, reason)
