@@ -88,11 +88,11 @@ class Layers:
     # -- in the store
 
     def changes(self, before: Layers) -> tuple[dict[str, bytes], list[str]]:
-        """What a commit puts and deletes."""
+        """What a commit puts and deletes: what has changed, and what runs, so that no restart makes it run again."""
         puts = {
             PREFIX + who: wire.containment_to(FleetContainment(0, said)).SerializeToString()
             for who, said in self.said.items()
-            if said is not before.said.get(who)
+            if said is not before.said.get(who) or any(one.contained.left for one in said.values())
         }
         return puts, [PREFIX + who for who in before.said if who not in self.said]
 

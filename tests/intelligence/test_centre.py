@@ -242,6 +242,24 @@ def test_an_appliance_contains_what_it_holds_and_nothing_else(tmp_path: Path, ce
     again.close()
 
 
+def test_what_is_said_by_others_keeps_no_time_from_running(tmp_path: Path) -> None:
+    """Whoever says something: the time that is left of all is written down with it."""
+    now = 0.0
+    made = Centre(tmp_path / "t", name="lab", monotonic=lambda: now)
+    made.apply_networks([Network(name="lab", prefixes=("10.0.0.0/24",))], LOCAL)
+    made.apply_workloads([workload(1, "dpu1", "web"), workload(2, "dpu2", "db")], [], LOCAL)
+    made.contain(["w1"], "", State.QUARANTINED, LOCAL, reason="a test", ttl=1000.0)
+    now = 900.0
+    made.report_local("dpu2", [ContainedAt(Contained("w2", State.RESTRICTED, 1.0, 0.0, "here", "x"))], LOCAL)
+    made.close()
+    again = Centre(tmp_path / "t", monotonic=lambda: now)
+    assert again.containment.contained["w1"].contained.left == 100.0
+    now = 1001.0
+    again.tick()
+    assert sorted(again.containment.contained) == ["w2"]
+    again.close()
+
+
 def test_a_baseline_says_nothing_for_the_other_end(centre: Centre) -> None:
     """An appliance that restricts its own workload to everything opens nobody else who is restricted."""
     any_, app, db = (parse_selector(text) for text in ("name=w1", "app=web", "app=db"))

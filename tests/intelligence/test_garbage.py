@@ -9,6 +9,7 @@ import contextlib
 import gc
 import weakref
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -76,16 +77,17 @@ def test_a_call_that_is_refused_leaves_nothing_of_what_was_sent(tmp_path: Path) 
 
     async def call() -> None:
         server = grpc.aio.server(interceptors=[Doorkeeper(made, Door.TOKEN)])
-        handler = grpc.unary_unary_rpc_method_handler(refuse, Sent, None)
+        handler: Any = grpc.unary_unary_rpc_method_handler(refuse, Sent, None)
         name = "appliance.intelligence.v1.EnrolmentService"
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, {"Enrol": handler}),))
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         try:
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel, asyncio.timeout(TIMEOUT):
+                calls: Any = channel.unary_unary(f"/{name}/Enrol")
                 for _ in range(3):
                     with pytest.raises(grpc.aio.AioRpcError):
-                        await channel.unary_unary(f"/{name}/Enrol")(b"x")
+                        await calls(b"x")
                 while sent:
                     await asyncio.sleep(0.01)
         finally:
