@@ -22,6 +22,8 @@ from appliance.policy.universe import ALL_STATES, Term, Universe, flat
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
+KEPT: Final = 1024
+"""Bases whose ends are remembered: each takes three bytes for every base that there is."""
 _NORMAL: Final = 0b0001
 _WATCHED: Final = 0b0010
 
@@ -189,6 +191,8 @@ class Index:
             count = len(self._asked)
             telling, silent = self._across(marked(self._differs_of[self._differs_base == base], count))
             passing, _ = self._across(marked(self._member_of[self._member_base == base], count))
+            if len(self._ends) >= KEPT:
+                del self._ends[next(iter(self._ends))]
             known = self._ends[base] = Ends(
                 self._selected(telling), self._selected(silent), self._passing(passing)
             )

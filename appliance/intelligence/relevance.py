@@ -47,6 +47,8 @@ from appliance.policy.universe import flat, selectors_of
 
 MANY: Final = 256
 """Bases that change in one step: with more, everything is made anew."""
+LEFT: Final = 1000
+"""Bases that nobody has any more, beside as many as somebody has: with more, too."""
 
 
 def clauses(policy: PolicySet, containment: Containment) -> Iterator[Clause]:
@@ -432,14 +434,16 @@ class Slicer:
                 made._members[base] = set(made._members[base])
             made._sit(name, seat)
             bases.update(seat.bases)
-        if len(bases) > MANY:
+        live = made._live()
+        # Of those that somebody has, each has a stranger at most.
+        if len(bases) > MANY or len(made._identities) > 3 * len(live) + LEFT:
             return Slicer(fleet, self), None
         made._slices, made._around = dict(self._slices), dict(self._around)
         made._views, made._earlier = dict(self._views), dict(self._earlier)
         for appliance in touched:
             for known in (made._slices, made._views, made._earlier):
                 known.pop(appliance, None)
-        made._index, same = self._index.extended(made._identities, made._fallback, made._live())
+        made._index, same = self._index.extended(made._identities, made._fallback, live)
         if (
             not same
         ):  # silent rules count where they did not, or the other way round: nothing is known of anybody

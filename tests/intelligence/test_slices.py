@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from appliance.intelligence import wire
+from appliance.intelligence import matter, relevance, wire
 from appliance.intelligence.relevance import Fleet, Slicer
 from appliance.intelligence.slices import (
     FleetContainment,
@@ -377,7 +377,34 @@ ANY_TO_ANY = Rule(
 def test_who_is_reached_through_a_tunnel_is_known_although_strangers_may_be_reached_too(
     vni: int, policy: PolicySet, known: set[str]
 ) -> None:
-    workloads = tuple(
+    networks = (Network(name="lab", vni=vni, prefixes=("10.0.0.0/24",)),)
+    inventory = Inventory(networks=networks, workloads=three())
+    assert set(Slicer(fleet(inventory, policy, Containment())).slice("a").peers) == known
+
+
+def test_sets_of_labels_that_nobody_has_any_more_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job's number as a label, say: what a slicer knows stays as large as the fleet is."""
+    monkeypatch.setattr(relevance, "LEFT", 20)
+    monkeypatch.setattr(matter, "KEPT", 4)
+    networks = (Network(name="lab", prefixes=("10.0.0.0/24",)),)
+    now = fleet(
+        Inventory(networks=networks, workloads=three()), PolicySet(rules=(ANY_TO_ANY,)), Containment()
+    )
+    slicer, known, anew = Slicer(now), 0, 0
+    for job in range(100):
+        changed = replace(now.workloads["db"], labels={"app": "db", "job": str(job)})
+        now = replace(now, workloads={**now.workloads, "db": changed})
+        slicer, touched = slicer.next(now)
+        anew += touched is None
+        known = max(known, len(slicer._identities))
+        assert len(slicer._index._ends) <= 4
+        assert slicer.slice("b").digest == Slicer(now).slice("b").digest
+    assert known <= 3 * 3 + 20
+    assert 0 < anew < 10
+
+
+def three() -> tuple[Workload, ...]:
+    return tuple(
         Workload(
             name=name,
             labels={"app": name},
@@ -390,6 +417,3 @@ def test_who_is_reached_through_a_tunnel_is_known_although_strangers_may_be_reac
         )
         for number, (name, appliance) in enumerate((("web", "a"), ("db", "b"), ("cloud", "")), 1)
     )  # fmt: skip
-    networks = (Network(name="lab", vni=vni, prefixes=("10.0.0.0/24",)),)
-    made = Slicer(fleet(Inventory(networks=networks, workloads=workloads), policy, Containment())).slice("a")
-    assert set(made.peers) == known
