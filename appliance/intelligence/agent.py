@@ -102,8 +102,6 @@ class Agent:
         self._ping = 0.0
         self._read_at = 0.0
         self._digests = b"", b""
-        self._local: list[object] | None = None
-        """What the centre was told of containment here, but for the time that is left; None: nothing yet."""
         self._thread: threading.Thread | None = None
         self._load()
 
@@ -234,7 +232,6 @@ class Agent:
         ) as channel:
             out: queue.Queue[link_pb2.LinkUp | None] = queue.Queue(1000)
             self._out = out
-            self._local = None
             stub = link_service_pb2_grpc.LinkServiceStub(channel)
             call = self._call = stub.Connect(self._messages(receiver, out))
             if self._stop.is_set():
@@ -265,12 +262,16 @@ class Agent:
         hello = receiver.held.hello(self._version, self._boot, self._enforcer.overlay())
         yield link_service_pb2.ConnectRequest(up=hello)
         yield link_service_pb2.ConnectRequest(up=self._heartbeat(receiver))
+        told: list[object] | None = None
         while not self._stop.is_set():
-            local = self._changed_local(receiver)
-            if local is not None:
-                yield link_service_pb2.ConnectRequest(up=local)
+            # What is contained here, when that is news; also when a workload of it has come here or left.
+            contained, held, before = self._enforcer.local(), receiver.held.slice, told
+            told = _essence(contained, held.own if held is not None else ())
+            if told != before:
+                local = link_pb2.LocalContainment(contained=[wire.contained_to(one) for one in contained])
+                yield link_service_pb2.ConnectRequest(up=link_pb2.LinkUp(local=local))
             try:
-                message = out.get(timeout=HEARTBEAT_SECONDS if local is None else 0.01)
+                message = out.get(timeout=HEARTBEAT_SECONDS if told == before else 0.01)
             except queue.Empty:
                 message = self._heartbeat(receiver)
             if message is None:
@@ -314,17 +315,6 @@ class Agent:
             )
         )  # fmt: skip
 
-    def _changed_local(self, receiver: Receiver) -> link_pb2.LinkUp | None:
-        """What is contained here, when that is news; also when a workload of it has come here or left."""
-        now = self._enforcer.local()
-        held = receiver.held.slice
-        before, self._local = self._local, _essence(now, held.own if held is not None else ())
-        if self._local == before:
-            return None
-        return link_pb2.LinkUp(
-            local=link_pb2.LocalContainment(contained=[wire.contained_to(one) for one in now])
-        )
-
     def report(self) -> None:
         """Something was contained or released here: tell the centre now, not with the next heartbeat."""
         receiver, out = self._receiver, self._out
@@ -345,9 +335,10 @@ class Agent:
 
 
 def _essence(given: list[ContainedAt], own: Container[str]) -> list[object]:
+    """All but what may not travel, and the time that is left: who contains anew has it begin anew (``since``)."""
     return [
-        (one.contained.workload, one.contained.state, one.contained.baseline, one.contained.workload in own)
-        for one in given
+        (what.workload, what.state, what.since, what.baseline, what.workload in own)
+        for what in (one.contained for one in given)
     ]
 
 
