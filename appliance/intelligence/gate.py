@@ -17,7 +17,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Set
 from typing import Any, Final
 
 from appliance.intelligence.bucket import Bucket
@@ -52,9 +52,11 @@ class Gate:
         self.counted = 0
         """Handshakes that began."""
 
-    def guard(self, port: int) -> None:
-        """The listeners of a port of this process, which may be several. ``OSError``: the kernel knows no filters."""
-        self._listeners = _listening(port)
+    def guard(self, port: int, others: Iterable[Gate] = ()) -> None:
+        """The listeners of a port of this process, which may be several; none that other gates are in front of, at
+        other addresses. ``OSError``: the kernel knows no filters.
+        """
+        self._listeners = _listening(port, {_inode(one) for gate in others for one in gate._listeners})
         if not self._listeners:
             raise OSError("no listener is found")
         try:
@@ -113,8 +115,8 @@ class Gate:
             self._listeners = []
 
 
-def _listening(port: int) -> list[socket.socket]:
-    """A file for each socket that listens at a TCP port."""
+def _listening(port: int, known: Set[int]) -> list[socket.socket]:
+    """A file for each socket that listens at a TCP port, but for some inodes."""
     found: dict[int, socket.socket] = {}
     for name in os.listdir("/proc/self/fd"):
         try:
@@ -126,11 +128,15 @@ def _listening(port: int) -> list[socket.socket]:
         except OSError:  # no socket
             os.close(number)
             continue
-        if _listens(made, port) and os.fstat(number).st_ino not in found:
-            found[os.fstat(number).st_ino] = made
+        if _listens(made, port) and _inode(made) not in found.keys() | known:
+            found[_inode(made)] = made
         else:
             made.close()
     return list(found.values())
+
+
+def _inode(one: socket.socket) -> int:
+    return os.fstat(one.fileno()).st_ino
 
 
 def _listens(one: socket.socket, port: int) -> bool:

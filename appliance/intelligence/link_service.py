@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 import grpc
+import structlog
 
 from appliance.errors import FlowError
 from appliance.intelligence import wire
@@ -26,6 +27,8 @@ from appliance.intelligence.session import Session
 from appliance.intelligence.slices import Delta, FleetContainment
 from appliance.intelligence.trust import Unauthenticated
 from appliance.intelligence.v1 import link_service_pb2
+
+log = structlog.get_logger(__name__)
 
 GUARD_SECONDS: Final = 1.0
 """How often open streams are looked at: certificates expire and are revoked."""
@@ -194,9 +197,8 @@ class LinkService:
     def _distrust(self, session: Session) -> None:
         why = self.centre.trust.distrust(session.certificate)
         if why:
-            kind = "expired" if "expired" in why else "revoked"
-            self.book.alarm(kind, session.name, why)
             session.end(grpc.StatusCode.UNAUTHENTICATED, why)
+            self.book.alarm("expired" if "expired" in why else "revoked", session.name, why)
             self._note(session.caller, "link.closed", why)
 
     def _note(self, caller: Caller, action: str, refusal: str) -> None:
@@ -216,8 +218,14 @@ class LinkService:
             for some in goes or [[]]:
                 now = self.book.monotonic()
                 for session in some:
-                    self._distrust(session)
-                    session.guard(now)
+                    try:
+                        self._distrust(session)
+                        session.guard(now)
+                    except Exception as error:  # whatever it is: others are looked at still
+                        log.exception("a stream cannot be looked at", appliance=session.name)
+                        session.end(
+                            grpc.StatusCode.INTERNAL, f"it cannot be looked at: {type(error).__name__}"
+                        )
                 await asyncio.sleep(GUARD_SECONDS / max(1, len(goes)))
 
     # -- the call

@@ -180,7 +180,7 @@ class CentreServer:
             self.config.unix.chmod(0o600)
             return
         try:
-            gate.guard(self.ports[door])
+            gate.guard(self.ports[door], [one for one in self.gates.values() if one is not gate])
         except OSError as error:
             why = f"handshakes at {address} are not bounded: {error}"
             self.book.alarm("handshakes", "", why)

@@ -19,6 +19,7 @@ import pytest
 from appliance.intelligence import server as served
 from appliance.intelligence.authority import SERVER_NAME
 from appliance.intelligence.context import Door
+from appliance.intelligence.gate import Gate
 from appliance.intelligence.server import CentreConfig, CentreServer
 from appliance.intelligence.v1 import enrolment_service_pb2, enrolment_service_pb2_grpc
 from tests.support.fastpath import wait_for
@@ -178,3 +179,21 @@ def test_a_gate_lets_go_of_the_port(tmp_path: Path) -> None:
     port = at_a_centre(tmp_path, lambda server: server.ports[Door.TOKEN])
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
+
+
+def test_doors_with_one_port_at_several_addresses_have_a_gate_each() -> None:
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        port = first.getsockname()[1]
+        stack.enter_context(socket.create_server(("127.0.0.2", port)))
+        loop = stack.enter_context(contextlib.closing(asyncio.new_event_loop()))
+        one, two = (
+            stack.enter_context(contextlib.closing(Gate(0.001, 1.0, loop, lambda: None))) for _ in "ab"
+        )
+        one._listeners = [first.dup()]
+        two.guard(port, [one])
+        two.count()
+        two.count()
+        with pytest.raises(TimeoutError):
+            socket.create_connection(("127.0.0.2", port), timeout=0.3)
+        stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT))
