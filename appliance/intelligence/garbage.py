@@ -30,18 +30,21 @@ LOOK_SECONDS: Final = 3600.0
 
 
 async def look_rarely() -> None:
-    """For ever; nothing is looked at by itself any more. ``gc.enable`` undoes it."""
+    """For ever; nothing is looked at by itself until this ends, for whatever reason."""
     gc.disable()
-    made, looked, left = _look()
-    while True:
-        await asyncio.sleep(STEP_SECONDS)
-        young = gc.get_count()[0]
-        late = time.monotonic() - looked > LOOK_SECONDS
-        if late or made + young > MANY or _memory() > left + MUCH:
-            made, looked, left = _look()
-        elif young > FEW:
-            made += young
-            gc.freeze()
+    try:
+        made, looked, left = _look()
+        while True:
+            await asyncio.sleep(STEP_SECONDS)
+            young = gc.get_count()[0]
+            late = time.monotonic() - looked > LOOK_SECONDS
+            if late or made + young > MANY or _memory() > left + MUCH:
+                made, looked, left = _look()
+            elif young > FEW:
+                made += young
+                gc.freeze()
+    finally:
+        gc.enable()
 
 
 def _look() -> tuple[int, float, int]:

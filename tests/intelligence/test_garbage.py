@@ -61,9 +61,9 @@ def test_few_objects_that_hold_much_are_looked_at(monkeypatch: pytest.MonkeyPatc
 
     try:
         asyncio.run(fill())
+        assert gc.isenabled()
     finally:
         gc.unfreeze()
-        gc.enable()
         gc.collect()
 
 
