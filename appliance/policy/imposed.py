@@ -180,14 +180,18 @@ class Imposing:
         with control.changes:
             centre = control.master
             self.obey("")
+            counted = control.contained.all()
             above = control.contained.impose({})
             control.workloads.keep()
-            states = {one.name: one for one in control.workloads.all()}
-            for name, one in above.items():
-                if name in states and control.contained.get(name) is None:
+            workloads = {one.name: one for one in control.workloads.all()}
+            for one in counted:
+                # As it counts: the stricter of both words, and of paths those that the centre gave.
+                word = replace(one, keep=above[one.workload].keep if one.workload in above else ())
+                workload = workloads.get(word.workload)
+                if workload is not None and _essence(control.contained.get(word.workload)) != _essence(word):
                     control.contained.contain(
-                        [states[name]], one.state, reason=one.reason, actor=one.actor, ttl=one.left, keep=one.keep,
-                        baseline=one.baseline, reset=one.reset,
+                        [workload], word.state, reason=word.reason, actor=word.actor, ttl=word.left, keep=word.keep,
+                        baseline=word.baseline, reset=word.reset,
                     )  # fmt: skip
             last = max(control.revision, control.store.last_number)
             with control.force.lock:

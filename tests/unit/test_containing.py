@@ -166,3 +166,37 @@ def test_what_is_done_here_never_loosens_what_a_centre_said(tmp_path: Path) -> N
     book.release(["agent"])
     assert book.states == {"agent": State.RESTRICTED}
     control.close()
+
+
+def test_who_breaks_the_glass_leaves_containment_as_it_was(tmp_path: Path) -> None:
+    """Of two words the stricter, though it was the centre's; paths that the centre gave, and no others."""
+    control = appliance(tmp_path)
+    book, imposing = control.contained, Imposing(control)
+    twin, third = (replace(AGENT, name=name) for name in ("twin", "third"))
+    mine, theirs = KeptPath(source="app=agent"), KeptPath(target="app=agent")
+    book.contain([AGENT], State.WATCHED, reason="here", actor="somebody")
+    for one in (twin, third):
+        book.contain([one], State.QUARANTINED, reason="here", actor="somebody", keep=(mine,))
+    imposing.obey("lab")
+    contained = {
+        name: Contained(name, State.QUARANTINED, 1.0, 0.0, "there", "centre", (theirs,))
+        for name in ("agent", "twin")
+    }
+    wanted = Imposed(
+        revision=5, networks=(), policy="default: allow\n", workloads=(AGENT, twin, third), contained=contained,
+        vteps={},
+    )  # fmt: skip
+    imposing.impose(wanted, LOCAL)
+    before = book.model()
+    assert set(before.states.values()) == {State.QUARANTINED}
+    imposing.let_go(LOCAL, "the centre is gone")
+    after = book.model()
+    assert after.states == before.states
+    paths = [[(one.name, one.source, one.target) for one in model.keep] for model in (before, after)]
+    assert paths[0] == paths[1]
+    assert len(paths[0]) == 2
+    assert control.in_force.states == before.states
+    control.close()
+    again = appliance(tmp_path)
+    assert again.contained.states == before.states
+    again.close()
