@@ -22,10 +22,10 @@ from typing import Final
 STEP_SECONDS: Final = 1.0
 FEW: Final = 700
 """Objects that are not worth a step."""
-MANY: Final = 1_000_000
-"""More objects than after the last look; some 100 MB."""
-MUCH: Final = 512 << 20
-"""More bytes than after the last look."""
+MANY: Final = 4_000_000
+"""More objects than after the last look; some 400 MB. All appliances dialling anew make a million."""
+MUCH: Final = min(2 << 30, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4)
+"""More bytes than after the last look. A publish to 1,000 appliances takes above 512 MiB, and must not wait for one."""
 LOOK_SECONDS: Final = 3600.0
 
 
