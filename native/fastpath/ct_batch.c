@@ -111,8 +111,7 @@ static void commit(struct job *j, struct packet *p, const struct ct_look *k, con
 		return;
 	}
 	// Two further on: written while this one is filled in.
-	for (unsigned int at = 0; at < sizeof(*c); at += RTE_CACHE_LINE_SIZE)
-		__builtin_prefetch((const uint8_t *)ct_conn(&cw->table, number + 2) + at, 1);
+	ct_fetch_to_write(ct_conn(&cw->table, number + 2), sizeof(*c));
 	j->opened += k->walked;
 	if (j->ct->limited)
 		ct_limit_take(j->ct, cw->now_ms, v->src_identity);

@@ -75,6 +75,13 @@ struct ct_look {
 	uint16_t recorded; // it came here by a recorded walk, see flow_cache.h
 };
 
+// All lines of what is written soon.
+static inline void ct_fetch_to_write(const void *place, size_t bytes)
+{
+	for (size_t at = 0; at < bytes; at += RTE_CACHE_LINE_SIZE)
+		__builtin_prefetch((const uint8_t *)place + at, 1);
+}
+
 // The steps of looking up a burst: each is done for all of its packets before the next, their cache misses at once.
 static inline void ct_look_begin(struct ct_look *k, enum ct_kind kind, unsigned int from_high)
 {

@@ -60,13 +60,6 @@ void ct_record_fill(const struct ct_worker *cw, const struct ct_conn *c, enum st
 	memcpy(r->dst_mac, c->dst_mac, sizeof(r->dst_mac));
 }
 
-// A place that control has read before: its lines are in another core's cache.
-static inline void fetch(const struct steer_flow_record *place)
-{
-	for (unsigned int at = 0; at < sizeof(*place); at += RTE_CACHE_LINE_SIZE)
-		__builtin_prefetch((const uint8_t *)place + at, 1);
-}
-
 void ct_record(
 	struct ct_worker *cw, struct ct_conn *c, enum steer_flow_event event, enum steer_flow_close close)
 {
@@ -79,7 +72,8 @@ void ct_record(
 	if (likely(tail - cw->records_seen < CT_RECORDS)) {
 		ct_record_fill(cw, c, event, close, &cw->records[tail & (CT_RECORDS - 1)]);
 		cw->records_next = tail + 1;
-		fetch(&cw->records[(tail + AHEAD) & (CT_RECORDS - 1)]);
+		// Control has read there before: the lines are in another core's cache.
+		ct_fetch_to_write(&cw->records[(tail + AHEAD) & (CT_RECORDS - 1)], sizeof(*cw->records));
 		ct_bump(&cw->stats->records, 1);
 	} else {
 		ct_bump(&cw->stats->records_lost, 1);
