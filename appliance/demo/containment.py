@@ -89,11 +89,7 @@ def judge_streams(
             quiet = report["last"] <= answered + LATE_MS / 1000
             dead += quiet
             last = max(last, report["last"])
-            words = (
-                f"dead {round(1000 * (report['last'] - asked)):+d} ms after the call"
-                if quiet
-                else "STILL ALIVE"
-            )
+            words = f"dead {_beside_call(report['last'] - asked)}" if quiet else "STILL ALIVE"
             made.add_row(*counted, "", "", Text(words, style="magenta" if quiet else "bold red"))
             continue
         moved = report["received"] > at_once[stream.name]["received"]
@@ -111,7 +107,7 @@ def judge_streams(
     demo.check(
         f"open connections of the {VICTIM} die",
         f"{dying} of {dying}",
-        f"{dead} of {dying}, last byte {round(1000 * (last - asked)):+d} ms after the call",
+        f"{dead} of {dying}, last byte {_beside_call(last - asked)}",
         dead == dying,
     )
     demo.check(
@@ -183,3 +179,8 @@ def walk(demo: FactoryDemo) -> None:
         at_end = demo.factory.close_streams()
         judge_streams(demo, asked, answered, at_once, at_end)
         judge_records(demo)
+
+
+def _beside_call(seconds: float) -> str:
+    """How long after a call, or before it."""
+    return f"{abs(round(1000 * seconds))} ms {'before' if seconds < 0 else 'after'} the call"
